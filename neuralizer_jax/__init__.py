@@ -1,0 +1,27 @@
+"""In-context neuroimage analysis: Neuralizer (Czolbe and Dalca, CVPR 2023) in JAX.
+
+The names below are loaded on first use, so that importing the package and `neuralizer --help` stay fast.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "InputError": "errors",
+    "Neuralizer": "model",
+    "Prediction": "inference",
+    "UNet": "unet",
+    "load_weights": "weights",
+    "predict": "inference",
+    "save_weights": "weights",
+    "use_compilation_cache": "compilation_cache",
+}
+
+__all__ = ["__version__", *_WHERE]
+
+
+def __getattr__(name: str):
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -1,0 +1,223 @@
+"""The Neuralizer network: a target and a context set in, the target's output out.
+
+A U-Net of Pairwise-Conv-Avg blocks (Czolbe and Dalca, CVPR 2023, section 3.2): in every block each context member meets
+the target, and the target takes up the average of what the members tell it. Inside, the context stands members-first,
+`[N, B, *spatial, C]`: mapped over axis 0 a convolution folds the members into its batch without moving data.
+
+Differs from the published PyTorch code in no output, only in what is computed: 1x1 convolutions of concatenated channels
+are split into their halves (`layers.PointwiseConv`), and since the average is linear, members are averaged before the
+1x1 convolution instead of after it.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from neuralizer_jax.layers import (
+    Downsample,
+    OutputBlock,
+    PointwiseConv,
+    ResidualUnit,
+    UpsampleMerge,
+    check_target,
+    gelu,
+    pad_channels,
+    stage_widths,
+)
+
+
+def over_members(module: type[nn.Module], in_axes: Any = 0) -> Callable[..., nn.Module]:
+    """The module applied to each context member, axis 0, with one set of parameters for all of them."""
+    return nn.vmap(module, in_axes=in_axes, out_axes=0, variable_axes={"params": None}, split_rngs={"params": False})
+
+
+class MemberMean(nn.Module):
+    """Average over the valid context members, the aggregation of the published model.
+
+    Another aggregation is a module with the same arguments and result: any weighted mean of the members, with weights
+    computed from the target and the members (the paper's supplement tried attention), passed as
+    `Neuralizer(aggregation=...)`.
+    """
+
+    def __call__(self, target: jax.Array, context: jax.Array, context_mask: jax.Array) -> jax.Array:
+        """Averages members.
+
+        Args:
+            target: `[B, *spatial, C]`, not used by the plain mean.
+            context: `[N, B, *spatial, C]`, finite also where masked.
+            context_mask: bool `[N, B]`, False for padding.
+
+        Returns:
+            `[B, *spatial, C]`, summed in float32, in the context's type.
+        """
+        del target
+        weights = context_mask / jnp.sum(context_mask, axis=0, dtype=jnp.float32)
+        weights = weights.reshape(weights.shape + (1,) * (context.ndim - 2))
+        return jnp.sum(context * weights, axis=0, dtype=jnp.float32).astype(context.dtype)
+
+
+class PairwiseConvAvg(nn.Module):
+    """The Pairwise-Conv-Avg block: residual units, then target and every context member update each other.
+
+    Another block is a module with these attributes and this call, passed as `Neuralizer(block=...)`.
+
+    Attributes:
+        features: channels in and out.
+        convs: 3x3 convolutions of a residual unit.
+        dim: number of spatial axes, 2 or 3.
+        aggregation: makes the module that combines the members, `MemberMean` by default.
+        dtype: type to compute in.
+    """
+
+    features: int
+    convs: int = 2
+    dim: int = 2
+    aggregation: Callable[[], nn.Module] = MemberMean
+    dtype: Any = None
+
+    def setup(self):  # noqa: D102
+        unit = {"features": self.features, "convs": self.convs, "dim": self.dim, "dtype": self.dtype}
+        pair = {"features": self.features, "part_channels": (self.features, self.features), "dtype": self.dtype}
+        self.context_conv = over_members(ResidualUnit)(**unit)
+        self.target_conv = ResidualUnit(**unit)
+        self.aggregate = self.aggregation()
+        self.combine_conv_target = PointwiseConv(**pair)
+        self.combine_conv_context = over_members(PointwiseConv, in_axes=(0, None))(**pair)
+
+    def __call__(
+        self, target: jax.Array, context: jax.Array, context_mask: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """`[B, *spatial, C]`, `[N, B, *spatial, C]`, bool `[N, B]` -> the updated target and context."""
+        target = self.target_conv(target)
+        context = self.context_conv(context)
+        average = self.aggregate(target, context, context_mask)
+        new_target = gelu(target + self.combine_conv_target(average, target))
+        new_context = gelu(context + self.combine_conv_context(context, target))
+        return new_target, new_context
+
+
+class Neuralizer(nn.Module):
+    """One network for any image-to-image task that a context set shows.
+
+    `model.apply({"params": params}, target_in, context_in, context_out, context_mask)`. The output is linear. It is
+    invariant to the order of the context members and to repeating the whole set; masked members have no influence.
+
+    Attributes:
+        features: channels, one number or one for each stage. The published model: 64, 1,273,859 parameters.
+        stages: resolutions of the U-Net; each spatial size must be divisible by 2^(stages - 1).
+        in_channels: channels of target and context inputs (unused ones zero).
+        out_channels: channels of the output and of the context outputs; the published model has 3 and uses the first.
+        convs: 3x3 convolutions of a residual unit.
+        dim: number of spatial axes, 2 or 3.
+        block: makes a stage from `(features, convs, dim, aggregation, dtype)`.
+        aggregation: makes the module that combines the context members in a block.
+        dtype: type to compute in, for example `jnp.bfloat16`; parameters, average and output stay float32.
+        remat: recompute the blocks' activations in the backward pass instead of keeping them.
+        segmentation_sigmoid: whether the output for a segmentation is a logit. Not applied here, since the network does
+            not know the task, but by losses and inference.
+
+    Raises:
+        ValueError: widths that do not fit the stages, or arrays that do not fit the model.
+    """
+
+    features: int | Sequence[int] = 64
+    stages: int = 4
+    in_channels: int = 3
+    out_channels: int = 1
+    convs: int = 2
+    dim: int = 2
+    block: Callable[..., nn.Module] = PairwiseConvAvg
+    aggregation: Callable[[], nn.Module] = MemberMean
+    dtype: Any = None
+    remat: bool = False
+    segmentation_sigmoid: bool = False
+
+    def setup(self):  # noqa: D102
+        widths = stage_widths(self.features, self.stages)
+        common = {"dim": self.dim, "dtype": self.dtype}
+        block = partial(
+            nn.remat(self.block) if self.remat else self.block,
+            convs=self.convs,
+            aggregation=self.aggregation,
+            **common,
+        )
+        coarse_to_fine = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
+
+        self.target_embedding = PointwiseConv(widths[0], (self.in_channels,), self.dtype)
+        self.context_embedding = over_members(PointwiseConv)(
+            widths[0], (self.in_channels, self.out_channels), self.dtype
+        )
+        self.enc_blocks = [block(width) for width in widths]
+        down = [{"channels": fine, "features": coarse, **common} for coarse, fine in reversed(coarse_to_fine)]
+        self.target_down = [Downsample(**arguments) for arguments in down]
+        self.context_down = [over_members(Downsample)(**arguments) for arguments in down]
+        merge = [{"features": fine, "part_channels": (coarse, fine), **common} for coarse, fine in coarse_to_fine]
+        self.target_merge = [UpsampleMerge(**arguments) for arguments in merge]
+        self.context_merge = [over_members(UpsampleMerge)(**arguments) for arguments in merge]
+        self.dec_blocks = [block(fine) for _, fine in coarse_to_fine]
+        self.output_block = OutputBlock(widths[0], self.out_channels, self.convs, **common)
+
+    def __call__(
+        self,
+        target_in: jax.Array,
+        context_in: jax.Array,
+        context_out: jax.Array,
+        context_mask: jax.Array | None = None,
+    ) -> jax.Array:
+        """Predicts the target's output.
+
+        Args:
+            target_in: `[B, *spatial, C]`, intensities in [0, 1], C at most `in_channels`: the others are zero.
+            context_in: `[B, N, *spatial, C]`, likewise.
+            context_out: `[B, N, *spatial, C]`, C at most `out_channels`.
+            context_mask: bool `[B, N]`, False for padding, at least one True in a row; None: all valid.
+
+        Returns:
+            float32 `[B, *spatial, out_channels]`.
+        """
+        check_target(target_in, self.dim, self.stages)
+        check_context(target_in, context_in, context_out, context_mask)
+        if context_mask is None:
+            context_mask = jnp.ones(context_in.shape[:2], bool)
+        valid = context_mask.reshape(context_mask.shape + (1,) * (self.dim + 1))
+        # A masked member may hold anything; as zeros it stays finite, and the average gives it no weight.
+        context_in, context_out = (jnp.where(valid, x, 0) for x in (context_in, context_out))
+        context_in, context_out, context_mask = (jnp.moveaxis(x, 1, 0) for x in (context_in, context_out, context_mask))
+
+        target = self.target_embedding(pad_channels(target_in, self.in_channels))
+        context = self.context_embedding(
+            pad_channels(context_in, self.in_channels), pad_channels(context_out, self.out_channels)
+        )
+        shortcuts = []
+        for stage, block in enumerate(self.enc_blocks):
+            target, context = block(target, context, context_mask)
+            if stage < self.stages - 1:
+                shortcuts.append((target, context))
+                target, context = self.target_down[stage](target), self.context_down[stage](context)
+        for target_merge, context_merge, block in zip(
+            self.target_merge, self.context_merge, self.dec_blocks, strict=True
+        ):
+            target_shortcut, context_shortcut = shortcuts.pop()
+            target, context = target_merge(target, target_shortcut), context_merge(context, context_shortcut)
+            # The last block's context is never read: the compiler drops its update.
+            target, context = block(target, context, context_mask)
+        return self.output_block(target)
+
+
+def check_context(
+    target_in: jax.Array, context_in: jax.Array, context_out: jax.Array, context_mask: jax.Array | None
+) -> None:
+    """Raises ValueError unless the context has the target's batch and size, and one output and mask entry a member."""
+    batch, *size, _ = target_in.shape
+    for name, x in (("context_in", context_in), ("context_out", context_out)):
+        if x.ndim != target_in.ndim + 1 or [x.shape[0], *x.shape[2:-1]] != [batch, *size]:
+            raise ValueError(f"{name} has shape {x.shape}, expected [{batch}, N, {', '.join(map(str, size))}, C]")
+    members = context_in.shape[1]
+    if members == 0 or context_out.shape[1] != members:
+        raise ValueError(f"context has {members} inputs and {context_out.shape[1]} outputs, expected one output an input")
+    if context_mask is not None and context_mask.shape != (batch, members):
+        raise ValueError(f"context_mask has shape {context_mask.shape}, expected {(batch, members)}")

@@ -1,0 +1,178 @@
+"""Weights files: a path in, a model and its parameters out, and back.
+
+Reads release files (`.safetensors`), PyTorch and Lightning checkpoints (`.ckpt`, `.pt`, `.pth`) and Orbax checkpoint
+folders; writes release files, whose tensors bear the published PyTorch names and layouts.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from neuralizer_jax import architecture
+from neuralizer_jax.atomic_file import written_whole
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.torch_names import from_torch_layout, to_torch_layout, torch_key, torch_shape
+from neuralizer_jax.unet import UNet
+
+Params = dict[str, Any]
+
+_METADATA_KEY = "neuralizer_jax"
+_TORCH_SUFFIXES = (".ckpt", ".pt", ".pth")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a weights file holds.
+
+    Attributes:
+        model: the network.
+        params: its parameters, a nested dict of float32 arrays.
+        ignored: names of tensors in the file that are not the model's (optimizer state, buffers of losses).
+    """
+
+    model: nn.Module
+    params: Params
+    ignored: tuple[str, ...] = ()
+
+
+def load_weights(path: str | os.PathLike, model: nn.Module | None = None) -> tuple[nn.Module, Params]:
+    """Loads a model and its parameters. Never runs code from the file and needs no torch.
+
+    Args:
+        path: a release file (`.safetensors`), a PyTorch or Lightning checkpoint (`.ckpt`, `.pt`, `.pth`), or a folder
+            with an Orbax training checkpoint.
+        model: the network to fill, for weights with a block or aggregation of your own; None: as the file says.
+
+    Returns:
+        The model and its parameters, a nested dict of float32 arrays: `model.apply({"params": params}, ...)`.
+
+    Raises:
+        InputError: a file that is missing, damaged or not weights, or whose tensors are not those of the model.
+    """
+    weights = read_weights(path, model)
+    return weights.model, weights.params
+
+
+def read_weights(path: str | os.PathLike, model: nn.Module | None = None) -> Weights:
+    """As `load_weights`, and also says which tensors of the file were ignored."""
+    path = Path(path)
+    if path.is_dir():
+        from neuralizer_jax.orbax_checkpoint import read_orbax_checkpoint
+
+        return Weights(*read_orbax_checkpoint(path, model))
+    if not path.exists():
+        raise InputError(f"{path}: no such file, expected weights (.safetensors, .ckpt, .pt or a checkpoint folder)")
+    if path.suffix == ".safetensors":
+        tensors, config = _read_safetensors(path)
+        hyper_parameters: dict[str, Any] = {}
+    elif path.suffix in _TORCH_SUFFIXES:
+        from neuralizer_jax.torch_checkpoint import read_torch_checkpoint
+
+        checkpoint = read_torch_checkpoint(path)
+        tensors, config, hyper_parameters = checkpoint.state_dict, None, checkpoint.hyper_parameters
+    else:
+        raise InputError(f"{path}: unknown kind of weights, expected .safetensors, {', '.join(_TORCH_SUFFIXES)} or a folder")
+    # The published Lightning module holds the network as its attribute `net`.
+    inside = {key.removeprefix("net."): value for key, value in tensors.items() if key.startswith("net.")}
+    outside = tuple(sorted(key for key in tensors if not key.startswith("net."))) if inside else ()
+    tensors = inside or tensors
+    if model is None:
+        model = architecture.build(
+            config or architecture.config_from_tensors(tensors, hyper_parameters, path), path
+        )
+    params, ignored = _params_from_tensors(model, tensors, path)
+    return Weights(model, params, outside + ignored)
+
+
+def save_weights(path: str | os.PathLike, model: nn.Module, params: Params) -> None:
+    """Writes a release file: tensors in the published PyTorch names and layouts, the model's configuration as metadata.
+
+    `torch_model.load_state_dict(safetensors.torch.load_file(path))` loads it into the published network.
+
+    Args:
+        path: file to write, ending in `.safetensors`; replaced whole or not at all.
+        model: a `Neuralizer` or `UNet`.
+        params: its parameters.
+
+    Raises:
+        InputError: another ending, a folder that cannot be written, or parameters that are not the model's.
+    """
+    from safetensors.numpy import save
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise InputError(f"{path}: weights are written as .safetensors, expected a name that ends so")
+    expected = param_shapes(model)
+    values = {key: np.asarray(value) for key, value in flatten_dict(params).items()}
+    got = {key: value.shape for key, value in values.items()}
+    if got != expected:
+        wrong = min(set(got.items()) ^ set(expected.items()))[0]
+        raise InputError(
+            f"{path}: parameter {'.'.join(wrong)} has shape {got.get(wrong)}, the model's has {expected.get(wrong)}"
+        )
+    tensors = {torch_key(key): to_torch_layout(key, value, model.dim) for key, value in values.items()}
+    metadata = {"format": "pt", _METADATA_KEY: json.dumps(architecture.describe(model))}
+    with written_whole(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata))
+
+
+def param_shapes(model: nn.Module) -> dict[tuple[str, ...], tuple[int, ...]]:
+    """Shape of every parameter of a model by its path, found without computing anything."""
+    size = (2 ** (model.stages - 1),) * model.dim
+    arguments = [(1, *size, model.in_channels)]
+    if not isinstance(model, UNet):
+        arguments += [(1, 1, *size, model.in_channels), (1, 1, *size, model.out_channels)]
+    shapes = (jax.ShapeDtypeStruct(shape, np.float32) for shape in arguments)
+    variables = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)), *shapes)
+    return {key: value.shape for key, value in flatten_dict(variables["params"]).items()}
+
+
+def _params_from_tensors(
+    model: nn.Module, tensors: dict[str, np.ndarray], path: Path
+) -> tuple[Params, tuple[str, ...]]:
+    expected = {torch_key(key): (key, shape) for key, shape in param_shapes(model).items()}
+    if missing := sorted(set(expected) - set(tensors)):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"{path}: no tensor {missing[0]}{more}, expected all {len(expected)} of {_summary(model)}")
+    params = {}
+    for name, (key, shape) in expected.items():
+        value = tensors[name]
+        if value.shape != (want := torch_shape(key, shape, model.dim)):
+            raise InputError(
+                f"{path}: tensor {name} has shape {value.shape}, expected {want} for {_summary(model)}"
+            )
+        if value.dtype.kind in "biuc":
+            raise InputError(f"{path}: tensor {name} holds {value.dtype}, expected floating-point numbers")
+        with np.errstate(over="ignore"):  # reported below
+            value = value.astype(np.float32)
+        if not np.isfinite(value).all():
+            raise InputError(f"{path}: tensor {name} holds NaN or infinite values, expected finite weights")
+        params[key] = from_torch_layout(key, value, shape)
+    return unflatten_dict(params), tuple(sorted(set(tensors) - set(expected)))
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        config = json.loads(metadata[_METADATA_KEY]) if _METADATA_KEY in metadata else None
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a readable safetensors file ({' '.join(str(error).split())})") from None
+    if config is not None and not isinstance(config, dict):
+        raise InputError(f"{path}: metadata {_METADATA_KEY} is not the description of a model")
+    return tensors, config
+
+
+def _summary(model: nn.Module) -> str:
+    widths = model.features if isinstance(model.features, int) else "-".join(map(str, model.features))
+    return f"{type(model).__name__}(features={widths}, stages={model.stages})"
