@@ -6,13 +6,13 @@ file out, complete or not there at all.
 """
 
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from neuralizer_jax.atomic_file import written_whole
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.image_formats import (
     encode_npy,
@@ -70,8 +70,9 @@ def read_image(path: str | os.PathLike[str], *, slice_: SliceChoice | None = Non
     With `labels` the stored integers are kept (a 0/255 mask stays 0/255, a palette gives its indices). `slice_`
     chooses the plane of a NIfTI volume; a file that is 2-D already is read as it is.
 
-    Raises InputError, one line that begins with the path, for whatever keeps the file from being one finite image, or
-    from being a label map where `labels` asks for one.
+    Raises:
+        InputError: one line that begins with the path, for whatever keeps the file from being one finite image, or
+            from being a label map where `labels` asks for one.
     """
     path = Path(path)
     suffix = _supported_suffix(path)
@@ -109,21 +110,24 @@ def write_image(
     .npz and NIfTI: int32). NIfTI needs a `like` read from NIfTI, whose place in the world the output takes: nothing
     else knows left from right.
 
-    The file appears complete or not at all. Raises InputError, one line that begins with the path, when it cannot be
-    written or its format cannot hold the values; ValueError when the pixels are not [H, W] or not of `like`'s shape.
+    The file appears complete or not at all.
+
+    Raises:
+        InputError: one line that begins with the path, when it cannot be written or its format cannot hold the values.
+        ValueError: pixels that are not [H, W], or for NIfTI not of `like`'s shape.
     """
     path = Path(path)
     suffix = _supported_suffix(path)
     if np.ndim(pixels) != 2:
         raise ValueError(f"expected pixels [H, W], got the shape {np.shape(pixels)}")
-    if path.is_dir():
-        raise InputError(f"{one_line(path)}: is a folder, expected the name of a file to write")
+    _check_destination(path)
     try:
         values = _as_labels(pixels) if kind == "labels" else _as_intensities(pixels, None)
         content = _encode(suffix, values, None if like is None else like.source)
     except InputError as error:
         raise InputError(f"{one_line(path)}: cannot be written: {error}") from error
-    _write_whole(path, content)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def _encode(suffix: str, values: np.ndarray, source: NiftiSource | None) -> bytes:
@@ -136,17 +140,12 @@ def _encode(suffix: str, values: np.ndarray, source: NiftiSource | None) -> byte
     return encoders[suffix](values)
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name in the same folder, then rename it: no reader ever sees half of it."""
-    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.part")
+def _check_destination(path: Path) -> None:
     try:
-        try:
-            with open(temporary, "xb") as stream:
-                stream.write(content)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        if path.is_dir():
+            raise InputError(f"{one_line(path)}: is a folder, expected the name of a file to write")
+        if not path.parent.is_dir():
+            raise InputError(f"{one_line(path)}: cannot be written, there is no folder {one_line(path.parent)}")
     except OSError as error:
         raise InputError(f"{one_line(path)}: cannot be written ({error.strerror or error})") from error
 

@@ -38,7 +38,9 @@ def reading(path: Path) -> Iterator[None]:
     except InputError as error:
         raise InputError(f"{one_line(path)}: {error}") from error
     except Exception as error:  # a damaged file makes the libraries raise nearly anything
-        reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.strerror:  # the file, not what it holds
+            raise InputError(f"{one_line(path)}: cannot be read ({error.strerror})") from error
+        reason = f"{type(error).__name__}: {error}"
         raise InputError(
             f"{one_line(path)}: cannot be read, damaged or not what its name says ({one_line(reason)})"
         ) from error
@@ -64,7 +66,7 @@ def smallest_integers(labels: np.ndarray, dtypes: Sequence[type[np.integer]]) ->
             return labels.astype(dtype)
     widest = np.iinfo(dtypes[-1])
     raise InputError(
-        f"labels run from {low} to {high}, this format holds {min(0, widest.min)} to {widest.max}: use .nii.gz or .npy"
+        f"labels run from {low} to {high}, this format holds {widest.min} to {widest.max}: use .nii.gz or .npy"
     )
 
 
@@ -75,14 +77,15 @@ def read_raster(path: Path, form: str, *, labels: bool) -> tuple[np.ndarray, int
     channel itself where all are equal, else Rec. 601 luma; alpha is ignored. A palette is looked up, but for labels
     its indices are the values.
     """
-    from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError  # noqa: F401 (registers formats)
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        image = Image.open(path, formats=(form,))
+        with Image.open(path, formats=(form,)) as image:
+            check_plane_size(image.size[::-1])
+            image.verify()  # the checksums of a PNG, which decoding its pixels passes over
     except UnidentifiedImageError as error:
         raise InputError(f"is not a {form} file, although its name says so") from error
-    with image:
-        check_plane_size(image.size[::-1])
+    with Image.open(path, formats=(form,)) as image:  # an image cannot be used once it is verified
         if getattr(image, "n_frames", 1) > 1:
             raise InputError(f"holds {image.n_frames} images: expected one")
         if form == "TIFF":

@@ -1,15 +1,16 @@
 """Reads a pickle as data. In: the bytes of a pickle. Out: its values, with a `Made` for every object it describes.
 
-A pickle is a program for a stack machine: unpickling imports what it names and calls what it says. The machine here runs the
-same program but has nothing to import with and nothing to call. A name is a `Global`, an object is a `Made` that
-remembers its class, arguments and state, and what either of them means is for the caller to decide.
+A pickle is a program for a stack machine: unpickling imports what it names and calls what it says. The machine here
+runs the same program but has nothing to import with and nothing to call. A name is a `Global`, an object is a `Made`
+that remembers its class, arguments and state, and what either of them means is for the caller to decide.
 """
 
 import pickletools
+import warnings
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from dataclasses import dataclass, field
 
-MAX_OPCODES = 1_000_000  # a checkpoint of 1,000 tensors with its Adam state has about 150,000
-_KEYS = (str, bytes, int, float, bool, type(None))
+MAX_OPCODES = 1_000_000  # a checkpoint of 1,000 tensors with its Adam state has about 100,000
 
 
 class Refused(ValueError):
@@ -32,10 +33,14 @@ class PersistentId:
 
 @dataclass(eq=False)
 class Made:
-    """An object as the pickle describes it: of class or function `origin`, called with `args`, then filled."""
+    """An object as the pickle describes it: of class or function `origin`, from `args`, then filled.
+
+    `called` tells a call of `origin`, which may mean anything, from a bare object of a class that only got filled.
+    """
 
     origin: str
     args: tuple
+    called: bool = True
     state: object = None
     items: dict = field(default_factory=dict)
     elements: list = field(default_factory=list)
@@ -44,128 +49,137 @@ class Made:
 def read_pickle(program: bytes, allowed_calls: frozenset[str]) -> tuple[object, set[str]]:
     """Run a pickle's program without importing or calling anything.
 
-    Objects made without a call (`Class.__new__`, then state: what Python writes for plain data holders) are accepted
-    for any class. A call is accepted only of a name in `allowed_calls`, and is recorded, not made.
+    An object made without a call (`Class.__new__`, then its state: what Python writes for a plain holder of data) is
+    recorded for any class. A call is recorded only of a name in `allowed_calls`, such as "collections.OrderedDict".
 
-    Returns the value and the names of all classes and functions in the pickle.
+    Returns the value and the names of all classes and functions that the pickle mentions.
 
     Raises:
-        Refused: a call of another name, or a program that a checkpoint does not contain. A damaged program also
-            raises ValueError, IndexError, KeyError, TypeError or AttributeError.
+        Refused: a call of another name, or an instruction that no checkpoint has.
+        ValueError, LookupError, TypeError, AttributeError: the program is damaged.
     """
-    stack: list = []
-    marks: list[int] = []
-    memo: dict[int, object] = {}
-    names: set[str] = set()
+    machine = _Machine(allowed_calls)
+    with warnings.catch_warnings():  # of escapes in the text of instructions that are refused anyway
+        warnings.simplefilter("ignore")
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(program)):
+            if count >= MAX_OPCODES:
+                raise Refused(f"a pickle of more than {MAX_OPCODES:,} instructions")
+            machine.step(opcode.name, argument)
+    return machine.stack[-1], machine.names
 
-    def pop_to_mark():
-        start = marks.pop()
-        popped = stack[start:]
-        del stack[start:]
-        return popped
 
-    def push_global(module, name):
-        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)  # Python 2's, in protocol 2
-        names.add(f"{module}.{name}")
-        stack.append(Global(f"{module}.{name}"))
+class _Machine:
+    """The stack, the marks in it, the memo, and every name met."""
 
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(program)):
-        if count >= MAX_OPCODES:
-            raise Refused(f"a pickle of more than {MAX_OPCODES:,} instructions")
-        match opcode.name:
+    def __init__(self, allowed_calls):
+        self.allowed_calls = allowed_calls
+        self.stack, self.marks, self.memo, self.names = [], [], {}, set()
+
+    def step(self, name, argument):
+        stack = self.stack
+        match name:
             case "PROTO" | "FRAME" | "STOP":
                 pass
-            case "MARK":
-                marks.append(len(stack))
-            case "NONE":
-                stack.append(None)
-            case "NEWTRUE" | "NEWFALSE":
-                stack.append(opcode.name == "NEWTRUE")
             case "BININT" | "BININT1" | "BININT2" | "LONG1" | "LONG4" | "BINFLOAT":
                 stack.append(argument)
             case "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8" | "BINBYTES" | "SHORT_BINBYTES" | "BINBYTES8":
                 stack.append(argument)
-            case "EMPTY_TUPLE":
-                stack.append(())
-            case "TUPLE":
-                stack.append(tuple(pop_to_mark()))
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                start = len(stack) - int(opcode.name[-1])
-                stack[start:] = [tuple(stack[start:])]
+            case "NONE":
+                stack.append(None)
+            case "NEWTRUE" | "NEWFALSE":
+                stack.append(name == "NEWTRUE")
             case "EMPTY_LIST":
                 stack.append([])
             case "EMPTY_DICT":
                 stack.append({})
             case "EMPTY_SET":
                 stack.append(Made("builtins.set", ([],)))
+            case "FROZENSET":
+                stack.append(Made("builtins.frozenset", (self.pop_to_mark(),)))
+            case "EMPTY_TUPLE":
+                stack.append(())
+            case "TUPLE":
+                stack.append(tuple(self.pop_to_mark()))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                start = len(stack) - int(name[-1])
+                stack[start:] = [tuple(stack[start:])]
+            case "MARK":
+                self.marks.append(len(stack))
+            case "BINPUT" | "LONG_BINPUT":
+                self.memo[argument] = stack[-1]
+            case "MEMOIZE":
+                self.memo[len(self.memo)] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(self.memo[argument])
             case "APPEND":
-                value = stack.pop()
-                _elements(stack[-1]).append(value)
+                self.extend([stack.pop()])
             case "APPENDS":
-                values = pop_to_mark()
-                _elements(stack[-1]).extend(values)
+                self.extend(self.pop_to_mark())
             case "ADDITEMS":
-                values = pop_to_mark()
-                stack[-1].args[0].extend(values)
+                members = self.pop_to_mark()
+                stack[-1].args[0].extend(members)
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                _items(stack[-1])[_key(key)] = value
+                self.set_items([key, value])
             case "SETITEMS":
-                flat = pop_to_mark()
-                items = _items(stack[-1])
-                for key, value in zip(flat[::2], flat[1::2], strict=True):
-                    items[_key(key)] = value
-            case "BINPUT" | "LONG_BINPUT":
-                memo[argument] = stack[-1]
-            case "MEMOIZE":
-                memo[len(memo)] = stack[-1]
-            case "BINGET" | "LONG_BINGET":
-                stack.append(memo[argument])
+                self.set_items(self.pop_to_mark())
             case "BINPERSID":
                 stack.append(PersistentId(stack.pop()))
             case "GLOBAL":
-                push_global(*argument.split(" ", 1))
+                self.push_global(*argument.split(" ", 1))
             case "STACK_GLOBAL":
-                name, module = stack.pop(), stack.pop()
-                push_global(module, name)
+                qualified_name, module = stack.pop(), stack.pop()
+                self.push_global(module, qualified_name)
             case "NEWOBJ":
                 args, made_class = stack.pop(), stack.pop()
-                stack.append(Made(made_class.path, args))
+                stack.append(Made(made_class.path, args, called=False))
             case "REDUCE":
                 args, called = stack.pop(), stack.pop()
-                _allow_call(called, allowed_calls)
-                stack.append(Made(called.path, args))
-            case "INST" | "OBJ":  # calls too, in the notation of protocols 0 and 1, which torch.save does not write
-                called = Global(argument.replace(" ", ".", 1)) if opcode.name == "INST" else pop_to_mark()[0]
-                _allow_call(called, frozenset())
+                stack.append(Made(self.allowed(called), args))
+            case "INST":  # a call, as OBJ is; protocols 0 and 1 write them, torch.save does not
+                self.push_global(*argument.split(" ", 1))
+                stack.append(Made(self.allowed(stack.pop()), tuple(self.pop_to_mark())))
+            case "OBJ":
+                called, *args = self.pop_to_mark()
+                stack.append(Made(self.allowed(called), tuple(args)))
             case "BUILD":
                 state = stack.pop()
                 if not isinstance(stack[-1], Made):
-                    raise Refused(f"a state for a {type(stack[-1]).__name__}, which has none")
+                    raise Refused(f"the pickle gives a state to a {type(stack[-1]).__name__}, which has none")
                 stack[-1].state = state
-            case other:
-                raise Refused(f"the pickle instruction {other}, which torch.save does not write")
-    return stack[-1], names
+            case _:
+                raise Refused(f"the pickle has the instruction {name}, which torch.save does not write")
 
+    def pop_to_mark(self):
+        start = self.marks.pop()
+        popped = self.stack[start:]
+        del self.stack[start:]
+        return popped
 
-def _allow_call(called, allowed_calls):
-    if not isinstance(called, Global):
-        raise Refused(f"a call of a {type(called).__name__}")
-    if called.path not in allowed_calls:
-        raise Refused(f"refused to build {called.path!a}; a checkpoint may hold only tensors and plain containers")
+    def push_global(self, module, name):
+        # Protocol 2 spells the names of the standard library as Python 2 did: __builtin__.set.
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+        path = f"{module}.{name}"
+        self.names.add(path)
+        self.stack.append(Global(path))
 
+    def allowed(self, called):
+        if isinstance(called, Global) and called.path in self.allowed_calls:
+            return called.path
+        shown = called.path if isinstance(called, Global) else f"something from a {type(called).__name__}"
+        shown = shown.encode("unicode_escape").decode()[:100]
+        raise Refused(f"refused to build {shown}; a checkpoint may hold only tensors and plain containers")
 
-def _elements(target):
-    return target if isinstance(target, list) else target.elements
+    def extend(self, values):
+        target = self.stack[-1]
+        (target if isinstance(target, list) else target.elements).extend(values)
 
-
-def _items(target):
-    return target if isinstance(target, dict) else target.items
-
-
-def _key(key):
-    """Keep to keys whose hash is cheap: hashing a tuple nested a million deep ends the process."""
-    flat = key if isinstance(key, tuple) else (key,)
-    if not all(isinstance(part, (*_KEYS, Global)) for part in flat):
-        raise Refused(f"a {type(key).__name__} that is not plain as the key of a dictionary")
-    return key
+    def set_items(self, flat):
+        target = self.stack[-1]
+        items = target if isinstance(target, dict) else target.items
+        for key, value in zip(flat[::2], flat[1::2], strict=True):
+            # Only keys whose hash is cheap: to hash a tuple nested a million deep would end the process.
+            for part in key if isinstance(key, tuple) else (key,):
+                if not isinstance(part, str | bytes | int | float | Global | None):
+                    raise Refused(f"the pickle has a {type(part).__name__} in the key of a dictionary")
+            items[key] = value

@@ -5,6 +5,7 @@ import gzip
 import math
 import os
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True, eq=False)
 class NiftiSource:
-    """Where the pixels of an image lie: the header of their file, and the plane of its array."""
+    """Where the pixels of an image lie: their plane of the file's array, and a NIfTI header that describes it alone."""
 
     header: "Nifti1Header"
     plane: Plane
@@ -38,7 +39,8 @@ def read_nifti(path: Path, choice: SliceChoice | None, *, compressed: bool) -> t
     Of a volume the plane is read, not the rest. A compressed file is decompressed to its end all the same, without
     keeping it: its checksum stands there, and a damaged download shows nowhere else.
 
-    Raises InputError without the path, or whatever nibabel and gzip raise; `image_formats.reading` translates both.
+    Raises:
+        InputError: without the path. What nibabel and gzip raise passes too; `image_formats.reading` translates both.
     """
     with gzip.open(path) if compressed else open(path, "rb") as stream, _quiet_nibabel():
         image = _image_class(stream).from_stream(stream)
@@ -57,7 +59,10 @@ def read_nifti(path: Path, choice: SliceChoice | None, *, compressed: bool) -> t
         values = plane.to_image(np.asarray(image.dataobj[plane.slicer]))
         if compressed:
             _read_to_end(stream, needed)
-    return values, NiftiSource(image.header.copy(), plane)
+        header = image.header.copy()
+        if not plane.whole:
+            _move_to_plane(header, plane)
+    return values, NiftiSource(header, plane)
 
 
 def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -> bytes:
@@ -67,7 +72,9 @@ def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -
     order. Affine, zooms, units, description and extensions are the source's; the values are stored as they are,
     float32 or the smallest integers that hold them; scaling, display range and intent of the source are dropped.
 
-    Raises InputError, without the path, for labels outside int32.
+    Raises:
+        InputError: without the path, for labels outside int32.
+        ValueError: values of another shape than the plane's.
     """
     import nibabel
 
@@ -75,8 +82,6 @@ def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -
     if labels:
         values = smallest_integers(values, (np.uint8, np.int16, np.int32))
     header = source.header.copy()
-    if not source.plane.whole:
-        _move_to_plane(header, source.plane)
     header.set_data_dtype(values.dtype)
     header.set_slope_inter(1, 0)
     header["cal_min"] = header["cal_max"] = 0
@@ -90,10 +95,15 @@ def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -
 
 def _move_to_plane(header: "Nifti1Header", plane: Plane) -> None:
     """Let the header of a volume describe one plane of it: same grid, origin moved along the fixed axis."""
+    from nibabel.spatialimages import HeaderDataError
+
     affine = header.get_best_affine()  # before the shape changes: without qform and sform it depends on it
     header.set_data_shape([1 if a == plane.axis else n for a, n in enumerate(plane.shape[:3])])
-    qform, qform_code = header.get_qform(coded=True)
     sform, sform_code = header.get_sform(coded=True)
+    try:
+        qform, qform_code = header.get_qform(coded=True)
+    except (ValueError, HeaderDataError):  # no rotation; where a valid sform stands beside it, that is what counts
+        qform_code = header["qform_code"] = 0
     if qform_code:
         for name, step in zip(("qoffset_x", "qoffset_y", "qoffset_z"), qform[:3, plane.axis], strict=True):
             header[name] += step * plane.index
@@ -145,6 +155,8 @@ def _quiet_nibabel() -> Iterator[None]:
     before = imageglobals.logger.disabled
     imageglobals.logger.disabled = True
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         imageglobals.logger.disabled = before

@@ -98,7 +98,8 @@ class Plane:
 def parse_slice(text: str) -> SliceChoice:
     """Read `y=-17` (a world coordinate, mm, RAS) or `1/112` (array axis / voxel index, both from 0).
 
-    Raises InputError for any other text.
+    Raises:
+        InputError: any other text.
     """
     stripped = text.strip()
     if match := _WORLD_FORM.fullmatch(stripped):
@@ -118,8 +119,9 @@ def locate_plane(shape: tuple[int, ...], affine: np.ndarray, choice: SliceChoice
     needed. In a volume, a world coordinate takes the plane whose centre is nearest to it (of two equally near, the
     lower one) and may lie up to half a voxel outside the outermost centres.
 
-    Raises InputError for a volume without a choice, a choice outside the volume, an array that is neither image nor
-    volume, and an affine that does not span three dimensions.
+    Raises:
+        InputError: a volume without a choice, a choice outside the volume, an array that is neither image nor volume,
+            or an affine that does not span three dimensions. The message does not name the file.
     """
     lengths = _spatial_lengths(shape)
     directions = _directions(affine)

@@ -7,6 +7,7 @@ folders; writes release files, whose tensors bear the published PyTorch names an
 import json
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +124,20 @@ def save_weights(path: str | os.PathLike, model: nn.Module, params: Params) -> N
         temporary.write_bytes(save(tensors, metadata))
 
 
+def init_params(model: nn.Module, key: jax.Array) -> Params:
+    """Fresh parameters of a `Neuralizer` or `UNet`, drawn as PyTorch's convolutions are (uniform, +-1/sqrt(fan_in))."""
+    # The smallest arrays that the model takes; its parameters do not depend on their sizes.
+    size = (2 ** (model.stages - 1),) * model.dim
+    shapes = [(1, *size, model.in_channels)]
+    if not isinstance(model, UNet):
+        shapes += [(1, 1, *size, model.in_channels), (1, 1, *size, model.out_channels)]
+    return jax.jit(model.init)(key, *(np.zeros(shape, np.float32) for shape in shapes))["params"]
+
+
 def param_shapes(model: nn.Module) -> dict[tuple[str, ...], tuple[int, ...]]:
     """Shape of every parameter of a model by its path, found without computing anything."""
-    size = (2 ** (model.stages - 1),) * model.dim
-    arguments = [(1, *size, model.in_channels)]
-    if not isinstance(model, UNet):
-        arguments += [(1, 1, *size, model.in_channels), (1, 1, *size, model.out_channels)]
-    shapes = (jax.ShapeDtypeStruct(shape, np.float32) for shape in arguments)
-    variables = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)), *shapes)
-    return {key: value.shape for key, value in flatten_dict(variables["params"]).items()}
+    params = jax.eval_shape(partial(init_params, model), jax.eval_shape(lambda: jax.random.key(0)))
+    return {key: value.shape for key, value in flatten_dict(params).items()}
 
 
 def _params_from_tensors(

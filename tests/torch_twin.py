@@ -7,9 +7,11 @@ Nothing here is clever on purpose: context and target are concatenated, every 1x
 average over the members comes last.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812  (the name every PyTorch reader knows it by)
+from torch.nn import functional as F
 
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 MAX_POOL = {2: F.max_pool2d, 3: F.max_pool3d}
@@ -139,12 +141,10 @@ class Backbone(nn.Module):
         coarse_to_fine = widths[::-1]
         self.enc_blocks = nn.ModuleList(block(dim, width, conv_layers) for width in widths)
         self.downsample_blocks = nn.ModuleList(
-            Down(dim, width, next_width, with_context)
-            for width, next_width in zip(widths[:-1], widths[1:], strict=True)
+            Down(dim, width, next_width, with_context) for width, next_width in pairwise(widths)
         )
         self.upsample_blocks = nn.ModuleList(
-            Up(dim, width, shortcut_width, with_context)
-            for width, shortcut_width in zip(coarse_to_fine[:-1], coarse_to_fine[1:], strict=True)
+            Up(dim, width, shortcut_width, with_context) for width, shortcut_width in pairwise(coarse_to_fine)
         )
         self.dec_blocks = nn.ModuleList(block(dim, width, conv_layers) for width in coarse_to_fine[1:])
         self.output_block = OutputBlock(dim, widths[0], out_channels, conv_layers)
@@ -163,7 +163,7 @@ class Backbone(nn.Module):
 
 
 class NeuralizerTwin(Backbone):
-    """Neuralizer: (context_in [B, L, Cin, *S], context_out [B, L, Cout, *S], target_in [B, Cin, *S]) -> [B, Cout, *S]."""
+    """Neuralizer: context_in [B, L, Cin, *S], context_out [B, L, Cout, *S], target_in [B, Cin, *S] -> [B, Cout, *S]."""
 
     def __init__(self, dim=2, stages=4, in_channels=3, out_channels=3, inner_channels=64, conv_layers=2):
         widths = widths_of(inner_channels, stages)

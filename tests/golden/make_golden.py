@@ -3,8 +3,8 @@
     PYTHONPATH=tests python -m golden.make_golden
 
 `forward.npz` holds, for every case of `CASES`, the names and shapes of the state dict as JSON, the output computed in
-float64, its mean and its standard deviation, and, under `versions`, what computed them. The checkpoint files are what
-`torch.save` writes for a Lightning run and for bare state dicts; their values follow from `golden_state_dict`.
+float64, mean and standard deviation of each channel, and, under `versions`, what computed them. The checkpoint files
+are what `torch.save` writes for a Lightning run and for bare state dicts; their values follow from `golden_state_dict`.
 """
 
 import argparse
@@ -67,9 +67,9 @@ def write_forward():
         output = forward(twin, case)
         arrays[f"{name}/shapes"] = np.array(json.dumps(shapes))
         arrays[f"{name}/output"] = thinned(output, case).astype(np.float32)
-        arrays[f"{name}/mean"] = output.mean()
-        arrays[f"{name}/std"] = output.std()
-        print(f"{name}: {output.shape}, mean {output.mean():.4f}, std {output.std():.4f}")
+        pixels = output.reshape(-1, case.out_channels)
+        arrays[f"{name}/mean"], arrays[f"{name}/std"] = pixels.mean(axis=0), pixels.std(axis=0)
+        print(f"{name}: {output.shape}, mean {pixels.mean(axis=0)}, standard deviation {pixels.std(axis=0)}")
     np.savez_compressed(FOLDER / "forward.npz", **arrays)
 
 
@@ -97,7 +97,7 @@ def lightning_checkpoint(case, hyper_parameters, with_optimizer):
         "pytorch-lightning_version": "1.9.0",
         "state_dict": module.state_dict(),
         "loops": {},
-        "callbacks": {"ModelCheckpoint{'monitor': 'val/loss'}": {"best_model_score": torch.tensor(0.25), "mode": "min"}},
+        "callbacks": {"ModelCheckpoint{'monitor': 'val/loss'}": {"best_model_score": torch.tensor(0.25)}},
         "optimizer_states": [optimizer.state_dict()],
         "lr_schedulers": [],
         "hparams_name": "hparams",

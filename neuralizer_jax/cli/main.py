@@ -1,0 +1,37 @@
+"""`neuralizer COMMAND ...`: arguments in, exit status out: 0, 2 for wrong input, 130 when interrupted."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from neuralizer_jax import __version__
+from neuralizer_jax.cli import convert, demo, predict
+from neuralizer_jax.errors import InputError
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that reports a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the message and exits with status 2."""
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; `arguments` are those of the process by default. Returns the exit status."""
+    parser = _Parser(prog="neuralizer", description="In-context neuroimage analysis: example pairs in, result out.")
+    parser.add_argument("--version", action="version", version=f"neuralizer {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (predict, convert, demo):
+        command.add_parser(commands)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"neuralizer: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("neuralizer: interrupted", file=sys.stderr)
+        return 130
+    return 0

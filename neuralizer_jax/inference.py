@@ -1,0 +1,231 @@
+"""Prediction on plain NumPy arrays: a target and example pairs in, the target's output out.
+
+`predict` checks and prepares the arrays (`preprocess.py`), runs the network once for every bootstrap draw
+(`bootstrap.py`) and, for label maps, for all classes at once, and puts the results together.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neuralizer_jax.bootstrap import draw_affines, draw_members, warp
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.model import Neuralizer
+from neuralizer_jax.preprocess import NORMALIZATIONS, bucket_size, normalize_intensities, pad_to_multiple
+
+TASKS = ("image", "segmentation")
+
+# Bound on the widest activation of the classes that are predicted together.
+_BATCH_BYTES = 1 << 29
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model predicts for one target.
+
+    Attributes:
+        mean: float32 `[*spatial]`, the average over the bootstrap draws. For the task `image`, an image in the scale of
+            the (normalized) context outputs; for a segmentation of one class, its probability; for a segmentation of L
+            classes `[L, *spatial]`, the probability of each.
+        std: the standard deviation over the draws, of the same shape; zero where there is one draw.
+        labels: for a segmentation, the predicted label of each pixel, int `[*spatial]`: 0 or one of `label_values`.
+        label_values: for a segmentation, the label of each class, ascending, as in the context outputs.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    labels: np.ndarray | None = None
+    label_values: tuple[int, ...] = ()
+
+
+def predict(
+    model: nn.Module,
+    params: dict[str, Any],
+    target: np.ndarray,
+    context_in: np.ndarray,
+    context_out: np.ndarray,
+    *,
+    task: str = "image",
+    label_values: Sequence[int] | None = None,
+    normalize: str = "auto",
+    bootstrap: int = 0,
+    bootstrap_size: int | None = None,
+    augment: bool = False,
+    seed: int = 0,
+    on_draw: Callable[[], None] = lambda: None,
+) -> Prediction:
+    """Predicts the output of a target from example pairs.
+
+    Args:
+        model: a `Neuralizer`, as `load_weights` returns it.
+        params: its parameters.
+        target: `[*spatial]` or `[*spatial, C]`; `*spatial` is `H, W` for a 2-D model.
+        context_in: `[N, *spatial]` or `[N, *spatial, C]`, the inputs of the example pairs.
+        context_out: `[N, *spatial]` or `[N, *spatial, 1]`, their outputs: images, or for a segmentation masks or label
+            maps with whole numbers, 0 for the background.
+        task: `image`, or `segmentation` for masks and label maps.
+        label_values: the labels to segment, all others count as background; None: all that occur in `context_out`.
+        normalize: scaling of images to [0, 1], see `preprocess.normalize_intensities`.
+        bootstrap: number of context sets to resample and average over; 0: one pass over the context as it is.
+        bootstrap_size: members of a resampled context set; None: 32, or N if that is more.
+        augment: move each resampled pair by a small random affine map.
+        seed: of the resampling; the same seed gives the same result.
+        on_draw: called after each draw, to show progress.
+
+    Returns:
+        A `Prediction`. For several classes, `labels` is the class with the highest score, background included: the
+        background is predicted as a class of its own.
+
+    Raises:
+        InputError: arrays whose shapes do not fit, that are not finite or constant; context outputs of a segmentation
+            that are not whole numbers or hold no label; options out of range.
+    """
+    _check_options(model, task, normalize, bootstrap, bootstrap_size, augment)
+    target = _with_channels("target", target, model.dim, model.in_channels)
+    context_in = _with_channels("context_in", context_in, model.dim, model.in_channels, stack=True)
+    context_out = _with_channels("context_out", context_out, model.dim, 1, stack=True)
+    _check_sizes(target, context_in, context_out)
+    for name, images in (("target", target[None]), ("context_in", context_in)):
+        if constant := [index for index, image in enumerate(images) if image.min() == image.max()]:
+            member = f" (member {constant[0]})" if name == "context_in" else ""
+            raise InputError(f"{name}{member}: every pixel is {images[constant[0]].flat[0]:g}, expected an image")
+
+    target = normalize_intensities(target, normalize)
+    context_in = np.stack([normalize_intensities(image, normalize) for image in context_in])
+    if task == "segmentation":
+        context_out = _whole_numbers(context_out)
+        label_values = _labels(context_out, label_values)
+        # Where classes compete, the background is one of them: whatever is none of the labels.
+        context_out = np.where(np.isin(context_out, label_values), context_out, 0)
+        classes = np.array(label_values if len(label_values) == 1 else (0, *label_values), np.int32)
+    else:
+        context_out = np.stack([normalize_intensities(image, normalize) for image in context_out])
+        classes = None
+
+    multiple = 2 ** (model.stages - 1)
+    target, inside = pad_to_multiple(target, multiple, tuple(range(model.dim)))
+    context_in, context_out = (
+        pad_to_multiple(x, multiple, tuple(range(1, model.dim + 1)))[0] for x in (context_in, context_out)
+    )
+    draws = []
+    for draw in range(max(1, bootstrap)):
+        if bootstrap:
+            size = bootstrap_size or max(32, len(context_in))
+            members = draw_members(seed, draw, len(context_in), size)
+        else:
+            members = np.arange(len(context_in))
+        affines = draw_affines(seed, draw, len(members), model.dim) if augment else None
+        draws.append(_one_pass(model, params, target, context_in, context_out, members, affines, classes))
+        on_draw()
+    scores = np.stack(draws)[(..., *inside)]
+    mean, std = scores.mean(0), scores.std(0)
+    if classes is None:
+        return Prediction(mean[0], std[0])
+    if len(classes) == 1:
+        return Prediction(mean[0], std[0], np.where(mean[0] > 0.5, classes[0], 0), label_values)
+    return Prediction(mean[1:], std[1:], classes[mean.argmax(0)], label_values)
+
+
+def _one_pass(model, params, target, context_in, context_out, members, affines, classes):
+    """Scores `[L, *spatial]` of each class (one for images) from the chosen members, padded to a bucket size."""
+    size = bucket_size(len(members))
+    context_mask = np.arange(size) < len(members)
+    members = np.pad(members, (0, size - len(members)))
+    if affines is not None:
+        affines = np.pad(affines, ((0, size - len(affines)), (0, 0), (0, 0)))
+    forward = partial(
+        _forward, model, params, target, context_in[members], context_out[members], context_mask, affines
+    )
+    if classes is None:
+        return np.asarray(forward(None))
+    widest = model.features if isinstance(model.features, int) else max(model.features)
+    at_once = max(1, _BATCH_BYTES // (4 * size * widest * int(np.prod(target.shape[:-1]))))
+    at_once = min(at_once, len(classes))
+    # Every call has the same number of classes, so that one program serves them all.
+    padded = np.pad(classes, (0, -len(classes) % at_once), mode="edge")
+    return np.concatenate([forward(part) for part in padded.reshape(-1, at_once)])[: len(classes)]
+
+
+@partial(jax.jit, static_argnames="model")
+def _forward(model, params, target, context_in, context_out, context_mask, affines, classes):
+    """The compiled program: `[L, *spatial]` for the classes, or `[1, *spatial]` where they are None, for images.
+
+    Under `vmap` over the classes, what does not depend on the class (the target's first units) is computed once.
+    """
+    if affines is not None:
+        context_in = jax.vmap(partial(warp, nearest=False))(context_in, affines)
+        context_out = jax.vmap(partial(warp, nearest=classes is not None))(context_out, affines)
+
+    def output(context_out):
+        episode = (x[None] for x in (target, context_in, context_out, context_mask))
+        return model.apply({"params": params}, *episode)[0, ..., 0]
+
+    if classes is None:
+        return output(context_out)[None]
+    scores = jax.vmap(lambda label: output((context_out == label).astype(jnp.float32)))(classes)
+    return jax.nn.sigmoid(scores) if model.segmentation_sigmoid else jnp.clip(scores, 0, 1)
+
+
+def _check_options(model, task, normalize, bootstrap, bootstrap_size, augment):
+    if not isinstance(model, Neuralizer):
+        raise InputError(f"{type(model).__name__} takes no context, expected a Neuralizer")
+    if task not in TASKS:
+        raise InputError(f"task is {task!r}, expected {' or '.join(TASKS)}")
+    if normalize not in NORMALIZATIONS:
+        raise InputError(f"normalize is {normalize!r}, expected {', '.join(NORMALIZATIONS)}")
+    if bootstrap < 0:
+        raise InputError(f"bootstrap is {bootstrap}, expected the number of context sets to draw, 0 for none")
+    if bootstrap_size is not None and bootstrap_size < 1:
+        raise InputError(f"bootstrap_size is {bootstrap_size}, expected at least 1 member")
+    if not bootstrap and (augment or bootstrap_size is not None):
+        raise InputError("augment and bootstrap_size need bootstrap, expected a number of context sets to draw")
+
+
+def _with_channels(name, x, dim, channels, *, stack=False):
+    """`[*spatial]` or `[*spatial, C]` -> `[*spatial, C]`, behind a member axis where `stack`; finite, at most `channels`."""
+    x = np.asarray(x)
+    form = ", ".join(["N"] * stack + ["H", "W", "D"][:dim])
+    if x.ndim == dim + stack:
+        x = x[..., None]
+    if x.ndim != dim + 1 + stack or not 1 <= x.shape[-1] <= channels or 0 in x.shape:
+        raise InputError(f"{name} has shape {x.shape}, expected [{form}] or [{form}, C] with C from 1 to {channels}")
+    if x.dtype.kind not in "biuf":
+        raise InputError(f"{name} holds {x.dtype}, expected real numbers")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise InputError(f"{name} holds {np.sum(~np.isfinite(x))} NaN or infinite values, expected finite numbers")
+    return x
+
+
+def _check_sizes(target, context_in, context_out):
+    if len(context_in) != len(context_out):
+        raise InputError(f"context_in has {len(context_in)} members and context_out {len(context_out)}, expected as many")
+    for name, x in (("context_in", context_in), ("context_out", context_out)):
+        if x.shape[1:-1] != target.shape[:-1]:
+            raise InputError(f"{name} has size {x.shape[1:-1]}, expected that of the target, {target.shape[:-1]}")
+
+
+def _whole_numbers(context_out):
+    """Label maps as int32. Raises InputError where a value is not a whole number of that type."""
+    rounded = np.round(context_out).clip(-(2**31), 2**31 - 1).astype(np.int32)
+    if (wrong := rounded != context_out).any():
+        raise InputError(
+            f"context_out holds {context_out[wrong].flat[0]:g}, expected masks or label maps with whole numbers"
+        )
+    return rounded
+
+
+def _labels(context_out, label_values):
+    """The labels to segment, ascending. Raises InputError where there are none, or one occurs in no context output."""
+    present = set(np.unique(context_out).tolist()) - {0}
+    wanted = present if label_values is None else set(label_values)
+    if absent := sorted(wanted - present):
+        raise InputError(f"label {absent[0]} occurs in no context output, expected some of {sorted(present)}")
+    if not wanted:
+        raise InputError("context_out is 0 everywhere, expected at least one labelled pixel")
+    return tuple(sorted(wanted))

@@ -1,0 +1,69 @@
+"""Arrays as the model takes them: intensities in [0, 1], sizes that can be halved, context sets of a few sizes.
+
+NumPy only; the same functions serve prediction and the building of datasets.
+"""
+
+import numpy as np
+
+NORMALIZATIONS = ("auto", "percentile", "none")
+
+# What `percentile` maps to 0 and 1, so that a few very bright voxels do not set the scale.
+PERCENTILES = (0.1, 99.9)
+
+
+def normalize_intensities(image: np.ndarray, how: str = "auto") -> np.ndarray:
+    """Scales an image to [0, 1].
+
+    Args:
+        image: `[*spatial, C]`, finite. Each channel is scaled by itself.
+        how: `percentile` maps the percentiles `PERCENTILES` to 0 and 1 and clips; `auto` does the same unless all values
+            are in [0, 1] already; `none` leaves the image as it is.
+
+    Returns:
+        float32 `[*spatial, C]`. A constant channel becomes zero.
+    """
+    image = np.asarray(image, np.float32)
+    if how == "none" or (how == "auto" and image.min() >= 0 and image.max() <= 1):
+        return image
+    flat = image.reshape(-1, image.shape[-1])
+    low, high = np.percentile(flat, PERCENTILES, axis=0)
+    # A few bright pixels on an empty background lie beyond both percentiles.
+    empty = low == high
+    low, high = np.where(empty, flat.min(0), low), np.where(empty, flat.max(0), high)
+    scaled = (image - low) / np.where(high > low, high - low, 1)
+    return np.clip(scaled, 0, 1).astype(np.float32)
+
+
+def pad_to_multiple(x: np.ndarray, multiple: int, axes: tuple[int, ...]) -> tuple[np.ndarray, tuple[slice, ...]]:
+    """Pads axes at both ends to the next multiple, repeating the border.
+
+    Returns:
+        The padded array, and for each of `axes` the slice that cuts the original out of it.
+    """
+    widths = [(0, 0)] * x.ndim
+    for axis in axes:
+        missing = -x.shape[axis] % multiple
+        widths[axis] = (missing // 2, missing - missing // 2)
+    inside = tuple(slice(widths[axis][0], widths[axis][0] + x.shape[axis]) for axis in axes)
+    return np.pad(x, widths, mode="edge"), inside
+
+
+def resize(image: np.ndarray, size: tuple[int, ...], *, nearest: bool) -> np.ndarray:
+    """Resizes the leading axes of `[*spatial]` or `[*spatial, C]` to `size`, linearly or to the nearest pixel."""
+    if image.shape[: len(size)] == tuple(size):
+        return image
+    from scipy import ndimage
+
+    zoom = [new / old for new, old in zip(size, image.shape, strict=False)] + [1] * (image.ndim - len(size))
+    # grid_mode: the images' outer edges coincide, not the centres of their outer pixels.
+    return ndimage.zoom(image, zoom, order=0 if nearest else 1, mode="nearest", grid_mode=True)
+
+
+def bucket_size(members: int) -> int:
+    """The size a context set is padded to: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, ...
+
+    A compiled program serves one size; powers of two and the sizes half-way between keep the programs few and the
+    padding below a third.
+    """
+    power = 1 << max(0, members - 1).bit_length()
+    return power * 3 // 4 if power >= 4 and members <= power * 3 // 4 else power
