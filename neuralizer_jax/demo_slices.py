@@ -22,7 +22,7 @@ def write_demo_pairs(folder: Path, seed: int = 0) -> dict[str, Path]:
         The folder of each task: `segmentation` (labels 1 CSF, 2 grey matter, 3 white matter) and `denoising` (a smooth
         bias and Rician noise to be removed).
     """
-    from neuralizer_jax.image_files import write_image
+    from neuralizer_jax.files.image_files import write_image
 
     image, labels = _template()
     rng = np.random.default_rng(seed)

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from neuralizer_jax.atomic_file import written_whole
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.inference import Prediction
 
 _MOST_PAIRS = 4
+
+# Inches: height of a large picture, gap between pictures, space above and below.
+_HEIGHT, _GAP, _ABOVE, _BELOW = 4.0, 0.08, 0.45, 0.4
 
 
 def draw_figure(
@@ -33,7 +36,6 @@ def draw_figure(
     Raises:
         InputError: another ending, or a file that cannot be written.
     """
-    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     if path.suffix.lower() != ".png":
@@ -41,54 +43,82 @@ def draw_figure(
     target, context_in = (x[..., 0] if x.ndim > ndim else x for x, ndim in ((target, 2), (context_in, 3)))
     shown = min(len(context_in), _MOST_PAIRS)
     segmentation = prediction.labels is not None
-    has_spread = bool(prediction.std.any())
+    colours = _label_colours(prediction.label_values)
+    spread = prediction.std if prediction.std.ndim == 2 else prediction.std.max(0)
 
-    # A large picture spans both rows; a pair has its input above its output.
-    widths = [2] + [1] * shown + [2] * (1 + has_spread)
-    height = 5.0
-    figure = Figure(figsize=(0.5 * height * sum(widths) * target.shape[1] / target.shape[0], height + 0.8), dpi=150)
-    top, bottom = 1 - 0.5 / (height + 0.8), 0.3 / (height + 0.8)
-    grid = figure.add_gridspec(
-        2, len(widths), width_ratios=widths, left=0.01, right=0.99, top=top, bottom=bottom, wspace=0.03, hspace=0.03
-    )
+    large = _HEIGHT * target.shape[1] / target.shape[0]
+    height = (_HEIGHT - _GAP) / 2
+    small = height * target.shape[1] / target.shape[0]
+    pairs_left = _GAP + large + 3 * _GAP
+    prediction_left = pairs_left + shown * (small + _GAP) + 2 * _GAP
+    width = prediction_left + large + _GAP + (large + 7 * _GAP + 0.5 if spread.any() else 0)
+    figure = Figure(figsize=(width, _BELOW + _HEIGHT + _ABOVE), dpi=150, facecolor="white")
 
-    def show(place, image, *, labels=None, **how):
-        axes = figure.add_subplot(place)
+    def axes_at(left, bottom, width, height):
+        size = figure.get_size_inches()
+        return figure.add_axes((left / size[0], (_BELOW + bottom) / size[1], width / size[0], height / size[1]))
+
+    def show(left, image, labels=None, *, row=None):
+        at = (left, 0, large, _HEIGHT) if row is None else (left, row * (height + _GAP), small, height)
+        axes = axes_at(*at)
         axes.set_axis_off()
-        low, high = (0, 1) if image.min() >= 0 and image.max() <= 1 else np.percentile(image, (0.1, 99.9))
-        picture = axes.imshow(image, **({"cmap": "gray", "vmin": low, "vmax": high} | how))
+        low, high = np.percentile(image, (0.1, 99.9))
+        # An output a little outside of [0, 1] is still an image in [0, 1].
+        low, high = (0, 1) if low > -0.2 and 0.2 < high < 1.2 else (low, high)
+        axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         if labels is not None:
-            axes.imshow(_colours(labels, prediction.label_values, colormaps["tab20"].colors))
-        return axes, picture
+            axes.imshow(_coloured(labels, prediction.label_values, colormaps["tab20"].colors), interpolation="nearest")
+        return axes
 
-    show(grid[:, 0], target)[0].set_title("target")
+    def title(left, width, text):
+        size = figure.get_size_inches()
+        x, y = (left + width / 2) / size[0], (_BELOW + _HEIGHT + 0.08) / size[1]
+        figure.text(x, y, text, ha="center", va="bottom", size=12)
+
+    show(_GAP, target)
+    title(_GAP, large, "target")
     for index in range(shown):
-        image, output = context_in[index], context_out[index]
-        show(grid[0, 1 + index], image)
-        show(grid[1, 1 + index], *((image,) if segmentation else (output,)), labels=output if segmentation else None)
-    middle = (sum(widths[: 1]) + shown / 2) / sum(widths) * 0.98 + 0.01
-    more = f", {shown} of {len(context_in)}" if len(context_in) > shown else ""
-    figure.text(middle, top + 0.012, f"example pairs (input above output{more})", ha="center", va="bottom", size=12)
-
+        left = pairs_left + index * (small + _GAP)
+        show(left, context_in[index], row=1)
+        if segmentation:
+            show(left, context_in[index], context_out[index], row=0)
+        else:
+            show(left, context_out[index], row=0)
+    more = f" ({shown} of {len(context_in)})" if len(context_in) > shown else ""
+    title(pairs_left, shown * (small + _GAP) - _GAP, f"examples{more}" if shown < 3 else f"example pairs{more}")
     if segmentation:
-        show(grid[:, 1 + shown], target, labels=prediction.labels)[0].set_title("prediction")
+        show(prediction_left, target, prediction.labels)
     else:
-        show(grid[:, 1 + shown], prediction.mean)[0].set_title("prediction")
-    if has_spread:
-        std = prediction.std if prediction.std.ndim == 2 else prediction.std.max(0)
-        axes, picture = show(grid[:, 2 + shown], std, cmap="magma", vmin=0, vmax=std.max())
-        axes.set_title("uncertainty (standard deviation)")
-        figure.colorbar(picture, cax=axes.inset_axes([0.9, 0.05, 0.03, 0.35])).ax.tick_params(
-            labelcolor="white", labelsize=9, left=True, right=False, labelleft=True, labelright=False, color="white"
-        )
-    figure.text(0.5, 0.1 / (height + 0.8), caption, ha="center", va="bottom", size=10, color="0.35")
+        show(prediction_left, prediction.mean)
+    title(prediction_left, large, "prediction")
+    if spread.any():
+        left = prediction_left + large + 3 * _GAP
+        axes = axes_at(left, 0, large, _HEIGHT)
+        axes.set_axis_off()
+        picture = axes.imshow(spread, cmap="magma", vmin=0, vmax=spread.max(), interpolation="nearest")
+        bar = figure.colorbar(picture, cax=axes_at(left + large + _GAP, 0, 0.12, _HEIGHT), format="%.1e")
+        bar.ax.tick_params(labelsize=8)
+        title(left, large, "uncertainty (standard deviation)")
+    # The legend stands below the prediction, as far as it fits there.
+    for index, (value, colour) in enumerate(list(colours.items())[: int(large / 0.45)]):
+        x, y = (prediction_left + 0.45 * index) / width, 0.12 / (_BELOW + _HEIGHT + _ABOVE)
+        figure.text(x, y, f"\u25a0 {value}", color=colour, ha="left", va="bottom", size=10)
+    figure.text(0.5, 0.12 / (_BELOW + _HEIGHT + _ABOVE), caption, ha="center", va="bottom", size=10, color="0.35")
     with written_whole(path) as temporary:
-        figure.savefig(temporary, facecolor="white")
+        figure.savefig(temporary)
 
 
-def _colours(labels: np.ndarray, values: tuple[int, ...], palette) -> np.ndarray:
-    """RGBA `[H, W, 4]` of a label map: a colour for each of `values`, transparent elsewhere."""
+def _label_colours(values: tuple[int, ...]) -> dict[int, tuple[float, float, float]]:
+    """A colour for each label, repeating after twenty."""
+    from matplotlib import colormaps
+
+    palette = colormaps["tab10" if len(values) <= 10 else "tab20"].colors
+    return {value: palette[index % len(palette)] for index, value in enumerate(values)}
+
+
+def _coloured(labels: np.ndarray, colours: dict[int, tuple[float, float, float]]) -> np.ndarray:
+    """RGBA `[H, W, 4]` of a label map: translucent colours, nothing where a label has none."""
     picture = np.zeros((*labels.shape, 4))
-    for index, value in enumerate(values):
-        picture[labels == value] = (*palette[index % len(palette)], 0.7)
+    for value, colour in colours.items():
+        picture[labels == value] = (*colour, 0.7)
     return picture

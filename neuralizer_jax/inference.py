@@ -139,9 +139,7 @@ def _one_pass(model, params, target, context_in, context_out, members, affines, 
     members = np.pad(members, (0, size - len(members)))
     if affines is not None:
         affines = np.pad(affines, ((0, size - len(affines)), (0, 0), (0, 0)))
-    forward = partial(
-        _forward, model, params, target, context_in[members], context_out[members], context_mask, affines
-    )
+    forward = partial(_forward, model, params, target, context_in[members], context_out[members], context_mask, affines)
     if classes is None:
         return np.asarray(forward(None))
     widest = model.features if isinstance(model.features, int) else max(model.features)
@@ -188,7 +186,7 @@ def _check_options(model, task, normalize, bootstrap, bootstrap_size, augment):
 
 
 def _with_channels(name, x, dim, channels, *, stack=False):
-    """`[*spatial]` or `[*spatial, C]` -> `[*spatial, C]`, behind a member axis where `stack`; finite, at most `channels`."""
+    """`[*spatial]` or `[*spatial, C]` -> finite `[*spatial, C]`, C at most `channels`; stacked by member or not."""
     x = np.asarray(x)
     form = ", ".join(["N"] * stack + ["H", "W", "D"][:dim])
     if x.ndim == dim + stack:
@@ -204,7 +202,9 @@ def _with_channels(name, x, dim, channels, *, stack=False):
 
 def _check_sizes(target, context_in, context_out):
     if len(context_in) != len(context_out):
-        raise InputError(f"context_in has {len(context_in)} members and context_out {len(context_out)}, expected as many")
+        raise InputError(
+            f"context_in has {len(context_in)} members and context_out {len(context_out)}, expected as many"
+        )
     for name, x in (("context_in", context_in), ("context_out", context_out)):
         if x.shape[1:-1] != target.shape[:-1]:
             raise InputError(f"{name} has size {x.shape[1:-1]}, expected that of the target, {target.shape[:-1]}")

@@ -112,8 +112,7 @@ class ResidualUnit(nn.Module):
 
     def setup(self):  # noqa: D102
         self.layers = [
-            conv(self.features, self.features, kernel_size=3, dim=self.dim, dtype=self.dtype)
-            for _ in range(self.convs)
+            conv(self.features, self.features, kernel_size=3, dim=self.dim, dtype=self.dtype) for _ in range(self.convs)
         ]
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -4,9 +4,9 @@ A U-Net of Pairwise-Conv-Avg blocks (Czolbe and Dalca, CVPR 2023, section 3.2): 
 the target, and the target takes up the average of what the members tell it. Inside, the context stands members-first,
 `[N, B, *spatial, C]`: mapped over axis 0 a convolution folds the members into its batch without moving data.
 
-Differs from the published PyTorch code in no output, only in what is computed: 1x1 convolutions of concatenated channels
-are split into their halves (`layers.PointwiseConv`), and since the average is linear, members are averaged before the
-1x1 convolution instead of after it.
+Gives the published PyTorch code's output with less work: 1x1 convolutions of concatenated channels are split into their
+parts (`layers.PointwiseConv`), and since the average is linear, members are averaged before the 1x1 convolution instead
+of after it.
 """
 
 from collections.abc import Callable, Sequence
@@ -88,9 +88,7 @@ class PairwiseConvAvg(nn.Module):
         self.combine_conv_target = PointwiseConv(**pair)
         self.combine_conv_context = over_members(PointwiseConv, in_axes=(0, None))(**pair)
 
-    def __call__(
-        self, target: jax.Array, context: jax.Array, context_mask: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, target: jax.Array, context: jax.Array, context_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
         """`[B, *spatial, C]`, `[N, B, *spatial, C]`, bool `[N, B]` -> the updated target and context."""
         target = self.target_conv(target)
         context = self.context_conv(context)
@@ -218,6 +216,8 @@ def check_context(
             raise ValueError(f"{name} has shape {x.shape}, expected [{batch}, N, {', '.join(map(str, size))}, C]")
     members = context_in.shape[1]
     if members == 0 or context_out.shape[1] != members:
-        raise ValueError(f"context has {members} inputs and {context_out.shape[1]} outputs, expected one output an input")
+        raise ValueError(
+            f"context has {members} inputs and {context_out.shape[1]} outputs, expected one output an input"
+        )
     if context_mask is not None and context_mask.shape != (batch, members):
         raise ValueError(f"context_mask has shape {context_mask.shape}, expected {(batch, members)}")

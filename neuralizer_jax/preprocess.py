@@ -16,8 +16,8 @@ def normalize_intensities(image: np.ndarray, how: str = "auto") -> np.ndarray:
 
     Args:
         image: `[*spatial, C]`, finite. Each channel is scaled by itself.
-        how: `percentile` maps the percentiles `PERCENTILES` to 0 and 1 and clips; `auto` does the same unless all values
-            are in [0, 1] already; `none` leaves the image as it is.
+        how: `percentile` maps the percentiles `PERCENTILES` to 0 and 1 and clips; `auto` does so unless all values are
+            in [0, 1] already; `none` leaves the image as it is.
 
     Returns:
         float32 `[*spatial, C]`. A constant channel becomes zero.

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuralizer_jax.context_files import explicit_pairs, find_pairs
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.context_files import explicit_pairs, find_pairs
 
 
 def touch(folder, *names):

@@ -20,8 +20,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.image_files import IMAGE_SUFFIXES, image_stem, image_suffix, read_image, write_image
-from neuralizer_jax.volume_slices import parse_slice
+from neuralizer_jax.files.image_files import IMAGE_SUFFIXES, image_stem, image_suffix, read_image, write_image
+from neuralizer_jax.files.volume_slices import parse_slice
 
 AFFINE = np.array([[0, 0, -1.5, 40], [2.0, 0, 0, -30], [0, -1.0, 0, 20], [0, 0, 0, 1]])
 RAMP = np.arange(12, dtype=np.uint8).reshape(3, 4) * 23
@@ -559,7 +559,7 @@ def test_suffix_and_stem(name, stem, suffix):
 
 def test_importing_loads_no_image_library():
     code = (
-        "import sys, neuralizer_jax.image_files, neuralizer_jax.context_files\n"
+        "import sys, neuralizer_jax.files.image_files, neuralizer_jax.files.context_files\n"
         "print({m.split('.')[0] for m in sys.modules} & {'PIL', 'nibabel', 'scipy', 'jax', 'flax'})"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

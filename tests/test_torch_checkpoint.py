@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.torch_checkpoint import read_torch_checkpoint
+from neuralizer_jax.weights.torch_checkpoint import read_torch_checkpoint
 
 
 def assert_same(arrays, expected):
@@ -257,7 +257,9 @@ HARMFUL = {
     ),
     "numpy.load": lambda marker: Call("numpy", "load", str(marker), None, True),
     "numpy.core._multiarray_umath.frombuffer": lambda marker: Call("numpy.core._multiarray_umath", "frombuffer", b""),
-    "neuralizer_jax.torch_checkpoint.read_torch_checkpoint": lambda marker: Harmful(read_torch_checkpoint, str(marker)),
+    "neuralizer_jax.weights.torch_checkpoint.read_torch_checkpoint": lambda marker: Harmful(
+        read_torch_checkpoint, str(marker)
+    ),
     "os.remove": lambda marker: Call(
         "numpy.core.multiarray", "_reconstruct", "b", state=object_array_state(Call("os", "remove", str(marker)))
     ),

@@ -33,7 +33,10 @@ def run(options: argparse.Namespace) -> None:
     weights = out / "untrained.safetensors"
     save_weights(weights, model, init_params(model, jax.random.key(0)))
     written = [weights]
-    for task, more in (("segmentation", ["--task", "segmentation"]), ("denoising", ["--bootstrap", "4"])):
+    for task, more in (
+        ("segmentation", ["--task", "segmentation"]),
+        ("denoising", ["--bootstrap", "4", "--bootstrap-size", "8", "--augment"]),
+    ):
         folder = tasks[task]
         command = ["predict", "--weights", weights, "--target", folder / "target_in.png", "--context", folder]
         command += ["--out", folder / "prediction.png", "--figure", out / f"{task}.png", *more]
@@ -43,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
             raise SystemExit(status)
         written += [*sorted(folder.glob("prediction*")), out / f"{task}.png"]
     print(
-        "\nThese weights are UNTRAINED, freshly initialised: the pictures show that everything runs from files to files, "
-        "and what the model is given; the predictions mean nothing yet.\n\nWritten:"
+        "\nThese weights are UNTRAINED, freshly initialised: the pictures show what the model is given and that "
+        "everything runs, from files to files. The predictions mean nothing yet.\n\nWritten:"
     )
     print("\n".join(f"  {path}" for path in written))

@@ -13,8 +13,8 @@ from neuralizer_jax.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from neuralizer_jax.context_files import ContextPairs
-    from neuralizer_jax.image_files import ImageFile
+    from neuralizer_jax.files.context_files import ContextPairs
+    from neuralizer_jax.files.image_files import ImageFile
     from neuralizer_jax.inference import Prediction
 
 _EPILOG = """examples:
@@ -40,10 +40,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--target", metavar="FILE", required=True, nargs="+", type=Path, help="image files, or folders of image files"
     )
     files.add_argument(
-        "--context", metavar="DIR", type=Path, help="folder of pairs NAME_in*/NAME_out* or in*/out*, for example in0.png"
+        "--context",
+        metavar="DIR",
+        type=Path,
+        help="folder of pairs NAME_in*/NAME_out* or in*/out*, for example in0.png",
     )
     files.add_argument("--context-in", metavar="FILE", nargs="+", type=Path, help="inputs of the pairs, one by one")
-    files.add_argument("--context-out", metavar="FILE", nargs="+", type=Path, help="outputs of the pairs, in that order")
+    files.add_argument(
+        "--context-out", metavar="FILE", nargs="+", type=Path, help="outputs of the pairs, in that order"
+    )
     files.add_argument(
         "--out", metavar="FILE", required=True, type=Path, help="image to write; a folder for several targets"
     )
@@ -85,7 +90,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from neuralizer_jax.volume_slices import parse_slice
+    from neuralizer_jax.files.volume_slices import parse_slice
 
     choice = parse_slice(options.slice) if options.slice else None
     target_paths = _target_files(options.target)
@@ -95,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
     destinations = _destinations(options, target_paths)
     _refuse_overwriting(destinations, [*target_paths, *pairs.inputs, *pairs.outputs, options.weights])
 
-    from neuralizer_jax.image_files import read_image
+    from neuralizer_jax.files.image_files import read_image
 
     segmentation = options.task == "segmentation"
     targets = [read_image(path, slice_=choice) for path in target_paths]
@@ -140,7 +145,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _target_files(paths: list[Path]) -> list[Path]:
     """The image files that are named, and those in the folders that are named."""
-    from neuralizer_jax.image_files import image_suffix
+    from neuralizer_jax.files.image_files import image_suffix
 
     files = []
     for path in paths:
@@ -155,7 +160,7 @@ def _target_files(paths: list[Path]) -> list[Path]:
 
 
 def _pairs(options: argparse.Namespace, targets: list[Path]) -> "ContextPairs":
-    from neuralizer_jax.context_files import explicit_pairs, find_pairs
+    from neuralizer_jax.files.context_files import explicit_pairs, find_pairs
 
     explicit = (options.context_in, options.context_out)
     if options.context is not None and explicit == (None, None):
@@ -167,7 +172,7 @@ def _pairs(options: argparse.Namespace, targets: list[Path]) -> "ContextPairs":
 
 def _destinations(options: argparse.Namespace, targets: list[Path]) -> list[Path]:
     """The main output of each target: the file that is named, or the target's name in the folder that is named."""
-    from neuralizer_jax.image_files import image_suffix
+    from neuralizer_jax.files.image_files import image_suffix
 
     out = options.out
     if len(targets) == 1 and not options.target[0].is_dir() and not out.is_dir():
@@ -180,7 +185,9 @@ def _destinations(options: argparse.Namespace, targets: list[Path]) -> list[Path
         raise InputError(f"{out}: is one file for {len(targets)} targets, expected a folder")
     names = [target.name for target in targets]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(f"{twice}: {names.count(twice)} targets have this name, expected different names for one folder")
+        raise InputError(
+            f"{twice}: {names.count(twice)} targets have this name, expected different names for one folder"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -190,7 +197,7 @@ def _destinations(options: argparse.Namespace, targets: list[Path]) -> list[Path
 
 def _side_path(path: Path, what: str) -> Path:
     """`out_prob.nii.gz` for `out.nii.gz` and `prob`."""
-    from neuralizer_jax.image_files import image_stem, image_suffix
+    from neuralizer_jax.files.image_files import image_stem, image_suffix
 
     return path.with_name(f"{image_stem(path)}_{what}{image_suffix(path)}")
 
@@ -263,11 +270,9 @@ def _stack(images: "list[ImageFile]", size: tuple[int, int], *, labels: bool = F
     return np.stack([resize(image.pixels, size, nearest=labels) for image in images])
 
 
-def _write(
-    prediction: "Prediction", target: "ImageFile", path: Path, options: argparse.Namespace
-) -> list[Path]:
+def _write(prediction: "Prediction", target: "ImageFile", path: Path, options: argparse.Namespace) -> list[Path]:
     """Writes the files of one target; returns their paths."""
-    from neuralizer_jax.image_files import write_image
+    from neuralizer_jax.files.image_files import write_image
 
     # Of several classes, the probability and spread of the most likely one.
     mean, std = prediction.mean, prediction.std

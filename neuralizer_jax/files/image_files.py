@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from neuralizer_jax.atomic_file import written_whole
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.image_formats import (
+from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.files.image_formats import (
     encode_npy,
     encode_npz,
     encode_png,
@@ -25,8 +25,8 @@ from neuralizer_jax.image_formats import (
     read_raster,
     reading,
 )
-from neuralizer_jax.nifti_files import NiftiSource, encode_nifti, read_nifti
-from neuralizer_jax.volume_slices import SliceChoice
+from neuralizer_jax.files.nifti_files import NiftiSource, encode_nifti, read_nifti
+from neuralizer_jax.files.volume_slices import SliceChoice
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
 

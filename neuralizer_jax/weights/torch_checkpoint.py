@@ -15,8 +15,8 @@ import ml_dtypes
 import numpy as np
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.inert_pickle import Made, Refused, read_pickle
-from neuralizer_jax.plain_values import PLAIN, entries_of, plain_dictionary
+from neuralizer_jax.weights.inert_pickle import Made, Refused, read_pickle
+from neuralizer_jax.weights.plain_values import PLAIN, entries_of, plain_dictionary
 
 MAX_BYTES = 4 << 30  # of a file, and of all its tensors together
 MAX_PICKLE_BYTES = 8 << 20  # of the pickle, which holds names and shapes, no numbers

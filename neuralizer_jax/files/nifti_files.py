@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.image_formats import check_plane_size, smallest_integers
-from neuralizer_jax.volume_slices import Plane, SliceChoice, locate_plane
+from neuralizer_jax.files.image_formats import check_plane_size, smallest_integers
+from neuralizer_jax.files.volume_slices import Plane, SliceChoice, locate_plane
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header

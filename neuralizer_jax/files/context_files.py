@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.image_files import IMAGE_SUFFIXES, image_stem, image_suffix
-from neuralizer_jax.image_formats import one_line
+from neuralizer_jax.files.image_files import IMAGE_SUFFIXES, image_stem, image_suffix
+from neuralizer_jax.files.image_formats import one_line
 
 _TOKEN = re.compile(r"(?<![^\W_])(in|out)", re.IGNORECASE)
 # A token that was meant as one: `in`, `in0`, `in_a`, `input`; not `index` or `outline`, unless those pair up.

@@ -13,9 +13,9 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from neuralizer_jax import architecture
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.weights import param_shapes
+from neuralizer_jax.weights import architecture
+from neuralizer_jax.weights.parameters import param_shapes
 
 
 def read_orbax_checkpoint(path: Path, model: nn.Module | None = None) -> tuple[nn.Module, dict[str, Any]]:
@@ -56,6 +56,6 @@ def read_orbax_checkpoint(path: Path, model: nn.Module | None = None) -> tuple[n
     for key, value in flatten_dict(params).items():
         if value.shape != shapes[key] or not np.isfinite(value).all():
             raise InputError(
-                f"{step}: parameter {'.'.join(key)} has shape {value.shape}, expected finite numbers of shape {shapes[key]}"
+                f"{step}: parameter {'.'.join(key)} has shape {value.shape}, expected finite values, {shapes[key]}"
             )
     return model, jax.tree.map(lambda value: value.astype(np.float32), params)

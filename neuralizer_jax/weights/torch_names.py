@@ -1,4 +1,4 @@
-"""How parameters are named and laid out in the published PyTorch code: Flax path and array <-> state-dict key and array.
+"""Parameters in the names and layouts of the published PyTorch code: Flax path and array <-> state-dict key and array.
 
 A release file holds the PyTorch names and layouts, so that it loads into either implementation. Names of the published
 modules are translated by the table below; those of a block or aggregation that the published code does not have keep

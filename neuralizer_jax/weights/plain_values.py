@@ -10,7 +10,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 
-from neuralizer_jax.inert_pickle import Made, Refused
+from neuralizer_jax.weights.inert_pickle import Made, Refused
 
 MAX_VALUES = 100_000
 MAX_DEPTH = 32

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from neuralizer_jax.errors import InputError
@@ -17,11 +17,13 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise InputError(f"{path}: is a folder, expected a file name to write")
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    # The end of the name keeps the suffix; a long name has no room for a prefix.
+    temporary = path.with_name(f".{os.getpid()}-{path.name[-100:]}")
     try:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

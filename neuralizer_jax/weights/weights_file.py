@@ -7,22 +7,18 @@ folders; writes release files, whose tensors bear the published PyTorch names an
 import json
 import os
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from neuralizer_jax import architecture
-from neuralizer_jax.atomic_file import written_whole
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.torch_names import from_torch_layout, to_torch_layout, torch_key, torch_shape
-from neuralizer_jax.unet import UNet
-
-Params = dict[str, Any]
+from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.weights import architecture
+from neuralizer_jax.weights.parameters import Params, param_shapes
+from neuralizer_jax.weights.torch_names import from_torch_layout, to_torch_layout, torch_key, torch_shape
 
 _METADATA_KEY = "neuralizer_jax"
 _TORCH_SUFFIXES = (".ckpt", ".pt", ".pth")
@@ -65,7 +61,7 @@ def read_weights(path: str | os.PathLike, model: nn.Module | None = None) -> Wei
     """As `load_weights`, and also says which tensors of the file were ignored."""
     path = Path(path)
     if path.is_dir():
-        from neuralizer_jax.orbax_checkpoint import read_orbax_checkpoint
+        from neuralizer_jax.weights.orbax_checkpoint import read_orbax_checkpoint
 
         return Weights(*read_orbax_checkpoint(path, model))
     if not path.exists():
@@ -74,20 +70,20 @@ def read_weights(path: str | os.PathLike, model: nn.Module | None = None) -> Wei
         tensors, config = _read_safetensors(path)
         hyper_parameters: dict[str, Any] = {}
     elif path.suffix in _TORCH_SUFFIXES:
-        from neuralizer_jax.torch_checkpoint import read_torch_checkpoint
+        from neuralizer_jax.weights.torch_checkpoint import read_torch_checkpoint
 
         checkpoint = read_torch_checkpoint(path)
         tensors, config, hyper_parameters = checkpoint.state_dict, None, checkpoint.hyper_parameters
     else:
-        raise InputError(f"{path}: unknown kind of weights, expected .safetensors, {', '.join(_TORCH_SUFFIXES)} or a folder")
+        raise InputError(
+            f"{path}: unknown kind of weights, expected .safetensors, {', '.join(_TORCH_SUFFIXES)} or a folder"
+        )
     # The published Lightning module holds the network as its attribute `net`.
     inside = {key.removeprefix("net."): value for key, value in tensors.items() if key.startswith("net.")}
     outside = tuple(sorted(key for key in tensors if not key.startswith("net."))) if inside else ()
     tensors = inside or tensors
     if model is None:
-        model = architecture.build(
-            config or architecture.config_from_tensors(tensors, hyper_parameters, path), path
-        )
+        model = architecture.build(config or architecture.config_from_tensors(tensors, hyper_parameters, path), path)
     params, ignored = _params_from_tensors(model, tensors, path)
     return Weights(model, params, outside + ignored)
 
@@ -124,22 +120,6 @@ def save_weights(path: str | os.PathLike, model: nn.Module, params: Params) -> N
         temporary.write_bytes(save(tensors, metadata))
 
 
-def init_params(model: nn.Module, key: jax.Array) -> Params:
-    """Fresh parameters of a `Neuralizer` or `UNet`, drawn as PyTorch's convolutions are (uniform, +-1/sqrt(fan_in))."""
-    # The smallest arrays that the model takes; its parameters do not depend on their sizes.
-    size = (2 ** (model.stages - 1),) * model.dim
-    shapes = [(1, *size, model.in_channels)]
-    if not isinstance(model, UNet):
-        shapes += [(1, 1, *size, model.in_channels), (1, 1, *size, model.out_channels)]
-    return jax.jit(model.init)(key, *(np.zeros(shape, np.float32) for shape in shapes))["params"]
-
-
-def param_shapes(model: nn.Module) -> dict[tuple[str, ...], tuple[int, ...]]:
-    """Shape of every parameter of a model by its path, found without computing anything."""
-    params = jax.eval_shape(partial(init_params, model), jax.eval_shape(lambda: jax.random.key(0)))
-    return {key: value.shape for key, value in flatten_dict(params).items()}
-
-
 def _params_from_tensors(
     model: nn.Module, tensors: dict[str, np.ndarray], path: Path
 ) -> tuple[Params, tuple[str, ...]]:
@@ -151,9 +131,7 @@ def _params_from_tensors(
     for name, (key, shape) in expected.items():
         value = tensors[name]
         if value.shape != (want := torch_shape(key, shape, model.dim)):
-            raise InputError(
-                f"{path}: tensor {name} has shape {value.shape}, expected {want} for {_summary(model)}"
-            )
+            raise InputError(f"{path}: tensor {name} has shape {value.shape}, expected {want} for {_summary(model)}")
         if value.dtype.kind in "biuc":
             raise InputError(f"{path}: tensor {name} holds {value.dtype}, expected floating-point numbers")
         with np.errstate(over="ignore"):  # reported below
