@@ -67,7 +67,7 @@ def draw_figure(
         low, high = (0, 1) if low > -0.2 and 0.2 < high < 1.2 else (low, high)
         axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         if labels is not None:
-            axes.imshow(_coloured(labels, prediction.label_values, colormaps["tab20"].colors), interpolation="nearest")
+            axes.imshow(_coloured(labels, colours), interpolation="nearest")
         return axes
 
     def title(left, width, text):

@@ -203,7 +203,7 @@ def _with_channels(name, x, dim, channels, *, stack=False):
 def _check_sizes(target, context_in, context_out):
     if len(context_in) != len(context_out):
         raise InputError(
-            f"context_in has {len(context_in)} members and context_out {len(context_out)}, expected as many"
+            f"context has {len(context_in)} inputs and {len(context_out)} outputs, expected one output an input"
         )
     for name, x in (("context_in", context_in), ("context_out", context_out)):
         if x.shape[1:-1] != target.shape[:-1]:
@@ -212,7 +212,8 @@ def _check_sizes(target, context_in, context_out):
 
 def _whole_numbers(context_out):
     """Label maps as int32. Raises InputError where a value is not a whole number of that type."""
-    rounded = np.round(context_out).clip(-(2**31), 2**31 - 1).astype(np.int32)
+    # float64 holds every whole number of the type.
+    rounded = np.round(context_out.astype(np.float64)).clip(-(2**31), 2**31 - 1).astype(np.int32)
     if (wrong := rounded != context_out).any():
         raise InputError(
             f"context_out holds {context_out[wrong].flat[0]:g}, expected masks or label maps with whole numbers"

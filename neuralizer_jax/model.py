@@ -55,9 +55,11 @@ class MemberMean(nn.Module):
             `[B, *spatial, C]`, summed in float32, in the context's type.
         """
         del target
-        weights = context_mask / jnp.sum(context_mask, axis=0, dtype=jnp.float32)
-        weights = weights.reshape(weights.shape + (1,) * (context.ndim - 2))
-        return jnp.sum(context * weights, axis=0, dtype=jnp.float32).astype(context.dtype)
+        # As a product with the mask: XLA fuses a sum over axis 0 into kernels that take twice the time and memory.
+        valid = context_mask.astype(context.dtype)
+        total = jnp.einsum("nb,nb...->b...", valid, context, preferred_element_type=jnp.float32)
+        members = jnp.sum(context_mask, axis=0, dtype=jnp.float32)
+        return (total / members.reshape(-1, *[1] * (total.ndim - 1))).astype(context.dtype)
 
 
 class PairwiseConvAvg(nn.Module):

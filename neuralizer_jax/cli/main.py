@@ -1,6 +1,7 @@
 """`neuralizer COMMAND ...`: arguments in, exit status out: 0, 2 for wrong input, 130 when interrupted."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -26,12 +27,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (predict, convert, demo):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that this terminal cannot show is no mistake
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
     except InputError as error:
-        print(f"neuralizer: error: {error}", file=sys.stderr)
-        return 2
+        return _failed(str(error))
+    except OSError as error:
+        if error.filename is None:  # not about a file that the user named
+            raise
+        return _failed(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         print("neuralizer: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _failed(message: str) -> int:
+    """Reports wrong input in one line, whatever is in the names it mentions."""
+    print(f"neuralizer: error: {' '.join(message.splitlines())}", file=sys.stderr)
+    return 2

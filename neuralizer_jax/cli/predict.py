@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from neuralizer_jax.inference import Prediction
 
 _EPILOG = """examples:
-  neuralizer predict --weights W.safetensors --target t.png --context pairs/ --out out.png
-  neuralizer predict --weights W.safetensors --task segmentation --target t1.nii.gz --slice y=-17 \\
-      --context pairs/ --out out.nii.gz --figure out.png
+  neuralizer predict --weights W.safetensors --target t.png --context pairs/ \\
+      --out out.png
+  neuralizer predict --weights W.safetensors --task segmentation \\
+      --target t1.nii.gz --slice y=-17 --context pairs/ --out out.nii.gz
 """
 
 
@@ -29,8 +30,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "predict",
         help="predict the output of target images from example pairs",
-        description="Predicts the output of one or more target images from example pairs that show the task. Reads "
-        "and writes PNG, TIFF, NumPy and NIfTI files; a volume needs --slice.",
+        description="Predicts the output of target images from example pairs that show the task.\n"
+        "Reads and writes PNG, TIFF, NumPy and NIfTI files; a volume needs --slice.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -90,23 +91,25 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
+    from neuralizer_jax.cli import predict_checks as checks
+    from neuralizer_jax.files.image_files import read_image
     from neuralizer_jax.files.volume_slices import parse_slice
 
-    choice = parse_slice(options.slice) if options.slice else None
+    checks.check_options(options)
+    choice = None if options.slice is None else parse_slice(options.slice)
     target_paths = _target_files(options.target)
     pairs = _pairs(options, target_paths)
-    for note in pairs.notes:
-        _note(note)
-    destinations = _destinations(options, target_paths)
-    _refuse_overwriting(destinations, [*target_paths, *pairs.inputs, *pairs.outputs, options.weights])
-
-    from neuralizer_jax.files.image_files import read_image
+    destinations, new_folder = _destinations(options, target_paths)
+    sources = [*target_paths, *pairs.inputs, *pairs.outputs, options.weights]
+    checks.check_files_to_write(destinations, sources, new_folder, options)
 
     segmentation = options.task == "segmentation"
     targets = [read_image(path, slice_=choice) for path in target_paths]
     inputs = [read_image(path, slice_=choice) for path in pairs.inputs]
     outputs = [read_image(path, slice_=choice, labels=segmentation) for path in pairs.outputs]
-    _check_images(targets, inputs, outputs, options)
+    checks.check_images(targets, inputs, outputs, resample=options.resample)
+    labels = checks.labels_to_predict(targets, outputs, options.labels) if segmentation else []
+    checks.check_formats(targets, destinations, labels, options)
 
     from tqdm import tqdm
 
@@ -117,6 +120,9 @@ def run(options: argparse.Namespace) -> None:
 
     use_compilation_cache()
     model, params = load_weights(options.weights)
+    checks.check_model(model, targets[0], options.weights)
+    for note in (*pairs.notes, *checks.suspicions(outputs, labels, options)):
+        print(f"neuralizer: note: {note}", file=sys.stderr)
     with tqdm(total=len(targets) * max(1, options.bootstrap), unit="pass", disable=None) as progress:
         for target, destination in zip(targets, destinations, strict=True):
             progress.set_description(target.path.name)
@@ -135,7 +141,9 @@ def run(options: argparse.Namespace) -> None:
                 seed=options.seed,
                 on_draw=progress.update,
             )
-            written = _write(prediction, target, destination, options)
+            if new_folder is not None:
+                _make_folder(new_folder)
+            written = _write(prediction, target, checks.output_files(destination, options))
             if options.figure:
                 caption = f"{options.task} · {len(inputs)} example pairs · weights {options.weights.name}"
                 draw_figure(options.figure, *arrays, prediction, caption)
@@ -152,7 +160,7 @@ def _target_files(paths: list[Path]) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        inside = sorted(p for p in path.iterdir() if image_suffix(p) and not p.name.startswith("."))
+        inside = sorted(p for p in path.iterdir() if image_suffix(p) and not p.name.startswith(".") and not p.is_dir())
         if not inside:
             raise InputError(f"{path}: no image files in this folder, expected targets")
         files += inside
@@ -170,17 +178,22 @@ def _pairs(options: argparse.Namespace, targets: list[Path]) -> "ContextPairs":
     raise InputError("no context, expected either --context DIR or both --context-in and --context-out")
 
 
-def _destinations(options: argparse.Namespace, targets: list[Path]) -> list[Path]:
-    """The main output of each target: the file that is named, or the target's name in the folder that is named."""
-    from neuralizer_jax.files.image_files import image_suffix
+def _destinations(options: argparse.Namespace, targets: list[Path]) -> tuple[list[Path], Path | None]:
+    """The main output of each target: the file that is named, or the target's name in the folder that is named.
+
+    Returns:
+        The outputs, and the folder where it has to be made for them, else None.
+    """
+    from neuralizer_jax.files.image_files import IMAGE_SUFFIXES, image_suffix
 
     out = options.out
+    if options.figure and len(targets) > 1:
+        raise InputError(f"{options.figure}: a figure shows one target, expected one target with --figure")
     if len(targets) == 1 and not options.target[0].is_dir() and not out.is_dir():
         if not image_suffix(out):
-            raise InputError(f"{out}: unknown kind of image, expected .png, .tif, .npy, .npz, .nii or .nii.gz")
-        return [out]
-    if options.figure:
-        raise InputError(f"{options.figure}: a figure shows one target, expected one --target file and one --out file")
+            kinds = ", ".join(IMAGE_SUFFIXES)
+            raise InputError(f"{out}: no kind of image, expected a name that ends in {kinds}, or an existing folder")
+        return [out], None
     if image_suffix(out) and not out.is_dir():
         raise InputError(f"{out}: is one file for {len(targets)} targets, expected a folder")
     names = [target.name for target in targets]
@@ -188,77 +201,14 @@ def _destinations(options: argparse.Namespace, targets: list[Path]) -> list[Path
         raise InputError(
             f"{twice}: {names.count(twice)} targets have this name, expected different names for one folder"
         )
+    return [out / name for name in names], None if out.is_dir() else out
+
+
+def _make_folder(folder: Path) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{out}: the folder cannot be made ({error.strerror})") from None
-    return [out / name for name in names]
-
-
-def _side_path(path: Path, what: str) -> Path:
-    """`out_prob.nii.gz` for `out.nii.gz` and `prob`."""
-    from neuralizer_jax.files.image_files import image_stem, image_suffix
-
-    return path.with_name(f"{image_stem(path)}_{what}{image_suffix(path)}")
-
-
-def _refuse_overwriting(destinations: list[Path], sources: list[Path]) -> None:
-    taken = {path.resolve() for path in sources}
-    for path in destinations:
-        for written in (path, _side_path(path, "prob"), _side_path(path, "std")):
-            if written.resolve() in taken:
-                raise InputError(f"{written}: is an input of this prediction, expected another name to write")
-
-
-def _check_images(
-    targets: "list[ImageFile]", inputs: "list[ImageFile]", outputs: "list[ImageFile]", options: argparse.Namespace
-) -> None:
-    """Raises InputError with the file's name for what does not fit together, and notes what is suspicious."""
-    import numpy as np
-
-    for image in targets + inputs:
-        if image.pixels.min() == image.pixels.max():
-            raise InputError(f"{image.path}: every pixel is {image.pixels.flat[0]:g}, expected an image")
-        if image.pixels.shape[2:] != targets[0].pixels.shape[2:]:
-            raise InputError(
-                f"{image.path}: has shape {image.pixels.shape}, expected the channels of {targets[0].path}, "
-                f"{targets[0].pixels.shape}"
-            )
-    for target in targets:
-        height, width = target.pixels.shape[:2]
-        for image in inputs + outputs:
-            if image.pixels.shape[:2] != (height, width) and not options.resample:
-                got = "x".join(map(str, image.pixels.shape[:2]))
-                raise InputError(
-                    f"{image.path}: has {got} pixels, expected {height}x{width} as {target.path} (or --resample)"
-                )
-        if same := [image for image in inputs if np.array_equal(image.pixels, target.pixels)]:
-            raise InputError(f"{same[0].path}: holds the target {target.path}, expected other images as context")
-    for given, shown in zip(inputs, outputs, strict=True):
-        if given.pixels.shape[:2] != shown.pixels.shape[:2]:
-            raise InputError(
-                f"{shown.path}: has shape {shown.pixels.shape}, expected that of its input {given.path}, "
-                f"{given.pixels.shape}"
-            )
-    if options.task == "segmentation":
-        _check_masks(outputs, options.labels)
-    elif all(len(np.unique(image.pixels)) <= 2 for image in outputs):
-        _note("the context outputs have two values each: for masks, --task segmentation predicts a mask")
-
-
-def _check_masks(outputs: "list[ImageFile]", labels: list[int] | None) -> None:
-    """Refuses soft masks, whose greys between 0 and 255 would be taken for hundreds of labels."""
-    import numpy as np
-
-    if labels is not None:
-        return
-    for image in outputs:
-        values = np.unique(image.pixels)
-        if values[0] == 0 and values[-1] == 255 and len(values) > 2:
-            raise InputError(
-                f"{image.path}: has {len(values)} grey values from 0 to 255, expected a mask with two values "
-                "(or a label map, with --labels)"
-            )
+        raise InputError(f"{folder}: the folder cannot be made ({error.strerror})") from None
 
 
 def _stack(images: "list[ImageFile]", size: tuple[int, int], *, labels: bool = False) -> "np.ndarray":
@@ -270,7 +220,7 @@ def _stack(images: "list[ImageFile]", size: tuple[int, int], *, labels: bool = F
     return np.stack([resize(image.pixels, size, nearest=labels) for image in images])
 
 
-def _write(prediction: "Prediction", target: "ImageFile", path: Path, options: argparse.Namespace) -> list[Path]:
+def _write(prediction: "Prediction", target: "ImageFile", files: dict[str, Path]) -> list[Path]:
     """Writes the files of one target; returns their paths."""
     from neuralizer_jax.files.image_files import write_image
 
@@ -281,16 +231,9 @@ def _write(prediction: "Prediction", target: "ImageFile", path: Path, options: a
 
         best = mean.argmax(0)[None]
         mean, std = (np.take_along_axis(x, best, axis=0)[0] for x in (mean, std))
-    if options.task == "segmentation":
-        files = {path: (prediction.labels, "labels"), _side_path(path, "prob"): (mean, "probability")}
-    else:
-        files = {path: (mean, "image")}
-    if options.bootstrap > 1:
-        files[_side_path(path, "std")] = (std, "image")
-    for name, (pixels, kind) in files.items():
-        write_image(name, pixels, target, kind=kind)
-    return list(files)
-
-
-def _note(text: str) -> None:
-    print(f"neuralizer: note: {text}", file=sys.stderr)
+    result = (mean, "image") if prediction.labels is None else (prediction.labels, "labels")
+    pixels = {"result": result, "prob": (mean, "probability"), "std": (std, "image")}
+    for what, path in files.items():
+        values, kind = pixels[what]
+        write_image(path, values, target, kind=kind)
+    return list(files.values())

@@ -105,29 +105,46 @@ def write_image(
 ) -> None:
     """Write pixels [H, W] in the format that the suffix of `path` names, replacing a file of that name.
 
-    image, probability: PNG gets 16-bit grey of the values clipped to [0, 1]; all other formats float32 as they are.
-    labels: whole numbers, stored as they are in the smallest integers of the format (PNG and TIFF: 0 to 65535; .npy,
-    .npz and NIfTI: int32). NIfTI needs a `like` read from NIfTI, whose place in the world the output takes: nothing
-    else knows left from right.
-
-    The file appears complete or not at all.
+    The file appears complete or not at all. What it holds is described at `image_bytes`.
 
     Raises:
         InputError: one line that begins with the path, when it cannot be written or its format cannot hold the values.
         ValueError: pixels that are not [H, W], or for NIfTI not of `like`'s shape.
     """
     path = Path(path)
-    suffix = _supported_suffix(path)
-    if np.ndim(pixels) != 2:
-        raise ValueError(f"expected pixels [H, W], got the shape {np.shape(pixels)}")
+    _supported_suffix(path)
     _check_destination(path)
-    try:
-        values = _as_labels(pixels) if kind == "labels" else _as_intensities(pixels, None)
-        content = _encode(suffix, values, None if like is None else like.source)
-    except InputError as error:
-        raise InputError(f"{one_line(path)}: cannot be written: {error}") from error
+    content = image_bytes(path, pixels, like, kind=kind)
     with written_whole(path) as temporary:
         temporary.write_bytes(content)
+
+
+def image_bytes(
+    path: str | os.PathLike[str],
+    pixels: np.ndarray,
+    like: ImageFile | None,
+    *,
+    kind: Literal["image", "probability", "labels"],
+) -> bytes:
+    """Make the file that `write_image` writes to `path`, and write nothing.
+
+    image, probability: PNG gets 16-bit grey of the values clipped to [0, 1]; all other formats float32 as they are.
+    labels: whole numbers, stored as they are in the smallest integers of the format (PNG and TIFF: 0 to 65535; .npy,
+    .npz and NIfTI: int32). NIfTI needs a `like` read from NIfTI, whose place in the world the output takes: nothing
+    else knows left from right.
+
+    Raises:
+        InputError: one line that begins with the path, when its format cannot hold the values.
+        ValueError: pixels that are not [H, W], or for NIfTI not of `like`'s shape.
+    """
+    suffix = _supported_suffix(Path(path))
+    if np.ndim(pixels) != 2:
+        raise ValueError(f"expected pixels [H, W], got the shape {np.shape(pixels)}")
+    try:
+        values = _as_labels(pixels) if kind == "labels" else _as_intensities(pixels, None)
+        return _encode(suffix, values, None if like is None else like.source)
+    except InputError as error:
+        raise InputError(f"{one_line(path)}: cannot be written: {error}") from error
 
 
 def _encode(suffix: str, values: np.ndarray, source: NiftiSource | None) -> bytes:

@@ -59,9 +59,7 @@ def build(config: dict[str, Any], path: object) -> nn.Module:
     if type(sigmoid) is not bool:
         raise InputError(f"{path}: model setting segmentation_sigmoid is {sigmoid!r}, expected true or false")
     if isinstance(arguments["features"], tuple) and len(arguments["features"]) != arguments["stages"]:
-        raise InputError(
-            f"{path}: {len(arguments['features'])} widths for {arguments['stages']} stages, expected one each"
-        )
+        raise InputError(f"{path}: model setting features is {config['features']}, expected one number for each stage")
     if arguments["dim"] == 1:
         raise InputError(f"{path}: model setting dim is 1, expected 2 or 3")
     return kind(**arguments, segmentation_sigmoid=sigmoid)

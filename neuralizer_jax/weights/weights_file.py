@@ -115,7 +115,8 @@ def save_weights(path: str | os.PathLike, model: nn.Module, params: Params) -> N
             f"{path}: parameter {'.'.join(wrong)} has shape {got.get(wrong)}, the model's has {expected.get(wrong)}"
         )
     tensors = {torch_key(key): to_torch_layout(key, value, model.dim) for key, value in values.items()}
-    metadata = {"format": "pt", _METADATA_KEY: json.dumps(architecture.describe(model))}
+    # One entry: safetensors writes several in no fixed order, and the same weights would give different bytes.
+    metadata = {_METADATA_KEY: json.dumps(architecture.describe(model))}
     with written_whole(path) as temporary:
         temporary.write_bytes(save(tensors, metadata))
 
