@@ -86,7 +86,7 @@ def predict(
         InputError: arrays whose shapes do not fit, that are not finite or constant; context outputs of a segmentation
             that are not whole numbers or hold no label; options out of range.
     """
-    _check_options(model, task, normalize, bootstrap, bootstrap_size, augment)
+    _check_options(model, task, normalize, bootstrap, bootstrap_size, augment, seed)
     target = _with_channels("target", target, model.dim, model.in_channels)
     context_in = _with_channels("context_in", context_in, model.dim, model.in_channels, stack=True)
     context_out = _with_channels("context_out", context_out, model.dim, 1, stack=True)
@@ -170,7 +170,7 @@ def _forward(model, params, target, context_in, context_out, context_mask, affin
     return jax.nn.sigmoid(scores) if model.segmentation_sigmoid else jnp.clip(scores, 0, 1)
 
 
-def _check_options(model, task, normalize, bootstrap, bootstrap_size, augment):
+def _check_options(model, task, normalize, bootstrap, bootstrap_size, augment, seed):
     if not isinstance(model, Neuralizer):
         raise InputError(f"{type(model).__name__} takes no context, expected a Neuralizer")
     if task not in TASKS:
@@ -179,6 +179,8 @@ def _check_options(model, task, normalize, bootstrap, bootstrap_size, augment):
         raise InputError(f"normalize is {normalize!r}, expected {', '.join(NORMALIZATIONS)}")
     if bootstrap < 0:
         raise InputError(f"bootstrap is {bootstrap}, expected the number of context sets to draw, 0 for none")
+    if seed < 0:
+        raise InputError(f"seed is {seed}, expected 0 or more")
     if bootstrap_size is not None and bootstrap_size < 1:
         raise InputError(f"bootstrap_size is {bootstrap_size}, expected at least 1 member")
     if not bootstrap and (augment or bootstrap_size is not None):

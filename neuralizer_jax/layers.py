@@ -1,6 +1,6 @@
 """Layers of the network: feature maps in, feature maps out, channels last.
 
-Called by `model.py` and `unet.py`. Every array is `[..., *spatial, C]` with 2 or 3 spatial axes. Three choices keep the
+Called by `model.py` and `unet.py`. Arrays are `[B, *spatial, C]` with 2 or 3 spatial axes. Three choices keep the
 numbers those of the published PyTorch model: GELU in its exact erf form, zero padding, half-pixel bilinear upsampling.
 """
 
@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
+from neuralizer_jax.convolution import convolve
+
 
 def gelu(x: jax.Array) -> jax.Array:
     """GELU in its exact form, `x / 2 (1 + erf(x / sqrt 2))`.
 
-    `jax.nn.gelu(approximate=False)` is the same by erfc, which XLA evaluates in three passes over memory instead of one.
+    `jax.nn.gelu(approximate=False)` is the same by erfc, which XLA evaluates in three passes over memory.
     """
     return 0.5 * x * (1 + jax.lax.erf(x * 0.5**0.5))
 
@@ -35,17 +37,29 @@ def bias_init(fan_in: int) -> nn.initializers.Initializer:
     return init
 
 
-def conv(channels: int, features: int, *, kernel_size: int, stride: int = 1, dim: int, dtype: Any = None) -> nn.Conv:
-    """Convolution `[..., *spatial, channels] -> [..., *spatial / stride, features]` with one pixel of zero padding."""
-    return nn.Conv(
-        features,
-        kernel_size=(kernel_size,) * dim,
-        strides=stride,
-        padding=1,
-        kernel_init=kernel_init,
-        bias_init=bias_init(channels * kernel_size**dim),
-        dtype=dtype,
-    )
+class Conv3(nn.Module):
+    """3x3 (3x3x3) convolution with zero padding.
+
+    Attributes:
+        channels: channels in.
+        features: channels out.
+        dim: number of spatial axes, 2 or 3.
+        dtype: type to compute in; None: that of the argument and parameters.
+    """
+
+    channels: int
+    features: int
+    dim: int = 2
+    dtype: Any = None
+
+    def setup(self):  # noqa: D102
+        self.kernel = self.param("kernel", kernel_init, (3,) * self.dim + (self.channels, self.features))
+        self.bias = self.param("bias", bias_init(3**self.dim * self.channels), (self.features,))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[B, *spatial, channels] -> [B, *spatial, features]`."""
+        x, kernel, bias = promote_dtype(x, self.kernel, self.bias, dtype=self.dtype)
+        return convolve(x, kernel) + bias
 
 
 class PointwiseConv(nn.Module):
@@ -118,12 +132,10 @@ class ResidualUnit(nn.Module):
     dtype: Any = None
 
     def setup(self):  # noqa: D102
-        self.layers = [
-            conv(self.features, self.features, kernel_size=3, dim=self.dim, dtype=self.dtype) for _ in range(self.convs)
-        ]
+        self.layers = [Conv3(self.features, self.features, self.dim, self.dtype) for _ in range(self.convs)]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`[..., *spatial, features]` -> the same."""
+        """`[B, *spatial, features]` -> the same."""
         first, *others = self.layers
         h = first(x)
         for layer in others:
@@ -148,8 +160,14 @@ class Downsample(nn.Module):
 
     def setup(self):  # noqa: D102
         if self.channels != self.features:
-            self.linear_layer = conv(
-                self.channels, self.features, kernel_size=4, stride=2, dim=self.dim, dtype=self.dtype
+            self.linear_layer = nn.Conv(
+                self.features,
+                kernel_size=(4,) * self.dim,
+                strides=2,
+                padding=1,
+                kernel_init=kernel_init,
+                bias_init=bias_init(4**self.dim * self.channels),
+                dtype=self.dtype,
             )
 
     def __call__(self, x: jax.Array) -> jax.Array:

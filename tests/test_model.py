@@ -7,17 +7,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import draw_params
 from flax.traverse_util import flatten_dict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuralizer_jax import Neuralizer, UNet
-from neuralizer_jax.layers import PointwiseConv, ResidualUnit, UpsampleMerge, conv, gelu, max_pool, upsample
+from neuralizer_jax.convolution import convolve
+from neuralizer_jax.layers import Conv3, PointwiseConv, ResidualUnit, UpsampleMerge, gelu, max_pool, upsample
 from neuralizer_jax.model import MemberMean, PairwiseConvAvg, over_members
 from neuralizer_jax.weights import init_params
 
 SMALL = Neuralizer(features=4, stages=2)
-SMALL_PARAMS = init_params(SMALL, jax.random.key(0))
+SMALL_PARAMS = draw_params(SMALL)
 apply_small = jax.jit(SMALL.apply)
 
 
@@ -102,7 +104,7 @@ class TestComputation:
     def test_other_shapes_of_network(self, arguments):
         model = Neuralizer(**({"features": 4, "stages": 2} | arguments))
         arrays = episode(batch=2, size=(4, 6, 8)[: model.dim])
-        output = jax.jit(model.apply)({"params": init_params(model, jax.random.key(1))}, *arrays)
+        output = jax.jit(model.apply)({"params": draw_params(model)}, *arrays)
         assert output.shape == (2, *(4, 6, 8)[: model.dim], 1)
         assert jnp.isfinite(output).all()
 
@@ -113,12 +115,12 @@ class TestComputation:
 
     def test_mixed_precision_keeps_parameters_and_output_in_float32(self):
         model = SMALL.clone(dtype=jnp.bfloat16)
-        params = init_params(model, jax.random.key(0))
-        assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+        shapes = jax.eval_shape(partial(init_params, model), jax.random.key(0))
+        assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
         arrays = episode(size=(16, 16))
-        output = jax.jit(model.apply)({"params": params}, *arrays)
+        output = jax.jit(model.apply)({"params": SMALL_PARAMS}, *arrays)
         assert output.dtype == jnp.float32
-        exact = apply_small({"params": params}, *arrays)
+        exact = small(*arrays)
         difference = np.abs(output - exact).max()
         assert 0 < difference < 0.05 * np.abs(exact).max()
 
@@ -161,8 +163,9 @@ class TestParameters:
                 assert abs(np.mean(value)) < 0.1 * bound
 
     def test_initialisation_is_reproducible(self):
-        again = init_params(SMALL, jax.random.key(0))
-        jax.tree.map(np.testing.assert_array_equal, again, SMALL_PARAMS)
+        first, again, other = (init_params(SMALL, jax.random.key(seed)) for seed in (0, 0, 1))
+        jax.tree.map(np.testing.assert_array_equal, first, again)
+        assert np.abs(first["target_embedding"]["kernel"] - other["target_embedding"]["kernel"]).max() > 0
 
 
 def plain_conv(kernel, bias, x):
@@ -239,7 +242,7 @@ class TestSplitForms:
         # One 1x1 convolution of the members fewer than the blocks have: 2 C^2 operations a pixel and member.
         members, size, width = 16, 32, 16
         model = Neuralizer(features=width, stages=1, convs=1)
-        params = init_params(model, jax.random.key(0))
+        params = draw_params(model)
         arrays = episode(members=members, size=(size, size))
 
         class Kept(PairwiseConvAvg):
@@ -252,6 +255,28 @@ class TestSplitForms:
             for m in (model, model.clone(block=Kept))
         )
         assert flops_kept - flops > 2 * width**2 * members * size**2
+
+    @pytest.mark.parametrize("dim", [2, 3])
+    @pytest.mark.parametrize("mapped", [False, True])
+    def test_convolution_and_its_gradients_are_the_librarys(self, dim, mapped):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(3, 2, *(4, 5, 6)[:dim], 3)).astype(np.float32)
+        kernel = rng.normal(size=(*(3,) * dim, 3, 4)).astype(np.float32)
+        weights = rng.normal(size=(*x.shape[:-1], 4)).astype(np.float32)
+        library = nn.Conv(4, (3,) * dim, use_bias=False)
+
+        def loss(x, kernel):
+            if mapped:
+                y = jax.vmap(convolve, in_axes=(0, None))(x, kernel)
+            else:
+                y = convolve(x.reshape(-1, *x.shape[2:]), kernel).reshape(weights.shape)
+            return jnp.sum(weights * y)
+
+        def librarys(x, kernel):
+            return jnp.sum(weights * library.apply({"params": {"kernel": kernel}}, x))
+
+        ours, expected = (jax.jit(jax.value_and_grad(f, argnums=(0, 1)))(x, kernel) for f in (loss, librarys))
+        jax.tree.map(partial(close, tolerance=1e-4), ours, expected)
 
     @pytest.mark.parametrize("shape", [(2, 3, 4, 6, 5), (2, 4, 6, 8, 3)])
     @pytest.mark.parametrize("dim", [2, 3])
@@ -286,7 +311,7 @@ class PlainBlock(nn.Module):
     @nn.compact
     def __call__(self, target, context, context_mask):
         mean = self.aggregation()(target, context, context_mask)
-        layer = conv(self.features, self.features, kernel_size=3, dim=self.dim, dtype=self.dtype)
+        layer = Conv3(self.features, self.features, self.dim, self.dtype)
         return layer(target + mean), context
 
 

@@ -11,7 +11,7 @@ import zipfile
 import ml_dtypes
 import numpy as np
 import pytest
-from golden.golden_weights import FOLDER, HYPER_PARAMETERS, case_state_dict
+from golden.golden_weights import CASES, FOLDER, case_state_dict, hyper_parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +54,7 @@ def test_lightning_checkpoint(name, case, foreign, more):
     checkpoint = read_torch_checkpoint(FOLDER / name)
     expected = {f"net.{key}": array for key, array in case_state_dict(case).items()}
     assert_same(checkpoint.state_dict, {**expected, "losses.0.dummy_param": np.empty(0, np.float32)})
-    assert checkpoint.hyper_parameters == {**HYPER_PARAMETERS, **more}
+    assert checkpoint.hyper_parameters == hyper_parameters(CASES[case]) | more
     assert all(type(value) in (bool, int, float, str, list) for value in checkpoint.hyper_parameters.values())
     assert checkpoint.unread == foreign
 

@@ -22,10 +22,12 @@ def run(options: argparse.Namespace) -> None:
     import jax
 
     from neuralizer_jax.cli.main import main
+    from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.demo_slices import write_demo_pairs
     from neuralizer_jax.model import Neuralizer
     from neuralizer_jax.weights import init_params, save_weights
 
+    use_compilation_cache()
     out: Path = options.out
     print("Cutting slices of the MNI152 brain template and making example pairs")
     tasks = write_demo_pairs(out)
@@ -39,12 +41,13 @@ def run(options: argparse.Namespace) -> None:
     ):
         folder = tasks[task]
         command = ["predict", "--weights", weights, "--target", folder / "target_in.png", "--context", folder]
-        command += ["--out", folder / "prediction.png", "--figure", out / f"{task}.png", *more]
+        command += ["--out", out / f"{task}_prediction.png"]
+        command += ["--figure", out / f"{task}_figure.png", *more]
         command = [str(argument) for argument in command]
         print(f"\n$ neuralizer {shlex.join(command)}")
         if status := main(command):
             raise SystemExit(status)
-        written += [*sorted(folder.glob("prediction*")), out / f"{task}.png"]
+        written += sorted(out.glob(f"{task}_*.png"))
     print(
         "\nThese weights are UNTRAINED, freshly initialised: the pictures show what the model is given and that "
         "everything runs, from files to files. The predictions mean nothing yet.\n\nWritten:"

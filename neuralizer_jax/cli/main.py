@@ -37,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:  # not about a file that the user named
             raise
         return _failed(f"{error.filename}: {error.strerror}")
+    except RuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):  # what JAX raises when an array finds no memory
+            raise
+        return _failed("not enough memory for this prediction, expected fewer pairs, a smaller image or another device")
     except KeyboardInterrupt:
         print("neuralizer: interrupted", file=sys.stderr)
         return 130

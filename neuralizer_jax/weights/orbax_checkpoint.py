@@ -31,8 +31,6 @@ def read_orbax_checkpoint(path: Path, model: nn.Module | None = None) -> tuple[n
     Raises:
         InputError: not such a folder, damaged, or of another model.
     """
-    import orbax.checkpoint as ocp
-
     steps = [path] if (path / "state").is_dir() else [p for p in path.iterdir() if p.name.isdigit() and p.is_dir()]
     if not steps:
         raise InputError(f"{path}: no training checkpoint in this folder, expected numbered step folders of Orbax")
@@ -43,6 +41,9 @@ def read_orbax_checkpoint(path: Path, model: nn.Module | None = None) -> tuple[n
         raise InputError(f"{step}: no readable meta item, expected JSON with the model's description") from None
     if model is None:
         model = architecture.build(config, step)
+
+    import orbax.checkpoint as ocp
+
     shapes = param_shapes(model)
     wanted = {"params": unflatten_dict({key: np.zeros(shape, np.float32) for key, shape in shapes.items()})}
     as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)

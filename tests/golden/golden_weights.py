@@ -48,15 +48,18 @@ CASES = {
     "tiny": Case((8, 8), members=2, inner_channels=(4,), stages=2, seed=13),
 }
 
-HYPER_PARAMETERS = {
-    "data_slice_only": True,
-    "nb_levels": 4,
-    "nb_inner_channels": [8],
-    "nb_conv_layers_per_stage": 2,
-    "lr": 1e-4,
-    "run_name": "golden",
-    "max_context_size": 32,
-}
+
+def hyper_parameters(case: Case) -> dict[str, object]:
+    """What a Lightning checkpoint of a case says about its network, and more that no network depends on."""
+    return {
+        "data_slice_only": len(case.size) == 2,
+        "nb_levels": case.stages,
+        "nb_inner_channels": list(case.inner_channels),
+        "nb_conv_layers_per_stage": case.conv_layers,
+        "lr": 1e-4,
+        "run_name": "golden",
+        "max_context_size": 32,
+    }
 
 
 def golden_state_dict(shapes: dict[str, tuple[int, ...]], seed: int) -> dict[str, np.ndarray]:

@@ -19,10 +19,10 @@ import torch
 from golden.golden_weights import (
     CASES,
     FOLDER,
-    HYPER_PARAMETERS,
     case_inputs,
     case_state_dict,
     golden_state_dict,
+    hyper_parameters,
     thinned,
 )
 from torch import nn
@@ -83,7 +83,7 @@ class LightningLike(nn.Module):
         self.losses[0].register_buffer("dummy_param", torch.empty(0))
 
 
-def lightning_checkpoint(case, hyper_parameters, with_optimizer):
+def lightning_checkpoint(case, holder, with_optimizer):
     """The dictionary a Lightning ModelCheckpoint hands to torch.save."""
     module = LightningLike(build(case)[0])
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-4)
@@ -101,7 +101,7 @@ def lightning_checkpoint(case, hyper_parameters, with_optimizer):
         "optimizer_states": [optimizer.state_dict()],
         "lr_schedulers": [],
         "hparams_name": "hparams",
-        "hyper_parameters": hyper_parameters,
+        "hyper_parameters": holder,
     }
 
 
@@ -116,14 +116,14 @@ def attribute_dict(values):
 
 def write_checkpoints():
     """Write the files that the checkpoint reader is tested with."""
-    namespace = argparse.Namespace(
-        **HYPER_PARAMETERS, data_dir=pathlib.PurePosixPath("/data/oasis"), lam=np.float64(0.1), seed=np.int64(7)
-    )
     small, tiny = CASES["small_n1"], CASES["tiny"]
-    torch.save(lightning_checkpoint(small, HYPER_PARAMETERS, with_optimizer=True), FOLDER / "lightning.ckpt")
+    namespace = argparse.Namespace(
+        **hyper_parameters(tiny), data_dir=pathlib.PurePosixPath("/data/oasis"), lam=np.float64(0.1), seed=np.int64(7)
+    )
+    torch.save(lightning_checkpoint(small, hyper_parameters(small), with_optimizer=True), FOLDER / "lightning.ckpt")
     torch.save(lightning_checkpoint(tiny, namespace, with_optimizer=False), FOLDER / "lightning_namespace.ckpt")
     torch.save(
-        lightning_checkpoint(tiny, attribute_dict(HYPER_PARAMETERS), with_optimizer=False),
+        lightning_checkpoint(tiny, attribute_dict(hyper_parameters(tiny)), with_optimizer=False),
         FOLDER / "lightning_attributedict.ckpt",
     )
 

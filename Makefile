@@ -1,0 +1,31 @@
+# `make demo` and `make test` need Python 3.11 or newer and nothing else: they make .venv and install into it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo   run the model on slices of a brain template (writes demo/)"
+	@echo "make test   lint and run all tests"
+	@echo "make lint   ruff only"
+	@echo "make clean  remove .venv and demo"
+
+demo: $(VENV)/installed
+	$(BIN)/neuralizer demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(VENV)/installed: pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,140 @@
+"""What the README shows works as it stands there: every command and every Python example, and the demo."""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from neuralizer_jax.cli.main import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+SIZE = (24, 24)
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory, tiny_weights):
+    """A folder with the files that the README's examples mention, small ones."""
+    folder = tmp_path_factory.mktemp("readme")
+    rng = np.random.default_rng(0)
+    shutil.copy(tiny_weights, folder / "neuralizer.safetensors")
+    shutil.copy(ROOT / "tests" / "golden" / "lightning.ckpt", folder / "model_weights.ckpt")
+    np.save(folder / "target.npy", rng.random(SIZE) * 900)
+    np.save(folder / "context_in.npy", rng.random((2, *SIZE)) * 900)
+    np.save(folder / "context_out.npy", rng.integers(0, 2, (2, *SIZE)) * 17)
+
+    def png(path, values):
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(values.astype(np.uint8)).save(path)
+
+    png(folder / "target.png", rng.integers(0, 256, SIZE))
+    for name in ("a", "b"):
+        png(folder / "images" / f"{name}.png", rng.integers(0, 256, SIZE))
+    for i in range(2):
+        for kind in ("in", "out"):
+            png(folder / "pairs" / f"ctx_{kind}{i}.png", rng.integers(0, 256, SIZE))
+        png(folder / "masks" / f"ctx_in{i}.png", rng.integers(0, 256, SIZE))
+        png(folder / "masks" / f"ctx_out{i}.png", 255 * rng.integers(0, 2, SIZE))
+    volume = rng.random((SIZE[1], 5, SIZE[0])).astype(np.float32)
+    affine = np.diag([1.0, 1, 1, 1])
+    affine[:3, 3] = -12, -19, -12
+    nib.save(nib.Nifti1Image(volume, affine), folder / "sub-01.nii.gz")
+    return folder
+
+
+def test_the_examples_are_found():
+    assert len(blocks("python")) == 2
+    assert len(blocks("bash")) == 4
+    assert len(blocks("python")[0].strip().splitlines()) <= 10
+
+
+@pytest.mark.parametrize("block", blocks("bash"), ids=lambda block: " ".join(block.split()[:3]))
+def test_commands(block, workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    weights = (workplace / "neuralizer.safetensors").read_bytes()
+    for command in block.replace("\\\n", " ").strip().splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "neuralizer"
+        assert main(arguments) == 0
+        if "--out" in arguments:
+            out = Path(arguments[arguments.index("--out") + 1])
+            assert out.is_file() or sorted(out.iterdir())
+    (workplace / "neuralizer.safetensors").write_bytes(weights)
+
+
+def test_written_files_are_those_the_text_names(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    command = next(block for block in blocks("bash") if "--slice" in block).replace("\\\n", " ")
+    assert main(shlex.split(command)[1:]) == 0
+    assert Path("brain_prob.nii.gz").is_file()
+    assert Path("brain.png").is_file()
+    brain = nib.load("brain.nii.gz")
+    assert set(np.unique(brain.dataobj)) <= {0, 255}
+    np.testing.assert_allclose(brain.affine[:3, 3], (-12, -17, -12))
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=("predict", "change the model"))
+def test_python(block, workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    names = {}
+    exec(compile(block, "README.md", "exec"), names)
+    if "prediction" in names:
+        assert set(np.unique(names["prediction"].labels)) <= {0, 17}
+    else:
+        from neuralizer_jax import load_weights
+
+        assert load_weights("attention.safetensors", model=names["model"])[0] == names["model"]
+
+
+def test_numbers_are_those_of_the_results():
+    results = json.loads((ROOT / "benchmarks" / "results" / "predict_cpu.json").read_text())["summary"]
+    found = {(row["members"], row["implementation"]): row for row in results}
+    table = re.search(r"## Speed and memory\n(.*?)\n## ", README, re.DOTALL)[1]
+    rows = re.findall(r"^\| (\d+) \| ([\d.]+) \| ([\d.]+) \| (\d+) \| (\d+) \|$", table, re.MULTILINE)
+    assert [int(row[0]) for row in rows] == [1, 8, 32]
+    for members, *shown in rows:
+        ours, theirs = (found[int(members), name] for name in ("jax", "torch"))
+        seconds = [f"{row['seconds']['median']:.2f}" for row in (ours, theirs)]
+        memory = [f"{row['peak_rss_bytes']['median'] / 2**20:.0f}" for row in (ours, theirs)]
+        assert shown == seconds + memory
+
+
+def test_files_that_the_readme_names_exist():
+    for name in re.findall(r"`((?:neuralizer_jax|tests|benchmarks)/[\w/.]+)`", README):
+        assert (ROOT / name).exists(), name
+    for name in re.findall(r"\]\((docs/[^)]+)\)", README):
+        assert (ROOT / name).is_file(), name
+
+
+def test_demo(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo"]) == 0
+    out = capsys.readouterr().out
+    assert "UNTRAINED" in out
+    written = re.findall(r"^  (demo/\S+)$", out, re.MULTILINE)
+    assert len(written) >= 6
+    for name in written:
+        assert (tmp_path / name).is_file()
+    for figure in ("segmentation", "denoising"):
+        width, height = Image.open(tmp_path / "demo" / f"{figure}_figure.png").size
+        assert width > 2 * height > 400
+    # The demo's example pairs are real images: a brain on a black background, every tissue in it.
+    image, labels = (np.asarray(Image.open(tmp_path / f"demo/segmentation/ctx_{kind}2.png")) for kind in ("in", "out"))
+    assert image.shape == labels.shape == (192, 192)
+    assert set(np.unique(labels)) == {0, 1, 2, 3}
+    means = [image[labels == tissue].mean() for tissue in range(4)]
+    assert means == sorted(means)
+    # A second run writes the same predictions.
+    first = {name: (tmp_path / name).read_bytes() for name in written}
+    assert main(["demo"]) == 0
+    assert all((tmp_path / name).read_bytes() == content for name, content in first.items())
