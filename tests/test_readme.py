@@ -126,7 +126,8 @@ def test_demo(tmp_path, capsys, monkeypatch):
     for name in written:
         assert (tmp_path / name).is_file()
     for figure in ("segmentation", "denoising"):
-        width, height = Image.open(tmp_path / "demo" / f"{figure}_figure.png").size
+        with Image.open(tmp_path / "demo" / f"{figure}_figure.png") as picture:
+            width, height = picture.size
         assert width > 2 * height > 400
     # The demo's example pairs are real images: a brain on a black background, every tissue in it.
     image, labels = (np.asarray(Image.open(tmp_path / f"demo/segmentation/ctx_{kind}2.png")) for kind in ("in", "out"))
