@@ -4,6 +4,8 @@ import argparse
 import shlex
 from pathlib import Path
 
+from neuralizer_jax.cli import predict
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
@@ -21,7 +23,6 @@ def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     import jax
 
-    from neuralizer_jax.cli.main import main
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.demo_slices import write_demo_pairs
     from neuralizer_jax.model import Neuralizer
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> None:
     weights = out / "untrained.safetensors"
     save_weights(weights, model, init_params(model, jax.random.key(0)))
     written = [weights]
+    parser = argparse.ArgumentParser()
+    predict.add_parser(parser.add_subparsers())
     for task, more in (
         ("segmentation", ["--task", "segmentation"]),
         ("denoising", ["--bootstrap", "4", "--bootstrap-size", "8", "--augment"]),
@@ -45,8 +48,8 @@ def run(options: argparse.Namespace) -> None:
         command += ["--figure", out / f"{task}_figure.png", *more]
         command = [str(argument) for argument in command]
         print(f"\n$ neuralizer {shlex.join(command)}")
-        if status := main(command):
-            raise SystemExit(status)
+        predict_options = parser.parse_args(command)
+        predict_options.run(predict_options)
         written += sorted(out.glob(f"{task}_*.png"))
     print(
         "\nThese weights are UNTRAINED, freshly initialised: the pictures show what the model is given and that "
