@@ -15,7 +15,7 @@ from jax import lax
 
 @jax.custom_vjp
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Convolution with stride 1 and zero padding that keeps the size.
+    """Convolution with stride 1 and zero padding that keeps the size. Differentiable in reverse mode.
 
     Args:
         x: `[B, *spatial, C]`.

@@ -100,9 +100,13 @@ def draw_figure(
         bar.ax.tick_params(labelsize=8)
         title(left, large, "uncertainty (standard deviation)")
     # The legend stands below the prediction, as far as it fits there.
-    for index, (value, colour) in enumerate(list(colours.items())[: int(large / 0.45)]):
+    room = int(large / 0.45)
+    entries = [(f"\u25a0 {value}", colour) for value, colour in colours.items()]
+    if len(entries) > room:
+        entries = [*entries[: room - 1], (f"+ {len(entries) - room + 1}", "0.35")]
+    for index, (text, colour) in enumerate(entries):
         x, y = (prediction_left + 0.45 * index) / width, 0.12 / (_BELOW + _HEIGHT + _ABOVE)
-        figure.text(x, y, f"\u25a0 {value}", color=colour, ha="left", va="bottom", size=10)
+        figure.text(x, y, text, color=colour, ha="left", va="bottom", size=10)
     figure.text(0.5, 0.12 / (_BELOW + _HEIGHT + _ABOVE), caption, ha="center", va="bottom", size=10, color="0.35")
     with written_whole(path) as temporary:
         figure.savefig(temporary)
