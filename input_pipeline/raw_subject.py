@@ -42,6 +42,7 @@ class RawSubject:
         skull_stripped: whether everything outside of the brain is zero.
         age: years, where published.
         sex: `F` or `M`, where published.
+        brain_mask: published mask of the subject's brain, above 0 inside, placed by its own header.
     """
 
     dataset: str
@@ -53,6 +54,7 @@ class RawSubject:
     skull_stripped: bool = False
     age: float | None = None
     sex: str | None = None
+    brain_mask: Path | None = None
 
 
 @dataclass(frozen=True)

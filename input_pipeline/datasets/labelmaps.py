@@ -1,0 +1,39 @@
+"""Label maps without images, in FreeSurfer's numbers: any folder of them, of which images are to be synthesized.
+
+The label maps published with SynthSeg are such a folder. Access and licence are those of the maps. Every `.nii`,
+`.nii.gz` or `.mgz` file at any depth is a subject, named by its file name without the ending.
+"""
+
+import re
+from pathlib import Path
+
+from input_pipeline.datasets.found_files import discovery, files_under
+from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
+from neuralizer_jax.errors import InputError
+
+NAME = "labelmaps"
+
+MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+Put label maps in FreeSurfer's numbers into one folder, each under a file name of its own and nothing else with them,
+for instance data/training_label_maps of https://github.com/BBillot/SynthSeg (no login, Apache 2.0).
+"""
+
+_FILE = re.compile(r"(.+)\.(?:nii\.gz|nii|mgz)")
+
+
+def discover(root: Path) -> Discovery:
+    """Find the label maps under `root`. Raises InputError where two have the same name."""
+    found = {}
+    for path in files_under(root):
+        if match := _FILE.fullmatch(path.name):
+            if match[1] in found:
+                raise InputError(
+                    f"{path}: named as {found[match[1]]}, expected each label map to have a name of its own"
+                )
+            found[match[1]] = path
+
+    subjects = [
+        RawSubject(dataset=NAME, subject=stem, person=stem, images={}, labels=(RawLabels(path, "freesurfer"),))
+        for stem, path in found.items()
+    ]
+    return discovery(root, subjects, {}, "label maps, .nii, .nii.gz or .mgz files")

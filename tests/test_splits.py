@@ -1,0 +1,106 @@
+"""Subjects are split by person, the same way in every run, and (nearly) the same way when a dataset grows."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from input_pipeline.raw_subject import RawSubject
+from input_pipeline.splits import split_position, split_subjects
+
+
+def subjects_of(persons, sessions=1, dataset="set"):
+    return [RawSubject(dataset, f"{p}_{s}", p, {}) for p in persons for s in range(sessions)]
+
+
+def split_persons(persons):
+    return {subject.rpartition("_")[0]: split for subject, split in split_subjects(subjects_of(persons)).items()}
+
+
+def persons_in(split, persons):
+    return {person for person, its in split_persons(persons).items() if its == split}
+
+
+# Persons as datasets name them, of a random block of numbers.
+people = st.builds(
+    lambda start, count: [f"p{i:05d}" for i in range(start, start + count)], st.integers(0, 99999), st.integers(0, 200)
+)
+
+
+def test_positions_do_not_change():
+    assert split_position("ixi", "IXI002") == 0.46087893287196746
+    assert split_position("ixi", "IXI002") != split_position("oasis3", "IXI002")
+
+
+def test_shares():
+    splits = list(split_persons([f"p{i}" for i in range(20000)]).values())
+    assert splits.count("test") / 20000 == pytest.approx(0.2, abs=0.01)
+    assert splits.count("val") / 20000 == pytest.approx(0.08, abs=0.01)
+    assert splits.count("train") / 20000 == pytest.approx(0.72, abs=0.01)
+
+
+@given(people)
+def test_position_is_in_range(persons):
+    assert all(0 <= split_position("set", person) < 1 for person in persons)
+
+
+@given(people, st.integers(1, 3))
+def test_no_person_straddles(persons, sessions):
+    splits = split_subjects(subjects_of(persons, sessions))
+    assert set(splits) == {f"{p}_{s}" for p in persons for s in range(sessions)}
+    assert set(splits.values()) <= {"train", "val", "test"}
+    for person in persons:
+        assert len({splits[f"{person}_{session}"] for session in range(sessions)}) == 1
+
+
+@given(people, st.integers(0, 2**32))
+def test_order_and_sessions_do_not_matter(persons, seed):
+    shuffled = random.Random(seed).sample(persons, len(persons))
+    assert split_persons(shuffled) == split_persons(persons)
+    many = split_subjects(subjects_of(persons, sessions=3))
+    assert {subject[:-2]: split for subject, split in many.items()} == split_persons(persons)
+
+
+@given(people)
+def test_minimum_of_test_persons(persons):
+    low = {person for person in persons if split_position("set", person) < 0.2}
+    test = persons_in("test", persons)
+    minimum = min(15, len(persons) // 2)
+    assert low <= test
+    assert len(test) == max(minimum, len(low))
+
+
+@given(people, st.integers(0, 2**32), st.integers(0, 200))
+def test_stable_when_subjects_join(persons, seed, count):
+    before_joining = random.Random(seed).sample(persons, min(count, len(persons)))
+    before, after = split_persons(before_joining), split_persons(persons)
+    enough = sum(split_position("set", person) < 0.2 for person in before_joining) >= 15
+    for person, split in before.items():
+        if split_position("set", person) < 0.2:
+            assert split == after[person] == "test"
+        elif enough:
+            assert split == after[person]
+        assert {split, after[person]} != {"train", "val"}
+
+
+@given(people, st.integers(0, 9999))
+def test_one_person_joins(persons, new):
+    """A side changes only where the minimum forces it: at most one person leaves test, or one enters it."""
+    before, after = split_persons(persons), split_persons([*persons, f"new{new}"])
+    changed = [person for person in persons if before[person] != after[person]]
+    assert len(changed) <= 1
+    if changed:
+        assert "test" in (before[changed[0]], after[changed[0]])
+        assert list(before.values()).count("test") <= 15
+
+
+def test_tiny_datasets():
+    assert split_subjects([]) == {}
+    for count in (2, 15, 30, 31):
+        assert len(persons_in("test", [f"p{i}" for i in range(count)])) >= min(15, count // 2)
+
+
+def test_one_dataset_at_a_time():
+    with pytest.raises(ValueError, match="subjects of ixi, oasis3, expected those of one dataset"):
+        split_subjects([*subjects_of(["a"], dataset="oasis3"), *subjects_of(["a"], dataset="ixi")])
