@@ -194,7 +194,7 @@ def test_reference_is_symmetric_and_where_anatomy_is():
             (right,) = (other for other, text in NAMES.items() if text == name.replace("left", "right"))
             np.testing.assert_array_equal(REFERENCE_CENTROIDS[label][0] * mirror, REFERENCE_CENTROIDS[right][0])
             assert REFERENCE_CENTROIDS[label][0][0] < 0
-    # Where other label atlases in MNI152 space have them along y: amygdala ahead of -12 mm, fourth ventricle behind -28,
+    # Where label atlases in MNI152 space have them along y (mm): amygdala ahead of -12, fourth ventricle behind -28,
     # cerebellum behind -24, the thalamus' largest section at about -20.
     y = {label: centroid[1] for label, (centroid, _) in REFERENCE_CENTROIDS.items()}
     assert y[18] > -12
