@@ -39,7 +39,7 @@ class MemberMean(nn.Module):
     """Average over the valid context members, the aggregation of the published model.
 
     Another aggregation is a module with the same arguments and result: any weighted mean of the members, with weights
-    computed from the target and the members (the paper's supplement tried attention), passed as
+    computed from the target and the members (the paper tried attention too), passed as
     `Neuralizer(aggregation=...)`.
     """
 
