@@ -1,4 +1,4 @@
-"""One subject as everything after preparation sees it: slices on the MNI grid, their labels, and where all of it is from.
+"""One subject as all that comes after preparation sees it: slices on the MNI grid, labels, and where all of it is from.
 
 Made by `scan_slices`, `labelmap_slices` and `phantom_slices`; written by `builders` and read by `slice_store`.
 """
