@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from input_pipeline.mni_grid import AFFINE, SHAPE
+from input_pipeline.mni_grid import AFFINE, SHAPE, coronal_image
 from neuralizer_jax.errors import InputError
 
 
@@ -46,3 +46,11 @@ def resample_to_grid(
             output_shape=(shape[0], 1, shape[2]), order=0 if labels else 1, mode="grid-constant", prefilter=False,
         )  # fmt: skip
     return result
+
+
+def coronal_slices(
+    volume: np.ndarray, affine: np.ndarray, to_mni: np.ndarray, *, labels: bool, planes: Sequence[int]
+) -> np.ndarray:
+    """`resample_to_grid` on planes of the project's grid, as images `[len(planes), 192, 192]`."""
+    on_grid = resample_to_grid(volume, affine, to_mni, labels=labels, planes=planes)
+    return np.stack([coronal_image(on_grid, index) for index in range(len(planes))])

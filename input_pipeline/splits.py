@@ -17,9 +17,7 @@ Test has at least `m` persons. In a dataset of a few persons train or val may be
 """
 
 import hashlib
-from collections.abc import Iterable
-
-from input_pipeline.raw_subject import RawSubject
+from collections.abc import Mapping
 
 _TEST_BELOW = 0.2
 _VAL_FROM = 0.92
@@ -32,16 +30,14 @@ def split_position(dataset: str, person: str) -> float:
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
-def split_subjects(subjects: Iterable[RawSubject]) -> dict[str, str]:
-    """Split (`train`, `val` or `test`) of each subject id of one dataset; all subjects of a person share theirs.
+def split_subjects(dataset: str, people: Mapping[str, str]) -> dict[str, str]:
+    """Split (`train`, `val` or `test`) of each subject of a dataset; all subjects of a person share theirs.
 
-    Raises ValueError where the subjects are of several datasets: ids are unique, and the minimum holds, in each.
+    Args:
+        dataset: its name.
+        people: person of each subject id.
     """
-    subjects = tuple(subjects)
-    datasets = sorted({subject.dataset for subject in subjects})
-    if len(datasets) > 1:
-        raise ValueError(f"subjects of {', '.join(datasets)}, expected those of one dataset")
-    positions = {subject.person: split_position(subject.dataset, subject.person) for subject in subjects}
+    positions = {person: split_position(dataset, person) for person in people.values()}
     ranked = sorted(positions, key=lambda person: (positions[person], person))
     forced = set(ranked[: min(_MIN_TEST_PERSONS, len(ranked) // 2)])
 
@@ -50,4 +46,4 @@ def split_subjects(subjects: Iterable[RawSubject]) -> dict[str, str]:
             return "test"
         return "val" if positions[person] >= _VAL_FROM else "train"
 
-    return {subject.subject: split(subject.person) for subject in subjects}
+    return {subject: split(person) for subject, person in people.items()}

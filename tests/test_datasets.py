@@ -340,7 +340,7 @@ class TestBrats2021:
         subject, path = found.subjects[0], f"{folder}BraTS2021_00000/BraTS2021_00000_{{}}.nii.gz"
         # T1 with contrast agent (t1ce) is not among the modalities
         assert subject.images == {m: tmp_path / path.format(m.lower()) for m in ("T1", "T2", "FLAIR")}
-        assert subject.labels == (RawLabels(tmp_path / path.format("seg"), "tumour"),)
+        assert subject.labels == (RawLabels(tmp_path / path.format("seg"), "tumour", grid_of="T1"),)
         assert subject.aligned == (("T1", "T2", "FLAIR"),)
         assert subject.skull_stripped
 
@@ -468,7 +468,7 @@ class TestAtlas2:
         assert (subject.subject, subject.person) == ("sub-r009s001_ses-1", "sub-r009s001")
         assert subject.images == {"T1": tmp_path / image}
         # one mask of both hemispheres; any value above 0 is lesion
-        assert subject.labels == (RawLabels(tmp_path / mask, "lesion", keep=None),)
+        assert subject.labels == (RawLabels(tmp_path / mask, "lesion", grid_of="T1"),)
         assert not subject.skull_stripped
 
     def test_testing_has_no_masks(self, tmp_path):
@@ -665,7 +665,7 @@ class TestMultiatlas2012:
         subject = only(multiatlas2012.discover(tmp_path))
         assert (subject.subject, subject.person) == ("1000", "1000")
         assert subject.images == {"T1": tmp_path / "1000_SS.nii.gz"}
-        assert subject.labels == (RawLabels(tmp_path / "1000_glm.nii.gz", "neuromorphometrics"),)
+        assert subject.labels == (RawLabels(tmp_path / "1000_glm.nii.gz", "neuromorphometrics", grid_of="T1"),)
         assert subject.brain_mask == tmp_path / "1000_mask.nii.gz"
         assert subject.skull_stripped
 

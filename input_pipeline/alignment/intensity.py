@@ -5,8 +5,6 @@ less well. Everything runs on one thread and on all voxels of coarse grids; noth
 gives the same map.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -15,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from input_pipeline.resample import resample_to_grid
+from input_pipeline.alignment.pyramid import Grid, one_thread, pyramid
 from neuralizer_jax.errors import InputError
 
 _START_ANGLES = (-20, 0, 20)  # degrees about each axis; the optimiser reaches the angles between them and to 30
@@ -68,8 +66,8 @@ def register_to_template(
     stripped = skull_stripped or mask is not None
 
     # Zeros around a brain are true; what lies around a head's field of view is not known.
-    moving = _pyramid(volume, affine, margin=32 if stripped else 0)
-    with _one_thread():
+    moving = pyramid(volume, affine, margin=32 if stripped else 0)
+    with one_thread():
         transform, information = _register(_template(), moving, stripped)
 
     to_moving = np.eye(4)
@@ -84,71 +82,16 @@ def register_to_template(
     return IntensityFit(np.linalg.inv(to_moving), information)
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one order, hence the same result every time. SimpleITK has no such setting for one registration."""
-    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """A volume on an upright isotropic grid: values, voxel size in mm, world of voxel 0 in mm."""
-
-    values: np.ndarray
-    spacing: float
-    origin: np.ndarray
-
-    def affine(self) -> np.ndarray:
-        matrix = np.diag([self.spacing] * 3 + [1.0])
-        matrix[:3, 3] = self.origin
-        return matrix
-
-    def image(self) -> sitk.Image:
-        """For SimpleITK, whose world is then RAS as well: it has no say in what its axes mean."""
-        image = sitk.GetImageFromArray(self.values.transpose())
-        image.SetSpacing([float(self.spacing)] * 3)
-        image.SetOrigin(self.origin.tolist())
-        return image
-
-
-def _pyramid(volume: np.ndarray, affine: np.ndarray, margin: float) -> tuple[_Grid, ...]:
-    """The volume at 8, 4 and 2 mm, each smoothed from the finer one, with a margin of zeros in mm."""
-    levels = []
-    for spacing in (2, 4, 8):
-        levels.append(_coarsen(volume, affine, spacing, margin))
-        volume, affine, margin = levels[-1].values, levels[-1].affine(), 0
-    return tuple(reversed(levels))
-
-
-def _coarsen(volume: np.ndarray, affine: np.ndarray, spacing: float, margin: float) -> _Grid:
-    sizes = np.linalg.norm(affine[:3, :3], axis=0)
-    sigmas = 0.5 * np.sqrt(np.maximum(spacing**2 - sizes**2, 0)) / sizes
-    smooth = ndimage.gaussian_filter(volume, sigmas, mode="nearest", truncate=3)
-    corners = np.array(list(product(*((0, n - 1) for n in volume.shape)))) @ affine[:3, :3].T + affine[:3, 3]
-    origin = corners.min(0) - margin
-    shape = np.ceil((corners.max(0) + margin - origin) / spacing).astype(int) + 1
-    grid = _Grid(np.empty(0), spacing, origin)
-    values = resample_to_grid(
-        smooth, affine, np.eye(4), labels=False, shape=tuple(shape.tolist()), grid_affine=grid.affine()
-    )
-    return _Grid(values, spacing, origin)
-
-
 @cache
-def _template() -> tuple[_Grid, ...]:
+def _template() -> tuple[Grid, ...]:
     from nilearn.datasets import load_mni152_template
 
     image = load_mni152_template(resolution=1)
-    return _pyramid(np.asarray(image.dataobj, np.float32), image.affine, margin=8)
+    return pyramid(np.asarray(image.dataobj, np.float32), image.affine, margin=8)
 
 
 def _register(
-    template: tuple[_Grid, ...], image: tuple[_Grid, ...], stripped: bool
+    template: tuple[Grid, ...], image: tuple[Grid, ...], stripped: bool
 ) -> tuple[sitk.AffineTransform, float]:
     """The map world of the template -> world of the image, and the mutual information."""
     transform = _affine_of(_best_similarity(template[0], image[0], _start(template[1], image[1], stripped), stripped))
@@ -156,7 +99,7 @@ def _register(
     return transform, _optimise(template[2], image[2], transform, stripped, 0.5)
 
 
-def _start(template: _Grid, image: _Grid, stripped: bool) -> tuple[np.ndarray, np.ndarray, float]:
+def _start(template: Grid, image: Grid, stripped: bool) -> tuple[np.ndarray, np.ndarray, float]:
     """Centre of the template's brain, of the image's, and how much larger the image's is."""
     template_centre, template_volume = _brain(template, True)
     centre, volume = _brain(image, stripped)
@@ -164,7 +107,7 @@ def _start(template: _Grid, image: _Grid, stripped: bool) -> tuple[np.ndarray, n
     return template_centre, centre, size
 
 
-def _brain(image: _Grid, stripped: bool) -> tuple[np.ndarray, float]:
+def _brain(image: Grid, stripped: bool) -> tuple[np.ndarray, float]:
     """Rough centre in mm and volume in mm3: of the foreground, in a whole head of what is near its crown."""
     foreground = image.values > 0.15 * np.percentile(image.values[image.values > 0], 98)
     points = np.argwhere(foreground) * image.spacing + image.origin
@@ -175,7 +118,7 @@ def _brain(image: _Grid, stripped: bool) -> tuple[np.ndarray, float]:
 
 
 def _best_similarity(
-    template: _Grid, image: _Grid, start: tuple[np.ndarray, np.ndarray, float], stripped: bool
+    template: Grid, image: Grid, start: tuple[np.ndarray, np.ndarray, float], stripped: bool
 ) -> sitk.Similarity3DTransform:
     template_centre, centre, size = start
     transforms = []
@@ -201,7 +144,7 @@ def _affine_of(transform: sitk.Similarity3DTransform) -> sitk.AffineTransform:
     return result
 
 
-def _optimise(template: _Grid, image: _Grid, transform: sitk.Transform, stripped: bool, step: float) -> float:
+def _optimise(template: Grid, image: Grid, transform: sitk.Transform, stripped: bool, step: float) -> float:
     """Optimises `transform` (world of the template -> world of the image) in place; the mutual information."""
     method = _method(template, transform, stripped)
     method.SetOptimizerAsRegularStepGradientDescent(
@@ -212,7 +155,7 @@ def _optimise(template: _Grid, image: _Grid, transform: sitk.Transform, stripped
     return -method.GetMetricValue()
 
 
-def _method(template: _Grid, transform: sitk.Transform, stripped: bool) -> sitk.ImageRegistrationMethod:
+def _method(template: Grid, transform: sitk.Transform, stripped: bool) -> sitk.ImageRegistrationMethod:
     """Mutual information over the template's brain; of a skull-stripped image with the edge around the brain."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(_BINS)
@@ -221,5 +164,5 @@ def _method(template: _Grid, transform: sitk.Transform, stripped: bool) -> sitk.
     brain = template.values > 0.1
     if stripped:
         brain = ndimage.distance_transform_edt(~brain, sampling=template.spacing) < 8
-    method.SetMetricFixedMask(_Grid(brain.astype(np.uint8), template.spacing, template.origin).image())
+    method.SetMetricFixedMask(Grid(brain.astype(np.uint8), template.spacing, template.origin).image())
     return method

@@ -1,23 +1,25 @@
 """The datasets, one module each: `discover` finds subjects in a folder that the user has downloaded.
 
-A module has `NAME`, `MANUAL_DOWNLOAD_INSTRUCTIONS` and `discover(root) -> Discovery`. Subjects are found by file name
-alone, at any depth; no image is opened. Where a file lies in the folder twice, the first in natural order is taken.
-`Discovery.dropped` is keyed by subject id, or by subject id and modality, or by path under the root.
+A module has `NAME`, `MANUAL_DOWNLOAD_INSTRUCTIONS`, `discover(root) -> Discovery` and the dataset's TFDS builder. Subjects
+are found by file name alone, at any depth; no image is opened. Where a file lies in the folder twice, the first in
+natural order is taken. `Discovery.dropped` is keyed by subject id, or by subject id and modality, or by path under the
+root.
 """
 
-from input_pipeline.datasets import (
-    atlas2,
-    brats2021,
-    hammers,
-    isles2022,
-    ixi,
-    labelmaps,
-    multiatlas2012,
-    oasis3,
-    wmh2017,
-)
+from input_pipeline.datasets.atlas2 import Atlas2
+from input_pipeline.datasets.brats2021 import Brats2021
+from input_pipeline.datasets.hammers import Hammers
+from input_pipeline.datasets.isles2022 import Isles2022
+from input_pipeline.datasets.ixi import Ixi
+from input_pipeline.datasets.labelmaps import Labelmaps
+from input_pipeline.datasets.multiatlas2012 import Multiatlas2012
+from input_pipeline.datasets.oasis3 import Oasis3
+from input_pipeline.datasets.phantom import Phantom
+from input_pipeline.datasets.wmh2017 import Wmh2017
 
-DATASETS = {
-    module.NAME: module
-    for module in (oasis3, brats2021, ixi, atlas2, hammers, isles2022, wmh2017, multiatlas2012, labelmaps)
-}
+BUILDERS = {
+    builder.name: builder
+    for builder in (
+        Oasis3, Brats2021, Ixi, Atlas2, Hammers, Isles2022, Wmh2017, Multiatlas2012, Labelmaps, Phantom,
+    )
+}  # fmt: skip

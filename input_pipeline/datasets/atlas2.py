@@ -15,6 +15,7 @@ from pathlib import Path
 
 from input_pipeline.datasets.found_files import discovery, files_under
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
+from input_pipeline.slice_dataset import SliceDataset
 
 NAME = "atlas2"
 
@@ -46,9 +47,16 @@ def discover(root: Path) -> Discovery:
                 subject=f"{person}_{session}",
                 person=person,
                 images={"T1": files["image"]},
-                labels=(RawLabels(files["mask"], "lesion"),) if "mask" in files else (),
+                labels=(RawLabels(files["mask"], "lesion", grid_of="T1"),) if "mask" in files else (),
             )
         )
     return discovery(
         root, subjects, dropped, "ATLAS R2.0's unpacked files sub-rNNNsNNN_ses-1_space-MNI152NLin2009aSym_T1w.nii.gz"
     )
+
+
+class Atlas2(SliceDataset):
+    """ATLAS R2.0: T1 after stroke with lesions drawn by hand."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
+    discover = staticmethod(discover)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from input_pipeline.datasets.found_files import discovery, files_under, together
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
+from input_pipeline.slice_dataset import SliceDataset
 
 NAME = "brats2021"
 
@@ -51,9 +52,16 @@ def discover(root: Path) -> Discovery:
                 subject=case,
                 person=_SAME_PATIENT.get(case, case),
                 images=images,
-                labels=(RawLabels(files["seg"], "tumour"),) if "seg" in files else (),
+                labels=(RawLabels(files["seg"], "tumour", grid_of=next(iter(images))),) if "seg" in files else (),
                 aligned=together(images, *_MODALITIES.values()),
                 skull_stripped=True,
             )
         )
     return discovery(root, subjects, dropped, "BraTS 2021's unpacked files BraTS2021_NNNNN_{t1,t2,flair,seg}.nii.gz")
+
+
+class Brats2021(SliceDataset):
+    """BraTS 2021: gliomas, skull-stripped T1, T2 and FLAIR with the tumour's parts."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
+    discover = staticmethod(discover)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from input_pipeline.datasets.found_files import discovery, files_under
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
+from input_pipeline.slice_dataset import SliceDataset
 
 NAME = "hammers"
 
@@ -61,3 +62,10 @@ def discover(root: Path) -> Discovery:
         dropped,
         "Hammers n30r95's unpacked files a01.nii.gz and a01-seg.nii.gz or a01_IFHW_r95_zy.nii.gz",
     )
+
+
+class Hammers(SliceDataset):
+    """Hammers n30r95: T1 of healthy adults with 95 regions drawn by hand."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
+    discover = staticmethod(discover)

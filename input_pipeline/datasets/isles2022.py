@@ -14,6 +14,7 @@ from pathlib import Path
 
 from input_pipeline.datasets.found_files import discovery, files_under, together
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
+from input_pipeline.slice_dataset import SliceDataset
 
 NAME = "isles2022"
 
@@ -55,3 +56,10 @@ def discover(root: Path) -> Discovery:
             )
         )
     return discovery(root, subjects, dropped, "ISLES 2022's unpacked files sub-strokecaseNNNN_ses-0001_dwi.nii.gz")
+
+
+class Isles2022(SliceDataset):
+    """ISLES 2022: DWI, ADC and FLAIR of ischaemic stroke with lesion masks."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
+    discover = staticmethod(discover)

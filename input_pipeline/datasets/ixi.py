@@ -19,6 +19,7 @@ from pathlib import Path
 
 from input_pipeline.datasets.found_files import discovery, files_under, together
 from input_pipeline.raw_subject import Discovery, RawSubject
+from input_pipeline.slice_dataset import SliceDataset
 from neuralizer_jax.errors import InputError
 
 NAME = "ixi"
@@ -100,3 +101,10 @@ def _delimiter(header: str) -> str:
 
 def _agreed(values: set) -> float | str | None:
     return next(iter(values)) if len(values) == 1 else None
+
+
+class Ixi(SliceDataset):
+    """IXI: healthy adults; T1, T2, PD, MRA and a diffusion series."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
+    discover = staticmethod(discover)

@@ -8,7 +8,11 @@ import re
 from pathlib import Path
 
 from input_pipeline.datasets.found_files import discovery, files_under
+from input_pipeline.preparation_job import Job
+from input_pipeline.prepare_settings import PrepareSettings
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
+from input_pipeline.slice_dataset import SliceDataset
+from input_pipeline.synthetic_slices import labelmap_jobs
 from neuralizer_jax.errors import InputError
 
 NAME = "labelmaps"
@@ -37,3 +41,17 @@ def discover(root: Path) -> Discovery:
         for stem, path in found.items()
     ]
     return discovery(root, subjects, {}, "label maps, .nii, .nii.gz or .mgz files")
+
+
+class Labelmaps(SliceDataset):
+    """Label maps, and images of every modality synthesised from them."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
+    SETTINGS = ("slices", "subjects_per_map", "swap_hemispheres", "skull_stripped", "seed")
+    discover = staticmethod(discover)
+
+    @classmethod
+    def jobs(cls, raw: Path, folder: Path, settings: PrepareSettings) -> tuple[list[Job], dict[str, str]]:
+        """The subjects made of each label map."""
+        found = discover(raw)
+        return list(labelmap_jobs(found.subjects, settings)), found.dropped

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from input_pipeline.datasets.found_files import discovery, files_under
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
+from input_pipeline.slice_dataset import SliceDataset
 
 NAME = "multiatlas2012"
 
@@ -44,9 +45,16 @@ def discover(root: Path) -> Discovery:
                 subject=subject,
                 person=subject,
                 images={"T1": files["SS"]},
-                labels=(RawLabels(files["glm"], "neuromorphometrics"),) if "glm" in files else (),
+                labels=(RawLabels(files["glm"], "neuromorphometrics", grid_of="T1"),) if "glm" in files else (),
                 skull_stripped=True,
                 brain_mask=files.get("mask"),
             )
         )
     return discovery(root, subjects, dropped, "the challenge's files NNNN_SS.nii.gz and NNNN_glm.nii.gz")
+
+
+class Multiatlas2012(SliceDataset):
+    """MICCAI 2012 multi-atlas labelling challenge: skull-stripped T1 with about 138 regions drawn by hand."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
+    discover = staticmethod(discover)

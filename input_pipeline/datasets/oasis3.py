@@ -23,6 +23,7 @@ from pathlib import Path
 
 from input_pipeline.datasets.found_files import discovery, files_under
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
+from input_pipeline.slice_dataset import SliceDataset
 
 NAME = "oasis3"
 
@@ -94,3 +95,10 @@ def discover(root: Path) -> Discovery:
 def _preferred(ranked: list[tuple]) -> Path:
     """The path of the lowest rank; of equal ranks the first."""
     return min(ranked, key=lambda item: item[0])[1]
+
+
+class Oasis3(SliceDataset):
+    """OASIS-3: longitudinal MRI of ageing and Alzheimer's disease; T1, T2, FLAIR and MRA."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
+    discover = staticmethod(discover)

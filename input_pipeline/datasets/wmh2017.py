@@ -17,6 +17,7 @@ from pathlib import Path
 
 from input_pipeline.datasets.found_files import discovery, files_under, together
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
+from input_pipeline.slice_dataset import SliceDataset
 
 NAME = "wmh2017"
 
@@ -54,3 +55,10 @@ def discover(root: Path) -> Discovery:
             )
         )
     return discovery(root, subjects, dropped, "the WMH challenge's unpacked files <number>/pre/FLAIR.nii.gz")
+
+
+class Wmh2017(SliceDataset):
+    """WMH Segmentation Challenge 2017: FLAIR and T1 with white matter hyperintensities."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
+    discover = staticmethod(discover)

@@ -2,12 +2,13 @@
 
 import argparse
 import io
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from neuralizer_jax import __version__
-from neuralizer_jax.cli import convert, demo, predict
+from neuralizer_jax.cli import convert, demo, predict, prepare
 from neuralizer_jax.errors import InputError
 
 
@@ -24,9 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="neuralizer", description="In-context neuroimage analysis: example pairs in, result out.")
     parser.add_argument("--version", action="version", version=f"neuralizer {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (predict, convert, demo):
+    for command in (prepare, predict, convert, demo):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
+    options.command_line = shlex.join(["neuralizer", *(sys.argv[1:] if arguments is None else arguments)])
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that this terminal cannot show is no mistake
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -42,7 +42,7 @@ def read_nifti(path: Path, choice: SliceChoice | None, *, compressed: bool) -> t
     Raises:
         InputError: without the path. What nibabel and gzip raise passes too; `image_formats.reading` translates both.
     """
-    with gzip.open(path) if compressed else open(path, "rb") as stream, _quiet_nibabel():
+    with gzip.open(path) if compressed else open(path, "rb") as stream, quiet_nibabel():
         image = _image_class(stream).from_stream(stream)
         dtype = image.header.get_data_dtype()
         if dtype.kind not in "iuf":
@@ -88,7 +88,7 @@ def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -
     header.set_intent("label" if labels else "none")
     image_class = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
     # Without an affine of its own the image leaves the header's qform and sform, and their codes, as they are.
-    with _quiet_nibabel():
+    with quiet_nibabel():
         content = image_class(source.plane.to_array(values), None, header).to_bytes()
     return gzip.compress(content, compresslevel=6, mtime=0) if compressed else content
 
@@ -148,7 +148,7 @@ def _kind_in_words(dtype: np.dtype) -> str:
 
 
 @contextlib.contextmanager
-def _quiet_nibabel() -> Iterator[None]:
+def quiet_nibabel() -> Iterator[None]:
     """Keep nibabel from printing what it repairs in a header (its own suppressor loses the handlers for good)."""
     from nibabel import imageglobals
 
