@@ -90,7 +90,7 @@ def subject_segmentation(raw: RawSubject, reference: str, beside: Beside) -> Lab
         source = "mri_synthseg"
     elif other:
         values, affine = read_published(raw, other)
-        return Labels(to_freesurfer(values, other.protocol), affine, "published", other.protocol)
+        return Labels(to_freesurfer(values, other.protocol), affine, "mapped", other.protocol)
     else:
         return None
     values, affine = read_volume(path, labels=True)

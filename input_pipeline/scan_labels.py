@@ -24,7 +24,8 @@ def label_slices(
 
     Args:
         raw: the subject.
-        segmentation: its segmentation, if it has one; otherwise FreeSurfer's labels are the template's.
+        segmentation: its segmentation, if it has one; otherwise FreeSurfer's labels are the template's. So they are
+            for Hammers' protocol, whose gyri hold cortex and white matter.
         to_mni: of the images that are in use, world -> MNI152.
         reference: the modality in whose world the segmentation lies, and labels that are on no image's grid.
         planes: of the grid.
@@ -42,7 +43,7 @@ def label_slices(
         matrix = to_mni[published.grid_of or reference]
         on_slices = coronal_slices(_kept(values, published), affine, matrix, labels=True, planes=planes)
         slices[published.protocol] = "published", on_slices
-    if segmentation is not None and segmentation.protocol == "freesurfer":
+    if segmentation is not None and segmentation.protocol != "hammers":
         slices["freesurfer"] = segmentation.source, _sliced(segmentation, to_mni[reference], planes)
     else:
         slices["freesurfer"] = "template", template_labels(planes)
@@ -69,7 +70,7 @@ def mask_slices(
         return _sliced(mask, to_mni, planes) > 0, mask.source
     if nonzero is not None:
         return np.stack([ndimage.binary_fill_holes(plane) for plane in nonzero]), "nonzero"
-    if segmentation is not None and segmentation.protocol == "freesurfer":
+    if segmentation is not None and segmentation.protocol != "hammers":
         return np.stack([brain_mask(plane) for plane in _sliced(segmentation, to_mni, planes)]), "segmentation"
     return template_brain_mask(planes), "template"
 

@@ -93,6 +93,9 @@ def _synthesize(
         slices(synthesize_image(slab, modality, seed=seed, skull_stripped=stripped, direction=direction))
         for modality, direction in series
     ]
+    inside = slices(brain_mask(slab))
+    if stripped:
+        labels = np.where(inside, labels, np.uint16(0))
     return MadeSubject(
         SubjectRecord(
             **origin,
@@ -107,7 +110,7 @@ def _synthesize(
             protocols=("freesurfer",),
             labels=labels[None],
             label_sources=("synthetic",),
-            brain_mask=slices(brain_mask(slab)),
+            brain_mask=inside,
             mask_source="synthetic",
             skull_stripped=stripped,
         )

@@ -208,10 +208,12 @@ def test_a_program_makes_the_file_once(tmp_path, install, program):
 
 
 def test_names_with_spaces_and_relative_paths(tmp_path, install, monkeypatch):
-    install("mri_synthseg", WRITE)
+    """A name that begins with a hyphen is not taken for an option either."""
+    calls = install("mri_synthseg", WRITE)
     monkeypatch.chdir(tmp_path)
     Path("-a scan; x.nii").write_text("it")
     assert make_segmentation(Path("-a scan; x.nii"), Path("out $x.nii")).read_text() == "made of it"
+    assert calls()[0].startswith(f"--i {tmp_path}/-a scan; x.nii --o {tmp_path}/.")
 
 
 def test_a_file_that_is_there_needs_no_program(tmp_path, install, program):

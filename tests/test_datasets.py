@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from input_pipeline.datasets import (
-    DATASETS,
     atlas2,
     brats2021,
     hammers,
@@ -19,6 +18,11 @@ from input_pipeline.datasets import (
 from input_pipeline.datasets.found_files import files_under, natural_order, together
 from input_pipeline.raw_subject import MODALITIES, PROTOCOLS, RawLabels
 from neuralizer_jax.errors import InputError
+
+DATASETS = {
+    module.NAME: module
+    for module in (oasis3, brats2021, ixi, atlas2, hammers, isles2022, wmh2017, multiatlas2012, labelmaps)
+}
 
 
 def tree(root: Path, *names: str) -> Path:

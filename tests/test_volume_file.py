@@ -175,10 +175,12 @@ def test_absurd_sizes_are_refused_before_memory_is_taken(tmp_path, name):
     assert peak < 2**22
 
 
-def test_what_nibabel_repairs_is_not_printed(tmp_path, capfd):
-    (tmp_path / "a.nii").write_bytes(patched(GOOD, (76, "<f", -7.0)))
+def test_what_nibabel_repairs_is_not_printed(tmp_path, caplog):
+    (tmp_path / "a.nii").write_bytes(content := patched(GOOD, (80, "<f", -1.0)))
     read_volume(tmp_path / "a.nii")
-    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+    nib.Nifti1Image.from_bytes(content)
+    assert "should be positive" in caplog.text
 
 
 # --- order and place ---
@@ -253,10 +255,16 @@ def test_labels_come_back_as_they_were(tmp_path, ending, dtype):
     np.testing.assert_array_equal(volume, labels)
 
 
-def test_labels_behind_a_scale_factor_are_whole(tmp_path):
-    content = patched(nib.Nifti1Image((VOLUME * 100).astype(np.int16), AFFINE).to_bytes(), (112, "<2f", 0.1, 0))
-    (tmp_path / "a.nii").write_bytes(content)
+@pytest.mark.parametrize("inter", [0, -0.7])
+def test_labels_behind_a_scale_factor_are_whole(tmp_path, inter):
+    content = nib.Nifti1Image((VOLUME * 100 - round(10 * inter)).astype(np.int16), AFFINE).to_bytes()
+    (tmp_path / "a.nii").write_bytes(patched(content, (112, "<2f", 0.1, inter)))
     np.testing.assert_array_equal(read_volume(tmp_path / "a.nii", labels=True)[0], VOLUME * 10)
+
+
+def test_labels_with_a_rounding_error_are_whole(tmp_path):
+    (tmp_path / "a.nii").write_bytes(nifti(FLOATS * np.float32(1 - 1e-7)))
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.nii", labels=True)[0], VOLUME)
 
 
 def test_one_label_everywhere_is_a_label_map(tmp_path):

@@ -64,7 +64,7 @@ def register_rigid(
     with one_thread():
         start, transform = _best_start(fixed_levels[0], moving_levels[0], by_centre)
         _optimise(fixed_levels[1], moving_levels[1], transform, 1.0, 0.02)
-        information = _optimise(fixed_levels[2], moving_levels[2], transform, 0.3, 0.05)
+        information = _optimise(fixed_levels[2], moving_levels[2], transform, 0.25, 0.05)
     _check(start, transform, fixed_levels[1], moving_levels[1])
     return RigidFit(np.linalg.inv(_matrix(transform)), information)
 
@@ -183,11 +183,8 @@ def _optimise(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform, s
         learningRate=step, minStep=last_step, numberOfIterations=100, relaxationFactor=0.6
     )
     method.SetOptimizerScales([_RADIUS_MM**2] * 3 + [1.0] * 3)
-    if DEBUG: import time; t=time.time()
     method.Execute(fixed.scan.image(), moving.scan.image())
-    if DEBUG: print(f"  {fixed.scan.spacing} mm: {time.time()-t:.2f} s, {method.GetOptimizerIteration()} it, {fixed.mask.values.sum()} samples, valid {method.GetMetricNumberOfValidPoints()}, {method.GetMetricValue():.4f}", flush=True)
     return -method.GetMetricValue()
-DEBUG = False
 
 
 def _method(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform) -> sitk.ImageRegistrationMethod:
