@@ -1,6 +1,6 @@
 """A scanned subject's files in, its record out: read, align to MNI152, cut the slices, check."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from input_pipeline.alignment.rigid import register_rigid
 from input_pipeline.anatomy_checks import check_mask_agrees, check_slice_structures
-from input_pipeline.brain_segmentation import find_brain_mask, find_segmentation
+from input_pipeline.brain_segmentation import Index, find_brain_mask, find_segmentation
 from input_pipeline.intensity_window import foreground_quantiles
 from input_pipeline.mni_grid import SLICE_Y, coronal_index
 from input_pipeline.preparation_job import Job, MadeSubject
@@ -45,9 +45,7 @@ class _Cut:
     quantiles: np.ndarray
 
 
-def scan_jobs(
-    subjects: Sequence[RawSubject], y: Sequence[int], *, index: Mapping[str, Path], made: Path
-) -> Iterator[Job]:
+def scan_jobs(subjects: Sequence[RawSubject], y: Sequence[int], *, index: Index, made: Path) -> list[Job]:
     """One job a subject.
 
     Args:
@@ -55,13 +53,24 @@ def scan_jobs(
         y: slices, mm.
         index: the user's segmentations and masks that do not lie beside the images (`index_segmentations`).
         made: folder for those that are made on the way.
+
+    Raises:
+        InputError: where a file is named as the segmentation or mask of two subjects: the images have the same name.
     """
+    jobs, owners = [], {}
     for raw in subjects:
         beside = _beside(raw, index, made)
-        yield Job(raw.subject, raw.person, partial(_slices_of, raw, tuple(y), beside))
+        for path in filter(None, (beside.segmentation, beside.brain_mask)):
+            if owners.setdefault(path, raw.subject) != raw.subject:
+                both = f"{owners[path]} and {raw.subject}"
+                raise InputError(
+                    f"{path}: its name is right for {both}, expected SUBJECT/mri/ or a place beside the image"
+                )
+        jobs.append(Job(raw.subject, raw.person, partial(_slices_of, raw, tuple(y), beside)))
+    return jobs
 
 
-def _beside(raw: RawSubject, index: Mapping[str, Path], made: Path) -> Beside:
+def _beside(raw: RawSubject, index: Index, made: Path) -> Beside:
     """What there is for the preferred image that has a segmentation, or else for the one that has a mask."""
     found = []
     for modality in sorted(raw.images, key=_rank):

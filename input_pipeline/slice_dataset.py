@@ -70,7 +70,7 @@ class SliceDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         found = cls.discover(raw)
         index = index_segmentations(settings.segmentations)
         made = folder / "work/segmentations"
-        return list(scan_jobs(found.subjects, settings.slices, index=index, made=made)), found.dropped
+        return scan_jobs(found.subjects, settings.slices, index=index, made=made), found.dropped
 
     @classmethod
     def prepare_shard(

@@ -8,13 +8,18 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-# How a label map or a brain mask came to be. `published`: part of the dataset. `mapped`: the dataset's own in the numbers
-# of another protocol. `found`: the user's, beside the data. `mri_synthseg`, `mri_synthstrip`: made by the program. `nonzero`: where a skull-stripped image is not zero.
-# `segmentation`: of the label map. `template`: that of MNI152, true only as far as alignment goes. `synthetic`: what
-# the image was made from.
+# How a label map or a brain mask came to be.
 SOURCES = (
-    "published", "mapped", "found", "mri_synthseg", "mri_synthstrip", "nonzero", "segmentation", "template", "synthetic",
-)  # fmt: skip
+    "published",  # part of the dataset
+    "mapped",  # part of the dataset, in the numbers of another protocol
+    "found",  # the user's
+    "mri_synthseg",  # made by the program
+    "mri_synthstrip",  # made by the program
+    "nonzero",  # where a skull-stripped image is not zero
+    "segmentation",  # mask of the label map
+    "template",  # those of MNI152: true only as far as alignment goes
+    "synthetic",  # what the image was made from
+)
 
 # How the affine map to MNI152 was found; `none`: made there.
 ALIGNMENTS = ("centroids", "intensity", "none")

@@ -54,7 +54,8 @@ def read_volume(path: Path, *, labels: bool = False, grid_of: Path | None = None
 
     Raises:
         InputError: one line that begins with the path, for whatever keeps the file from being one finite image that is
-            not constant, or a label map with any label, in a known place; for a `grid_of` of another shape.
+            not constant, or a label map (it may be empty, as of a subject without lesions), in a known place; for a
+            `grid_of` of another shape.
     """
     if grid_of is not None:
         with _opened(grid_of) as (other, _):
@@ -177,6 +178,4 @@ def _as_labels(values: np.ndarray) -> np.ndarray:
         if wrong.any():
             raise InputError(f"holds the value {plane[wrong][0]:g}, expected labels: whole numbers from 0 to 65535")
         labels[..., index] = whole
-    if not labels.any():
-        raise InputError("holds no label (all voxels are 0), expected a label map")
     return labels

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from input_pipeline.mni_grid import AFFINE
 from input_pipeline.phantom import phantom_label_map
@@ -40,13 +41,35 @@ def head_image(modality: str = "T1", *, skull_stripped: bool = False, seed: int 
     return np.round(1000 * image)
 
 
+@cache
+def head_segmentation() -> np.ndarray:
+    """The brain of `head_labels`, as SynthSeg would segment it."""
+    return np.where(head_labels() < 500, head_labels(), 0)
+
+
+def ball(place: tuple[float, float, float], radius: float) -> np.ndarray:
+    """Which voxels of the head lie within `radius` mm of a place in MNI152."""
+    x, y, z = np.indices(head_labels().shape) * SPACING + head_affine()[:3, 3].reshape(3, 1, 1, 1)
+    return (x - place[0]) ** 2 + (y - place[1]) ** 2 + (z - place[2]) ** 2 <= radius**2
+
+
+def posed(turn: tuple[float, float, float], shift: tuple[float, float, float]) -> np.ndarray:
+    """Affine of the head as it lies in a scanner: turned about the axes by degrees, then moved by mm."""
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
+    pose[:3, 3] = shift
+    return pose @ head_affine()
+
+
 def save(path: Path, values: np.ndarray, affine: np.ndarray | None = None, orientation: str = "RAS") -> Path:
-    """Writes a volume given in RAS order, stored in another order of axes; makes the folders."""
+    """Writes a volume given in RAS order, stored in another order of axes, NIfTI or MGZ; makes the folders."""
     image = nib.Nifti1Image(values, head_affine() if affine is None else affine)
     image.set_sform(image.affine, code=1)
     start = nib.orientations.axcodes2ornt("RAS")
     target = nib.orientations.axcodes2ornt(orientation)
     image = image.as_reoriented(nib.orientations.ornt_transform(start, target))
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".mgz":
+        image = nib.MGHImage(np.asarray(image.dataobj, np.float32), image.affine)
     nib.save(image, path)
     return path

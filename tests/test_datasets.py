@@ -3,6 +3,21 @@
 from pathlib import Path
 
 import pytest
+from dataset_layouts import (
+    ATLAS2_FOLDERS,
+    ATLAS2_MASK,
+    ATLAS2_NAME,
+    BRATS2021_FOLDERS,
+    HAMMERS_FILES,
+    ISLES2022_CHALLENGE,
+    ISLES2022_ZENODO,
+    IXI_FOLDERS,
+    OASIS3_FOLDERS,
+    OASIS3_FREESURFER_FOLDERS,
+    WMH2017_FOLDERS,
+    brats_case,
+    wmh_subject,
+)
 
 from input_pipeline.datasets import (
     atlas2,
@@ -43,6 +58,10 @@ def only(found):
     return subject
 
 
+def files_of(subject) -> list[Path]:
+    return [*subject.images.values(), *(labels.path for labels in subject.labels)]
+
+
 # One file of each dataset that suffices for a subject.
 SMALLEST = {
     "oasis3": "OAS30001_MR_d0129/anat1/sub-OAS30001_ses-d0129_run-01_T1w.nii.gz",
@@ -64,15 +83,23 @@ class TestAllDatasets:
         assert subject.dataset == name == DATASETS[name].NAME
         assert set(subject.images) <= set(MODALITIES)
         assert all(labels.protocol in PROTOCOLS for labels in subject.labels)
-        assert list(subject.images.values()) + [labels.path for labels in subject.labels] == [tmp_path / SMALLEST[name]]
+        assert files_of(subject) == [tmp_path / SMALLEST[name]]
 
     @pytest.mark.parametrize("name", DATASETS)
-    def test_found_at_any_depth_and_twice(self, name, tmp_path):
-        tree(tmp_path, f"a/b/c/{SMALLEST[name]}")
-        subject = only(DATASETS[name].discover(tmp_path))
-        if name != "labelmaps":
-            tree(tmp_path, f"z/{SMALLEST[name]}")
-            assert only(DATASETS[name].discover(tmp_path)) == subject
+    def test_found_at_any_depth(self, name, tmp_path):
+        found = DATASETS[name].discover(tree(tmp_path, f"a/b/c/{SMALLEST[name]}"))
+        assert files_of(only(found)) == [tmp_path / "a/b/c" / SMALLEST[name]]
+        assert found.dropped == {}
+
+    @pytest.mark.parametrize("name", DATASETS)
+    def test_second_copy_is_reported(self, name, tmp_path):
+        first, second, third = (f"{folder}/{SMALLEST[name]}" for folder in ("a/b/c", "m", "z"))
+        subject = only(DATASETS[name].discover(tree(tmp_path, first)))
+        found = DATASETS[name].discover(tree(tmp_path, second, third))
+        assert only(found) == subject
+        what = {"oasis3": "T1w", "brats2021": "t1", "isles2022": "DWI", "wmh2017": "FLAIR", "multiatlas2012": "SS"}
+        whose = "the name subject_01" if name == "labelmaps" else f"{subject.subject}'s {what.get(name, 'T1')}"
+        assert found.dropped == dict.fromkeys((second, third), f"second file of {whose}, {first} is taken")
 
     @pytest.mark.parametrize("name", DATASETS)
     def test_hidden_files_are_ignored(self, name, tmp_path):
@@ -179,17 +206,7 @@ class TestFoundFiles:
 class TestOasis3:
     T1 = "sub-OAS30001_ses-d0129_run-01_T1w.nii.gz"
 
-    @pytest.mark.parametrize(
-        "folder",
-        [
-            "OAS30001_MR_d0129/anat1",
-            "sub-OAS30001/ses-d0129/anat",
-            "OAS30001_MR_d0129/scans/anat1-T1w/resources/NIFTI/files",
-            "OAS30001_MR_d0129/scans/anat1-T1w/resources/BIDS/files",
-            "OAS30001_MR_d0129/anat1/NIFTI",
-            "OAS30001_MR_d0129/anat1/BIDS",
-        ],
-    )
+    @pytest.mark.parametrize("folder", OASIS3_FOLDERS)
     def test_layouts(self, folder, tmp_path):
         tree(tmp_path, f"{folder}/{self.T1}", f"{folder}/{self.T1.replace('.nii.gz', '.json')}")
         subject = only(oasis3.discover(tmp_path))
@@ -228,6 +245,15 @@ class TestOasis3:
         tree(tmp_path, *(session.format(name.format("sub-OAS30001_ses-d0129")) for name in there))
         (path,) = only(oasis3.discover(tmp_path)).images.values()
         assert path == tmp_path / session.format(taken.format("sub-OAS30001_ses-d0129"))
+
+    def test_several_runs_are_no_duplicates(self, tmp_path):
+        names = ("run-01_T1w", "run-02_T1w", "T2w", "acq-TSE_T2w", "acq-TSE_run-02_T2w", "FLAIR", "angio")
+        scans = [f"OAS30001_MR_d0129/anat{i}/sub-OAS30001_ses-d0129_{name}.nii.gz" for i, name in enumerate(names)]
+        assert oasis3.discover(tree(tmp_path, *scans)).dropped == {}
+        tree(tmp_path, f"old/{scans[1]}")
+        found = oasis3.discover(tmp_path)
+        assert only(found).images["T1"] == tmp_path / scans[0]
+        assert found.dropped == {f"old/{scans[1]}": f"second file of OAS30001_d0129's T1w, {scans[1]} is taken"}
 
     def test_sessions_of_one_person(self, tmp_path):
         tree(
@@ -291,14 +317,7 @@ class TestOasis3:
         assert only(found).subject == "OAS30001_d0129"
         assert found.dropped == {"OAS30003_d0001": "no T1w, T2w, FLAIR or angio scan"}
 
-    @pytest.mark.parametrize(
-        "folder",
-        [
-            "freesurfer/OAS30001_MR_d0129/mri",
-            "OAS30001_Freesurfer53_d0129/out/resources/DATA/files/OAS30001_MR_d0129/mri",
-            "OAS30001_Freesurfer50_d0129/mri",
-        ],
-    )
+    @pytest.mark.parametrize("folder", OASIS3_FREESURFER_FOLDERS)
     def test_freesurfer_labels(self, folder, tmp_path):
         scans = tree(tmp_path, f"scans/OAS30001_MR_d0129/anat1/{self.T1}")
         tree(scans, f"{folder}/aseg.mgz", f"{folder}/orig.mgz", f"{folder}/T1.mgz")
@@ -314,7 +333,16 @@ class TestOasis3:
     def test_latest_freesurfer(self, tmp_path):
         versions = ("OAS30001_Freesurfer50_d0129", "OAS30001_Freesurfer53_d0129", "OAS30001_Freesurfer51_d0129")
         tree(tmp_path, f"x/{self.T1}", *(f"{version}/mri/aseg.mgz" for version in versions))
-        assert "Freesurfer53" in only(oasis3.discover(tmp_path)).labels[0].path.as_posix()
+        found = oasis3.discover(tmp_path)
+        assert "Freesurfer53" in only(found).labels[0].path.as_posix()
+        assert found.dropped == {}
+
+    def test_freesurfer_twice(self, tmp_path):
+        tree(tmp_path, f"x/{self.T1}", *(f"{copy}/OAS30001_Freesurfer53_d0129/mri/aseg.mgz" for copy in "ab"))
+        found = oasis3.discover(tmp_path)
+        first, second = (f"{copy}/OAS30001_Freesurfer53_d0129/mri/aseg.mgz" for copy in "ab")
+        assert only(found).labels[0].path == tmp_path / first
+        assert found.dropped == {second: f"second file of OAS30001_d0129's aseg.mgz, {first} is taken"}
 
     def test_freesurfer_without_scans(self, tmp_path):
         tree(tmp_path, f"x/{self.T1}", "OAS30002_Freesurfer53_d0653/mri/aseg.mgz")
@@ -323,20 +351,8 @@ class TestOasis3:
         assert found.dropped == {"OAS30002_d0653": "FreeSurfer labels without scans"}
 
 
-def brats_case(number: str, *suffixes: str, folder: str = "") -> list[str]:
-    case = f"BraTS2021_{number}"
-    return [f"{folder}{case}/{case}_{suffix}.nii.gz" for suffix in suffixes or ("t1", "t1ce", "t2", "flair", "seg")]
-
-
 class TestBrats2021:
-    @pytest.mark.parametrize(
-        "folder",
-        [
-            "RSNA_ASNR_MICCAI_BraTS2021_TrainingData_16July2021/",
-            "",
-            "BraTS2021_TrainingSet/UCSF-PDGM/",
-        ],
-    )
+    @pytest.mark.parametrize("folder", BRATS2021_FOLDERS)
     def test_layouts(self, folder, tmp_path):
         tree(tmp_path, *brats_case("01666", folder=folder), *brats_case("00000", folder=folder))
         found = brats2021.discover(tmp_path)
@@ -355,7 +371,16 @@ class TestBrats2021:
     def test_sample_archives_repeat_cases(self, tmp_path):
         tree(tmp_path, *brats_case("00495"), *brats_case("00495", folder="BraTS2021_00495/"), *brats_case("00621"))
         tree(tmp_path, *brats_case("00621", folder="training/"))
-        assert list(by_id(brats2021.discover(tmp_path))) == ["BraTS2021_00495", "BraTS2021_00621"]
+        found = brats2021.discover(tmp_path)
+        assert list(by_id(found)) == ["BraTS2021_00495", "BraTS2021_00621"]
+        seg = "BraTS2021_00621/BraTS2021_00621_seg.nii.gz"
+        assert found.dropped[f"training/{seg}"] == f"second file of BraTS2021_00621's seg, {seg} is taken"
+        # not of t1ce, which is not taken at all
+        assert set(found.dropped) == {
+            f"{folder}BraTS2021_{number}/BraTS2021_{number}_{suffix}.nii.gz"
+            for folder, number in (("", "00495"), ("training/", "00621"))
+            for suffix in ("t1", "t2", "flair", "seg")
+        }
 
     def test_same_patient_twice(self, tmp_path):
         for number in ("00557", "00639", "00758", "00626", "00000"):
@@ -382,7 +407,7 @@ class TestBrats2021:
 
 
 class TestIxi:
-    @pytest.mark.parametrize("folder", ["", "{}/", "IXI-{}/"])
+    @pytest.mark.parametrize("folder", IXI_FOLDERS)
     def test_layouts(self, folder, tmp_path):
         modalities = ("T1", "T2", "PD", "MRA", *(f"DTI-{i:02d}" for i in range(17)))
         names = {m: f"{folder.format(m.split('-')[0])}IXI012-HH-1211-{m}.nii.gz" for m in modalities}
@@ -460,12 +485,9 @@ class TestIxi:
 
 
 class TestAtlas2:
-    NAME = "sub-{0}/ses-1/anat/sub-{0}_ses-1_space-MNI152NLin2009aSym_{1}.nii.gz"
-    MASK = "label-L_desc-T1lesion_mask"
-
-    @pytest.mark.parametrize("folder", ["ATLAS_2/Training/R009/", "data/train/derivatives/ATLAS/", ""])
+    @pytest.mark.parametrize("folder", ATLAS2_FOLDERS)
     def test_layouts(self, folder, tmp_path):
-        image, mask = (folder + self.NAME.format("r009s001", kind) for kind in ("T1w", self.MASK))
+        image, mask = (folder + ATLAS2_NAME.format("r009s001", kind) for kind in ("T1w", ATLAS2_MASK))
         tree(tmp_path, image, mask, "ATLAS_2/Training/R009/dataset_description.json")
         tree(tmp_path, "ATLAS_2/MNI152NLin2009aSym.nii.gz", "ATLAS_2/20220425_ATLAS_2.0_MetaData.xlsx")
         subject = only(atlas2.discover(tmp_path))
@@ -476,7 +498,7 @@ class TestAtlas2:
         assert not subject.skull_stripped
 
     def test_testing_has_no_masks(self, tmp_path):
-        tree(tmp_path, "ATLAS_2/Testing/R002/" + self.NAME.format("r002s001", "T1w"))
+        tree(tmp_path, "ATLAS_2/Testing/R002/" + ATLAS2_NAME.format("r002s001", "T1w"))
         assert only(atlas2.discover(tmp_path)).labels == ()
 
     def test_template_alone(self, tmp_path):
@@ -490,13 +512,13 @@ class TestAtlas2:
             atlas2.discover(tmp_path)
 
     def test_mask_without_image(self, tmp_path):
-        tree(tmp_path, self.NAME.format("r001s001", "T1w"), self.NAME.format("r001s002", self.MASK))
+        tree(tmp_path, ATLAS2_NAME.format("r001s001", "T1w"), ATLAS2_NAME.format("r001s002", ATLAS2_MASK))
         found = atlas2.discover(tmp_path)
         assert only(found).subject == "sub-r001s001_ses-1"
         assert found.dropped == {"sub-r001s002_ses-1": "lesion mask without T1w image"}
 
     def test_numeric_order(self, tmp_path):
-        tree(tmp_path, *(self.NAME.format(s, "T1w") for s in ("r010s001", "r009s010", "r009s002")))
+        tree(tmp_path, *(ATLAS2_NAME.format(s, "T1w") for s in ("r010s001", "r009s010", "r009s002")))
         assert [s.person for s in atlas2.discover(tmp_path).subjects] == [
             "sub-r009s002",
             "sub-r009s010",
@@ -505,15 +527,7 @@ class TestAtlas2:
 
 
 class TestHammers:
-    @pytest.mark.parametrize(
-        ("image", "labels"),
-        [
-            ("Hammers_mith-n30r95/a01.nii.gz", "Hammers_mith-n30r95/a01-seg.nii.gz"),
-            ("Hammers-MRIs-n30/a01.nii.gz", "Hammers-labelsets-n30r95/a01_IFHW_r95_zy.nii.gz"),
-            ("HABAD-n30r95/a01.nii.gz", "HABAD-n30r95/a01-seg.nii.gz"),
-            ("a01.nii", "a01-seg.nii"),
-        ],
-    )
+    @pytest.mark.parametrize(("image", "labels"), HAMMERS_FILES)
     def test_layouts(self, image, labels, tmp_path):
         subject = only(hammers.discover(tree(tmp_path, image, labels)))
         assert (subject.subject, subject.person) == ("a01", "a01")
@@ -549,6 +563,13 @@ class TestHammers:
         with pytest.raises(InputError, match="release other than n30r95"):
             hammers.discover(tree(tmp_path / "Hammers_mith-n30r83", "a01.nii.gz"))
 
+    def test_two_label_sets(self, tmp_path):
+        found = hammers.discover(tree(tmp_path, "a01.nii.gz", "a01-seg.nii.gz", "labels/a01_IFHW_r95_zy.nii.gz"))
+        assert only(found).labels[0].path == tmp_path / "a01-seg.nii.gz"
+        assert found.dropped == {
+            "labels/a01_IFHW_r95_zy.nii.gz": "second file of a01's labels, a01-seg.nii.gz is taken"
+        }
+
     def test_labels_alone(self, tmp_path):
         found = hammers.discover(tree(tmp_path, "a01.nii.gz", "a02_IFHW_r95_zy.nii.gz"))
         assert only(found).labels == ()
@@ -556,21 +577,7 @@ class TestHammers:
 
 
 class TestIsles2022:
-    ZENODO = (
-        "ISLES-2022/sub-strokecase{0}/ses-0001/dwi/sub-strokecase{0}_ses-0001_dwi.nii.gz",
-        "ISLES-2022/sub-strokecase{0}/ses-0001/dwi/sub-strokecase{0}_ses-0001_adc.nii.gz",
-        "ISLES-2022/sub-strokecase{0}/ses-0001/anat/sub-strokecase{0}_ses-0001_FLAIR.nii.gz",
-        "ISLES-2022/derivatives/sub-strokecase{0}/ses-0001/sub-strokecase{0}_ses-0001_msk.nii.gz",
-    )
-    CHALLENGE = (
-        *(
-            f"dataset/rawdata/sub-strokecase{{0}}/ses-0001/sub-strokecase{{0}}_ses-0001_{suffix}.nii.gz"
-            for suffix in ("dwi", "adc", "flair")
-        ),
-        "dataset/derivatives/sub-strokecase{0}/ses-0001/sub-strokecase{0}_ses-0001_msk.nii.gz",
-    )
-
-    @pytest.mark.parametrize("layout", [ZENODO, CHALLENGE], ids=["zenodo", "challenge"])
+    @pytest.mark.parametrize("layout", [ISLES2022_ZENODO, ISLES2022_CHALLENGE], ids=["zenodo", "challenge"])
     def test_layouts(self, layout, tmp_path):
         dwi, adc, flair, mask = (name.format("0009") for name in layout)
         tree(tmp_path, dwi, adc, flair, mask, mask.replace("msk.nii.gz", "snp.png"), dwi.replace("nii.gz", "json"))
@@ -583,10 +590,10 @@ class TestIsles2022:
 
     @pytest.mark.parametrize("case", ["0150", "0151", "0170"])
     def test_cases_without_lesion_are_kept(self, case, tmp_path):
-        assert only(isles2022.discover(tree(tmp_path, *(name.format(case) for name in self.ZENODO)))).labels
+        assert only(isles2022.discover(tree(tmp_path, *(name.format(case) for name in ISLES2022_ZENODO)))).labels
 
     def test_mask_needs_its_grid(self, tmp_path):
-        dwi, adc, flair, mask = (name.format("0001") for name in self.ZENODO)
+        dwi, adc, flair, mask = (name.format("0001") for name in ISLES2022_ZENODO)
         found = isles2022.discover(tree(tmp_path, flair, mask))
         assert only(found).labels == ()
         assert found.dropped == {"sub-strokecase0001_ses-0001 mask": "neither DWI nor ADC, on whose grid it is"}
@@ -596,34 +603,14 @@ class TestIsles2022:
         assert only(isles2022.discover(tree(tmp_path, dwi))).labels[0].grid_of == "DWI"
 
     def test_mask_alone(self, tmp_path):
-        tree(tmp_path, self.ZENODO[0].format("0001"), self.ZENODO[3].format("0002"))
+        tree(tmp_path, ISLES2022_ZENODO[0].format("0001"), ISLES2022_ZENODO[3].format("0002"))
         found = isles2022.discover(tmp_path)
         assert only(found).person == "sub-strokecase0001"
         assert found.dropped == {"sub-strokecase0002_ses-0001": "lesion mask without image"}
 
 
-def wmh_subject(folder: str, ending: str = ".nii.gz") -> list[str]:
-    orig = ("FLAIR", "T1", "3DT1", "3DT1_mask", "FLAIR_mask", "T1_mask")
-    names = (*(f"orig/{name}" for name in orig), *(f"pre/{name}" for name in ("FLAIR", "T1", "3DT1")), "wmh")
-    return [f"{folder}/{name}{ending}" for name in names]
-
-
 class TestWmh2017:
-    @pytest.mark.parametrize(
-        "folder",
-        [
-            "training/Utrecht/137",
-            "test/Singapore/137",
-            "training/Amsterdam/GE3T/137",
-            "test/Amsterdam/GE1T5/137",
-            "test/Amsterdam/Philips_VU .PETMR_01./137",
-            "test/Amsterdam/Philips_VU_PETMR_01_/137",
-            "Utrecht/137",
-            "GE3T/137",
-            "public/137",
-            "137",
-        ],
-    )
+    @pytest.mark.parametrize("folder", [f"{folder}/137".lstrip("/") for folder in WMH2017_FOLDERS])
     @pytest.mark.parametrize("ending", [".nii.gz", ".nii"])
     def test_layouts(self, folder, ending, tmp_path):
         tree(tmp_path, *wmh_subject(folder, ending), f"{folder}/orig/reg_3DT1_to_FLAIR.txt")
@@ -654,7 +641,12 @@ class TestWmh2017:
         ):
             tree(tmp_path, *wmh_subject(folder))
         tree(tmp_path, *wmh_subject("Utrecht/2"))  # an older copy of the same
-        assert [subject.subject for subject in wmh2017.discover(tmp_path).subjects] == ["2", "11", "50", "150"]
+        found = wmh2017.discover(tmp_path)
+        assert [subject.subject for subject in found.subjects] == ["2", "11", "50", "150"]
+        assert found.dropped == {
+            f"training/Utrecht/2/{name}.nii.gz": f"second file of 2's {what}, Utrecht/2/{name}.nii.gz is taken"
+            for name, what in (("pre/FLAIR", "FLAIR"), ("pre/T1", "T1"), ("wmh", "wmh"))
+        }
 
     def test_needs_flair(self, tmp_path):
         tree(tmp_path, *wmh_subject("Utrecht/2"), "Utrecht/4/pre/T1.nii.gz", "Utrecht/4/wmh.nii.gz")
@@ -693,5 +685,9 @@ class TestLabelmaps:
 
     def test_same_name_twice(self, tmp_path):
         tree(tmp_path, "s1/aseg.mgz", "s2/aseg.mgz")
-        with pytest.raises(InputError, match=r"s2/aseg.mgz: named as .*s1/aseg.mgz, expected .* a name of its own"):
-            labelmaps.discover(tmp_path)
+        tree(tmp_path, "s2/aseg.nii.gz")
+        found = labelmaps.discover(tmp_path)
+        assert files_of(only(found)) == [tmp_path / "s1/aseg.mgz"]
+        assert found.dropped == dict.fromkeys(
+            ("s2/aseg.mgz", "s2/aseg.nii.gz"), "second file of the name aseg, s1/aseg.mgz is taken"
+        )

@@ -81,7 +81,7 @@ def test_skull_stripped_scans_in_the_same_way_twice(head):
 
 
 def test_useless_header_and_axes_stored_otherwise(head, t1):
-    """The head lies 40 cm off by its header, in a slab stored inferior to superior last to first."""
+    """The head lies 40 cm off by its header, in a slab of 90 mm stored in another order of axes, one reversed."""
     motion = rigid((5, 8, -6), (250, -200, 240))
     image = synthesize_image(head[0], "T2", seed=4)
     moving, affine = scan(image, head[1], rigid((5, 8, -6), (0, 0, 0)), (2, 2, 2), (96, 112, 45))
@@ -92,12 +92,22 @@ def test_useless_header_and_axes_stored_otherwise(head, t1):
     assert error_mm(fit.matrix, motion, head) < 1
 
 
+def test_refuses_a_head_that_is_turned_too_far(t1):
+    moving, affine = scan(*t1, rigid((0, 0, 52), (5, 5, 5)), (2, 2, 2), (96, 112, 95))
+    with pytest.raises(InputError, match=r"turned by \d\d degrees"):
+        register_rigid(moving, affine, *t1, skull_stripped=False)
+
+
 def test_refuses_what_cannot_be_registered(t1):
     volume, affine = t1
     with pytest.raises(InputError, match="fixed volume without contrast"):
         register_rigid(volume, affine, np.ones((9, 9, 9)), affine, skull_stripped=False)
+    with pytest.raises(InputError, match="moving volume without contrast"):
+        register_rigid(-volume, affine, volume, affine, skull_stripped=False)
     with pytest.raises(InputError, match="moving volume of shape"):
         register_rigid(volume[0], affine, volume, affine, skull_stripped=False)
+    with pytest.raises(InputError, match="share less than"):
+        register_rigid(volume, affine, volume[:, :, :1], rigid((20, 0, 0), (0, 0, 0)) @ affine, skull_stripped=False)
     with pytest.raises(InputError, match="share less than") as caught:
         register_rigid(volume[40:50, 50:60, 40:50], affine, volume, affine, skull_stripped=False)
     assert "\n" not in str(caught.value)

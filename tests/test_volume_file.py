@@ -112,7 +112,6 @@ BAD_LABELS = {
     "negative.nii": (nifti(with_values(-1)), "value -1"),
     "large.nii": (nifti(np.full((5, 6, 7), 65536, np.int32)), "value 65536"),
     "nan.nii": (nifti(with_values(np.nan)), "NaN"),
-    "none.mgz": (gzip.compress(mgh(np.zeros((5, 6, 7), np.uint8))), "no label"),
 }
 
 

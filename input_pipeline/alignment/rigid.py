@@ -42,8 +42,10 @@ def register_rigid(
 ) -> RigidFit:
     """The rigid map of one scan to another of the same subject.
 
-    Starts where the headers place the scans and from matched centres of mass, each with turns of 10 degrees; at 8 mm
-    both are followed, at 4 and 2 mm the better of them by mutual information.
+    Starts where the headers place the scans (also turned by 10 degrees) and from matched centres of mass (also shifted
+    along z, as a slab may be); at 8 mm both are followed, at 4 and 2 mm the better of them by mutual information. A
+    head that lies turned by more than some 40 degrees is not found, and not always refused: its mutual information is
+    low then.
 
     Args:
         moving: `[X, Y, Z]`, one image.
@@ -64,6 +66,7 @@ def register_rigid(
     with one_thread():
         start, transform = _best_start(fixed_levels[0], moving_levels[0], by_centre)
         _optimise(fixed_levels[1], moving_levels[1], transform, 1.0, 0.02)
+        _check(start, transform, fixed_levels[1], moving_levels[1])
         information = _optimise(fixed_levels[2], moving_levels[2], transform, 0.25, 0.05)
     _check(start, transform, fixed_levels[1], moving_levels[1])
     return RigidFit(np.linalg.inv(_matrix(transform)), information)
@@ -82,12 +85,10 @@ def _levels(volume: np.ndarray, affine: np.ndarray, name: str) -> tuple[_Level, 
     volume, affine = np.nan_to_num(np.asarray(volume, np.float32)), np.asarray(affine, np.float64)
     if volume.ndim != 3:
         raise InputError(f"{name} volume of shape {volume.shape}, expected three axes")
-    if volume.min() == volume.max() or volume.max() <= 0:
+    scans = pyramid(volume, affine, margin=0)
+    if volume.min() == volume.max() or scans[0].values.max() <= 0:
         raise InputError(f"{name} volume without contrast or positive values, expected an image of a head")
-    return tuple(
-        _Level(scan, _grid_of(_field_of_view(scan, volume.shape, affine), scan))
-        for scan in pyramid(volume, affine, margin=0)
-    )
+    return tuple(_Level(scan, _grid_of(_field_of_view(scan, volume.shape, affine), scan)) for scan in scans)
 
 
 def _grid_of(mask: np.ndarray, like: Grid) -> Grid:
@@ -102,9 +103,8 @@ def _near_head(level: _Level, skull_stripped: bool) -> _Level:
 
 def _head(scan: Grid, skull_stripped: bool) -> np.ndarray:
     """The foreground: brain where skull-stripped, otherwise the head from its crown to below the brain."""
-    positive = scan.values[scan.values > 0]
-    head = scan.values > (0.15 * np.percentile(positive, 98) if positive.size else 0)
-    if head.any() and not skull_stripped:
+    head = scan.values > 0.15 * np.percentile(scan.values[scan.values > 0], 98)
+    if not skull_stripped:
         height = scan.origin[2] + scan.spacing * np.arange(head.shape[2])
         crown = np.percentile(np.repeat(height, np.count_nonzero(head, axis=(0, 1))), 99.5)
         head &= height > crown - _BRAIN_HEIGHT_MM
@@ -121,6 +121,7 @@ def _points(mask: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def _field_of_view(grid: Grid, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+    """Where a grid lies in a volume of this shape and affine, less a voxel: around it, no value is made up."""
     to_voxel = np.linalg.inv(affine) @ grid.affine()
     inside = np.ones(grid.values.shape, bool)
     x, y, z = np.ogrid[tuple(slice(n) for n in inside.shape)]
@@ -138,10 +139,10 @@ def _best_start(
     By mutual information times overlap: of few voxels the information alone comes out too large.
     """
     by_header = [(turn, np.zeros(3)) for turn in _TURNS]
-    by_mass = [((0, 0, 0), by_centre + (0, 0, lift)) for lift in _LIFTS_MM]
+    by_mass = [((0, 0, 0), by_centre + np.array((0, 0, lift))) for lift in _LIFTS_MM]
     points = _points(fixed.mask.values, fixed.scan)
     found = []
-    for starts in (by_header, by_mass):
+    for starts in (by_header, by_mass) if len(points) else ():
         transforms = [
             sitk.Euler3DTransform(points.mean(0).tolist(), *np.deg2rad(turn).tolist(), shift.tolist())
             for turn, shift in starts

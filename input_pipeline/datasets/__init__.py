@@ -1,9 +1,9 @@
 """The datasets, one module each: `discover` finds subjects in a folder that the user has downloaded.
 
-A module has `NAME`, `MANUAL_DOWNLOAD_INSTRUCTIONS`, `discover(root) -> Discovery` and the dataset's TFDS builder. Subjects
-are found by file name alone, at any depth; no image is opened. Where a file lies in the folder twice, the first in
-natural order is taken. `Discovery.dropped` is keyed by subject id, or by subject id and modality, or by path under the
-root.
+A module has `NAME`, `MANUAL_DOWNLOAD_INSTRUCTIONS`, `discover(root) -> Discovery` and the dataset's TFDS builder.
+Subjects are found by file name alone, at any depth; no image is opened. Where a file lies in the folder twice, the
+first in natural order is taken and the second dropped. `Discovery.dropped` is keyed by subject id, or by subject id and
+modality, or by path under the root.
 """
 
 from input_pipeline.datasets.atlas2 import Atlas2

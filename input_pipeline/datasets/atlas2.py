@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.datasets.found_files import discovery, files_under
+from input_pipeline.datasets.found_files import discovery, files_under, take_first
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
 from input_pipeline.slice_dataset import SliceDataset
 
@@ -31,23 +31,24 @@ _FILE = re.compile(r"(sub-r\d+s\d+)_(ses-\d+)_space-MNI152NLin2009aSym_(T1w|labe
 def discover(root: Path) -> Discovery:
     """Find the subjects under `root`; they are named `sub-r001s001_ses-1`."""
     found = defaultdict(dict)
+    dropped = {}
     for path in files_under(root):
         if match := _FILE.fullmatch(path.name):
-            found[match[1], match[2]].setdefault("image" if match[3] == "T1w" else "mask", path)
+            subject, kind = f"{match[1]}_{match[2]}", "T1" if match[3] == "T1w" else "lesion mask"
+            take_first(found[subject], kind, path, f"{subject}'s {kind}", root, dropped)
 
     subjects = []
-    dropped = {}
-    for (person, session), files in found.items():
-        if "image" not in files:
-            dropped[f"{person}_{session}"] = "lesion mask without T1w image"
+    for subject, files in found.items():
+        if "T1" not in files:
+            dropped[subject] = "lesion mask without T1w image"
             continue
         subjects.append(
             RawSubject(
                 dataset=NAME,
-                subject=f"{person}_{session}",
-                person=person,
-                images={"T1": files["image"]},
-                labels=(RawLabels(files["mask"], "lesion", grid_of="T1"),) if "mask" in files else (),
+                subject=subject,
+                person=subject.split("_")[0],
+                images={"T1": files["T1"]},
+                labels=(RawLabels(files["lesion mask"], "lesion", grid_of="T1"),) if "lesion mask" in files else (),
             )
         )
     return discovery(

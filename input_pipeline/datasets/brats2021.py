@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.datasets.found_files import discovery, files_under, together
+from input_pipeline.datasets.found_files import discovery, files_under, take_first, together
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
 from input_pipeline.slice_dataset import SliceDataset
 
@@ -36,7 +36,7 @@ def discover(root: Path) -> Discovery:
     dropped = {}
     for path in files_under(root):
         if match := _FILE.fullmatch(path.name):
-            cases[match[1]].setdefault(match[2], path)
+            take_first(cases[match[1]], match[2], path, f"{match[1]}'s {match[2]}", root, dropped)
         elif _OTHER_RELEASE.fullmatch(path.name):
             dropped[path.relative_to(root).as_posix()] = "BraTS 2023's naming, where enhancing tumour is 3"
 

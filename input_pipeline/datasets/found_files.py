@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 
 from input_pipeline.raw_subject import Discovery, RawSubject
@@ -51,6 +51,17 @@ def files_under(root: Path) -> list[Path]:
 def _identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino
+
+
+def take_first(
+    files: dict[Hashable, Path], key: Hashable, path: Path, what: str, root: Path, dropped: dict[str, str]
+) -> None:
+    """Puts a file under its key; where another is there already, notes that the folder holds two of `what`."""
+    first = files.setdefault(key, path)
+    if first != path:
+        dropped[path.relative_to(root).as_posix()] = (
+            f"second file of {what}, {first.relative_to(root).as_posix()} is taken"
+        )
 
 
 def together(images: dict[str, Path], *modalities: str) -> tuple[tuple[str, ...], ...]:

@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.datasets.found_files import discovery, files_under
+from input_pipeline.datasets.found_files import discovery, files_under, take_first
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
 from input_pipeline.slice_dataset import SliceDataset
 
@@ -40,11 +40,12 @@ def discover(root: Path) -> Discovery:
         if _OTHER_RELEASE_FILE.fullmatch(path.name) or _OTHER_RELEASE_FOLDER.search(f"{root.absolute().name}/{name}"):
             dropped[name] = "of a release other than n30r95"
         elif match := _FILE.fullmatch(path.name):
-            found[match[1]].setdefault("labels" if match[2] else "image", path)
+            subject, kind = match[1], "labels" if match[2] else "T1"
+            take_first(found[subject], kind, path, f"{subject}'s {kind}", root, dropped)
 
     subjects = []
     for subject, files in found.items():
-        if "image" not in files:
+        if "T1" not in files:
             dropped[subject] = "label map without T1 image"
             continue
         subjects.append(
@@ -52,7 +53,7 @@ def discover(root: Path) -> Discovery:
                 dataset=NAME,
                 subject=subject,
                 person=subject,
-                images={"T1": files["image"]},
+                images={"T1": files["T1"]},
                 labels=(RawLabels(files["labels"], "hammers", grid_of="T1"),) if "labels" in files else (),
             )
         )

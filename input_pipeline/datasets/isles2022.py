@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.datasets.found_files import discovery, files_under, together
+from input_pipeline.datasets.found_files import discovery, files_under, take_first, together
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
 from input_pipeline.slice_dataset import SliceDataset
 
@@ -29,14 +29,14 @@ _MODALITIES = ("DWI", "ADC", "FLAIR")
 def discover(root: Path) -> Discovery:
     """Find the cases under `root`; subjects are named `sub-strokecase0001_ses-0001`."""
     found = defaultdict(dict)
+    dropped = {}
     for path in files_under(root):
         if match := _FILE.fullmatch(path.name.lower()):
-            found[match[1], match[2]].setdefault(match[3].upper(), path)
+            subject, kind = f"{match[1]}_{match[2]}", match[3].upper()
+            take_first(found[subject], kind, path, f"{subject}'s {kind}", root, dropped)
 
     subjects = []
-    dropped = {}
-    for (person, session), files in found.items():
-        subject = f"{person}_{session}"
+    for subject, files in found.items():
         images = {modality: files[modality] for modality in _MODALITIES if modality in files}
         grid = next((modality for modality in ("DWI", "ADC") if modality in images), None)
         if not images:
@@ -48,7 +48,7 @@ def discover(root: Path) -> Discovery:
             RawSubject(
                 dataset=NAME,
                 subject=subject,
-                person=person,
+                person=subject.split("_")[0],
                 images=images,
                 labels=(RawLabels(files["MSK"], "lesion", grid_of=grid),) if "MSK" in files and grid else (),
                 aligned=together(images, "DWI", "ADC"),

@@ -17,7 +17,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.datasets.found_files import discovery, files_under, together
+from input_pipeline.datasets.found_files import discovery, files_under, take_first, together
 from input_pipeline.raw_subject import Discovery, RawSubject
 from input_pipeline.slice_dataset import SliceDataset
 from neuralizer_jax.errors import InputError
@@ -47,7 +47,7 @@ def discover(root: Path) -> Discovery:
             if (subject, modality) in _FEW_SLICES:
                 dropped[f"{subject} {modality}"] = "28 thick slices"
             else:
-                found[subject].setdefault(modality, path)
+                take_first(found[subject], modality, path, f"{subject}'s {modality}", root, dropped)
         elif path.name.lower() == "ixi.csv" and not people:
             people = _read_people(path)
 

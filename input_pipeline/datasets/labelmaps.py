@@ -7,13 +7,12 @@ The label maps published with SynthSeg are such a folder. Access and licence are
 import re
 from pathlib import Path
 
-from input_pipeline.datasets.found_files import discovery, files_under
+from input_pipeline.datasets.found_files import discovery, files_under, take_first
 from input_pipeline.preparation_job import Job
 from input_pipeline.prepare_settings import PrepareSettings
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
 from input_pipeline.slice_dataset import SliceDataset
 from input_pipeline.synthetic_slices import labelmap_jobs
-from neuralizer_jax.errors import InputError
 
 NAME = "labelmaps"
 
@@ -26,21 +25,18 @@ _FILE = re.compile(r"(.+)\.(?:nii\.gz|nii|mgz)")
 
 
 def discover(root: Path) -> Discovery:
-    """Find the label maps under `root`. Raises InputError where two have the same name."""
+    """Find the label maps under `root`; of those of the same name the first is taken."""
     found = {}
+    dropped = {}
     for path in files_under(root):
         if match := _FILE.fullmatch(path.name):
-            if match[1] in found:
-                raise InputError(
-                    f"{path}: named as {found[match[1]]}, expected each label map to have a name of its own"
-                )
-            found[match[1]] = path
+            take_first(found, match[1], path, f"the name {match[1]}", root, dropped)
 
     subjects = [
         RawSubject(dataset=NAME, subject=stem, person=stem, images={}, labels=(RawLabels(path, "freesurfer"),))
         for stem, path in found.items()
     ]
-    return discovery(root, subjects, {}, "label maps, .nii, .nii.gz or .mgz files")
+    return discovery(root, subjects, dropped, "label maps, .nii, .nii.gz or .mgz files")
 
 
 class Labelmaps(SliceDataset):

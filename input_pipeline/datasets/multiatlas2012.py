@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.datasets.found_files import discovery, files_under
+from input_pipeline.datasets.found_files import discovery, files_under, take_first
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
 from input_pipeline.slice_dataset import SliceDataset
 
@@ -29,12 +29,12 @@ _FILE = re.compile(r"(\d{4})_(SS|glm|mask)\.nii(?:\.gz)?")
 def discover(root: Path) -> Discovery:
     """Find the subjects under `root`; they are named by their number, `1000` and on."""
     found = defaultdict(dict)
+    dropped = {}
     for path in files_under(root):
         if match := _FILE.fullmatch(path.name):
-            found[match[1]].setdefault(match[2], path)
+            take_first(found[match[1]], match[2], path, f"{match[1]}'s {match[2]}", root, dropped)
 
     subjects = []
-    dropped = {}
     for subject, files in found.items():
         if "SS" not in files:
             dropped[subject] = "no image NNNN_SS"

@@ -21,7 +21,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.datasets.found_files import discovery, files_under
+from input_pipeline.datasets.found_files import discovery, files_under, take_first
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
 from input_pipeline.slice_dataset import SliceDataset
 
@@ -47,8 +47,8 @@ _WITHDRAWN = {"OAS30552_d1893", "OAS31159_d1893", "OAS30872_d1277"}
 
 def discover(root: Path) -> Discovery:
     """Find the MR sessions under `root`; subjects are named `OAS30001_d0129`."""
-    scans = defaultdict(lambda: defaultdict(list))
-    freesurfer = defaultdict(lambda: defaultdict(list))
+    scans = defaultdict(lambda: defaultdict(dict))
+    freesurfer = defaultdict(lambda: defaultdict(dict))
     dropped = {}
     for path in files_under(root):
         folders = path.relative_to(root).parts[:-1]
@@ -64,10 +64,12 @@ def discover(root: Path) -> Discovery:
             elif sessions - {session}:
                 dropped[path.relative_to(root).as_posix()] = "lies in the folder of another session"
             else:
-                scans[session][suffix].append(((acquisition or "", int(run or 0), int(echo or 0)), path))
+                rank = acquisition or "", int(run or 0), int(echo or 0)
+                take_first(scans[session][suffix], rank, path, f"{session}'s {suffix}", root, dropped)
         elif path.name in (*_SEGMENTATIONS, "brainmask.mgz") and len(sessions) == 1:
+            (session,) = sessions
             version = max(int(match[2] or 0) for match in matches)
-            freesurfer[sessions.pop()][path.name].append((-version, path))
+            take_first(freesurfer[session][path.name], -version, path, f"{session}'s {path.name}", root, dropped)
 
     subjects = []
     for session, found in scans.items():
@@ -92,9 +94,9 @@ def discover(root: Path) -> Discovery:
     return discovery(root, subjects, dropped, "OASIS-3's unpacked files sub-OAS3NNNN_ses-dNNNN_..._T1w.nii.gz")
 
 
-def _preferred(ranked: list[tuple]) -> Path:
-    """The path of the lowest rank; of equal ranks the first."""
-    return min(ranked, key=lambda item: item[0])[1]
+def _preferred(ranked: dict) -> Path:
+    """The path of the lowest rank."""
+    return ranked[min(ranked)]
 
 
 class Oasis3(SliceDataset):

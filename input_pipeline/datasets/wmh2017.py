@@ -15,7 +15,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.datasets.found_files import discovery, files_under, together
+from input_pipeline.datasets.found_files import discovery, files_under, take_first, together
 from input_pipeline.raw_subject import Discovery, RawLabels, RawSubject
 from input_pipeline.slice_dataset import SliceDataset
 
@@ -33,12 +33,13 @@ _MODALITIES = ("FLAIR", "T1")
 def discover(root: Path) -> Discovery:
     """Find the subjects under `root`; they are named by their number, `0` to `169`."""
     found = defaultdict(dict)
+    dropped = {}
     for path in files_under(root):
         if match := _FILE.fullmatch(path.absolute().as_posix()):
-            found[str(int(match[1]))].setdefault(match[2] or "wmh", path)
+            subject, kind = str(int(match[1])), match[2] or "wmh"
+            take_first(found[subject], kind, path, f"{subject}'s {kind}", root, dropped)
 
     subjects = []
-    dropped = {}
     for subject, files in found.items():
         images = {modality: files[modality] for modality in _MODALITIES if modality in files}
         if "FLAIR" not in images:
