@@ -13,9 +13,9 @@ class MadeSubject:
     """What a job gives.
 
     Attributes:
-        record: with images in float32, no split yet.
+        record: without split yet; images in float32 and their own units, or final, in uint16.
         quantiles: `[M, 1001]` of each image's volume (`intensity_window.foreground_quantiles`); None where the images
-            are in [0, 1] already.
+            are final.
         dropped: images that were left out, with the reason.
     """
 

@@ -37,16 +37,13 @@ class PreparedDataset:
         for entry in self.index:
             if entry["split"] == split:
                 made = load_subject(self.folder, entry["subject"])
-                images = [
-                    image if made.quantiles is None else self._scaled(image, modality, made.quantiles[number])
-                    for number, (modality, image) in enumerate(
-                        zip(made.record.modalities, made.record.images, strict=True)
-                    )
-                ]
-                yield to_example(replace(made.record, split=split, images=to_steps(np.stack(images))))
+                record = replace(made.record, split=split)
+                yield to_example(record if made.quantiles is None else self._scaled(record, made.quantiles))
 
-    def _scaled(self, image: np.ndarray, modality: str, quantiles: np.ndarray) -> np.ndarray:
-        return apply_window(image, quantiles, self.windows[window_key(modality)])
+    def _scaled(self, record: SubjectRecord, quantiles: np.ndarray) -> SubjectRecord:
+        windows = [self.windows[window_key(modality)] for modality in record.modalities]
+        images = [to_steps(apply_window(*volume)) for volume in zip(record.images, quantiles, windows, strict=True)]
+        return replace(record, images=np.stack(images))
 
 
 def collect(dataset: str, jobs: Sequence[Job], folder: Path, dropped: dict[str, str]) -> PreparedDataset:

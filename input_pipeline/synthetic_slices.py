@@ -23,7 +23,7 @@ from input_pipeline.protocols import fold_freesurfer
 from input_pipeline.random_field import generator
 from input_pipeline.raw_subject import MODALITIES, RawSubject
 from input_pipeline.resample import resample_to_grid
-from input_pipeline.subject_record import SubjectRecord
+from input_pipeline.subject_record import SubjectRecord, to_steps
 from input_pipeline.synthesis import DTI_DIRECTIONS, brain_mask, synthesize_image
 from input_pipeline.volume_file import read_volume
 
@@ -90,7 +90,7 @@ def _synthesize(
     series = [(modality, None) for modality in MODALITIES if modality != "DTI"]
     series += [("DTI", direction) for direction in range(DTI_DIRECTIONS)]
     images = [
-        slices(synthesize_image(slab, modality, seed=seed, skull_stripped=stripped, direction=direction))
+        to_steps(slices(synthesize_image(slab, modality, seed=seed, skull_stripped=stripped, direction=direction)))
         for modality, direction in series
     ]
     inside = slices(brain_mask(slab))

@@ -70,6 +70,6 @@ def save(path: Path, values: np.ndarray, affine: np.ndarray | None = None, orien
     image = image.as_reoriented(nib.orientations.ornt_transform(start, target))
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".mgz":
-        image = nib.MGHImage(np.asarray(image.dataobj, np.float32), image.affine)
+        image = nib.MGHImage(np.asarray(image.dataobj), image.affine)
     nib.save(image, path)
     return path

@@ -53,8 +53,8 @@ def workplace(tmp_path_factory, tiny_weights):
 
 
 def test_the_examples_are_found():
-    assert len(blocks("python")) == 2
-    assert len(blocks("bash")) == 4
+    assert len(blocks("python")) == 3
+    assert len(blocks("bash")) == 5
     assert len(blocks("python")[0].strip().splitlines()) <= 10
 
 
@@ -83,17 +83,27 @@ def test_written_files_are_those_the_text_names(workplace, monkeypatch):
     np.testing.assert_allclose(brain.affine[:3, 3], (-12, -17, -12))
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=("predict", "change the model"))
+@pytest.mark.parametrize("block", blocks("python"), ids=("predict", "read data", "change the model"))
 def test_python(block, workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     names = {}
+    if "SliceStore" in block and not Path("data").exists():
+        assert main(["prepare", "phantom", "--subjects", "4", "--out", "data"]) == 0
     exec(compile(block, "README.md", "exec"), names)
     if "prediction" in names:
         assert set(np.unique(names["prediction"].labels)) <= {0, 17}
+    elif "record" in names:
+        assert names["record"].split == "train"
     else:
         from neuralizer_jax import load_weights
 
         assert load_weights("attention.safetensors", model=names["model"])[0] == names["model"]
+
+
+def test_the_data_table_is_complete():
+    from input_pipeline.datasets import BUILDERS
+
+    assert re.findall(r"\| `neuralizer prepare (\w+)(?: --raw DIR)?` \|$", README, re.MULTILINE) == list(BUILDERS)
 
 
 def test_numbers_are_those_of_the_results():
@@ -110,7 +120,7 @@ def test_numbers_are_those_of_the_results():
 
 
 def test_files_that_the_readme_names_exist():
-    for name in re.findall(r"`((?:neuralizer_jax|tests|benchmarks)/[\w/.]+)`", README):
+    for name in re.findall(r"`((?:neuralizer_jax|input_pipeline|tests|benchmarks)/[\w/.]+)`", README):
         assert (ROOT / name).exists(), name
     for name in re.findall(r"\]\((docs/[^)]+)\)", README):
         assert (ROOT / name).is_file(), name

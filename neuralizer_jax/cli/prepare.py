@@ -18,9 +18,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "prepare",
         help="turn a dataset's raw files into slices for training",
         description="Finds the subjects in a folder of raw files, aligns them to MNI152 space, checks them, cuts "
-        "coronal slices and stores them for training. Run again after an interruption, it goes on where it stopped. Beside the "
-        "dataset it writes a page to look it over (DIR/DATASET/quality/index.html) and what was left out and why "
-        "(DIR/DATASET/dropped.csv).",
+        "coronal slices and stores them for training. Run again after an interruption, it goes on where it stopped. "
+        "Beside the dataset it writes a page to look it over (DIR/DATASET/quality/index.html) and what was left out "
+        "and why (DIR/DATASET/dropped.csv).",
     )
     parser.add_argument("dataset", metavar="DATASET", choices=DATASETS, help=", ".join(DATASETS))
     parser.add_argument("--raw", metavar="DIR", type=Path, help="folder of the raw files (not for phantom)")
