@@ -42,3 +42,16 @@ def _spline(length: int, spacing: float) -> tuple[np.ndarray, np.ndarray]:
     outer = np.clip(2 - distance, 0, None) ** 3 / 6
     weights = np.where(distance < 1, inner, outer)
     return first, (weights / np.sqrt((weights**2).sum(0))).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def spline_weights(length: int, spacing: float) -> np.ndarray:
+    """Matrix `[length, nodes]` float32 that interpolates nodes `spacing` samples apart: independent nodes of variance 1
+    give samples of variance 1.
+    """
+    first, weights = _spline(length, spacing)
+    matrix = np.zeros((length, first[-1] + 4), np.float32)
+    for node in range(4):
+        matrix[np.arange(length), first + node] = weights[node]
+    matrix.flags.writeable = False
+    return matrix
