@@ -49,6 +49,11 @@ class SliceStore:
         split, place = self._places[subject]
         return from_example(self._sources[split][place])
 
+    def fingerprint(self) -> bytes:
+        """Changes when the dataset is written anew."""
+        files = sorted(self._version.iterdir())
+        return repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]).encode()
+
     def __getstate__(self) -> dict:
         """Without the open files."""
         return {name: value for name, value in vars(self).items() if name != "_sources"}
