@@ -4,6 +4,8 @@ Written for a CPU too: blurs are sums of shifted images and fields are matrix pr
 convolution or a resize there.
 """
 
+from functools import reduce
+
 import jax
 import jax.numpy as jnp
 
@@ -40,3 +42,30 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | tuple, radius: int) -> ja
 
         image = weights[0] * shifted(0) + sum(weights[n] * (shifted(n) + shifted(-n)) for n in range(1, radius + 1))
     return image
+
+
+def squared_distance(mask: jax.Array, reach: int, *, beyond: bool) -> jax.Array:
+    """Squared distance in pixels of each pixel to the nearest one of a mask, `[H, W]` float32; 0 in the mask.
+
+    Args:
+        mask: `[H, W]`, 0 or 1.
+        reach: static; distances up to it are right, larger ones too large or infinite.
+        beyond: whether what is outside of the image counts as mask.
+    """
+    # First along columns, then along rows: the squares add up.
+    distance = jnp.where(mask > 0.5, 0.0, jnp.inf)
+    for axis, length in enumerate(mask.shape):
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = (reach, reach)
+        wide = jnp.pad(distance, pad, constant_values=0.0 if beyond else jnp.inf)
+        shifted = (
+            jax.lax.slice_in_dim(wide, reach + offset, reach + offset + length, axis=axis) + offset**2
+            for offset in range(-reach, reach + 1)
+        )
+        distance = reduce(jnp.minimum, shifted)
+    return distance
+
+
+def is_mask(image: jax.Array) -> jax.Array:
+    """Whether all values are 0 or 1 (bool, traced). An operation on outputs tells a mask from an image by it."""
+    return jnp.all((image == 0) | (image == 1))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from input_pipeline.intensity_window import window_key
-from input_pipeline.protocol_sides import SEGMENTATION_CLASSES
+from input_pipeline.protocol_sides import SEGMENTATION_CLASSES, other_side
 from input_pipeline.unpacked_slices import UnpackedSlices, open_unpacked
 
 
@@ -49,6 +49,17 @@ class SliceCollection:
         return {key: np.array([key in names for names in own]) for key in keys}
 
     @cached_property
+    def series(self) -> list[dict[str, tuple[int, ...]]]:
+        """Of each subject, by modality, the places of its images: one, or for DTI one a direction."""
+        found = []
+        for entry in self.entries:
+            own: dict[str, tuple[int, ...]] = {}
+            for place, name in enumerate(entry["modalities"]):
+                own[window_key(name)] = (*own.get(window_key(name), ()), place)
+            found.append(own)
+        return found
+
+    @cached_property
     def full_heads(self) -> np.ndarray:
         """Which subjects show the whole head and have a brain mask of their own `[G]` bool."""
         return np.array([not e["skull_stripped"] and e["mask_source"] != "template" for e in self.entries])
@@ -76,6 +87,19 @@ class SliceCollection:
                             pixels[rows, column] = own[str(label)]
             if pixels.any():
                 found[protocol] = labels, pixels
+        return found
+
+    def pixels(self, protocol: str, flipped: bool) -> np.ndarray:
+        """`class_pixels` of a protocol `[R, labels]`: of the slices, or of the slices with left and right exchanged."""
+        return self._pixels_by_side[protocol][flipped]
+
+    @cached_property
+    def _pixels_by_side(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        found = {}
+        for protocol, (labels, pixels) in self.class_pixels.items():
+            others = other_side(protocol)[list(labels)].tolist()
+            mirrored = [pixels[:, labels.index(o)] if o in labels else np.zeros(len(pixels), int) for o in others]
+            found[protocol] = pixels, np.stack(mirrored, axis=1)
         return found
 
     def nearest_rows(self, y: int) -> np.ndarray:

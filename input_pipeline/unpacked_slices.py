@@ -1,4 +1,4 @@
-"""A prepared dataset unpacked for training: every slice in one of three arrays on disk, read at random without decoding.
+"""A prepared dataset unpacked for training: all slices in three arrays on disk, read at random without decoding.
 
 Records are compressed, and one holds all of a subject; an episode wants one or two images of each of many subjects. The
 arrays are mapped into memory: what fits stays in the page cache, what does not is read from disk.
@@ -56,7 +56,8 @@ def open_unpacked(folder: Path) -> UnpackedSlices:
     counts = _counts(store.index)
     starts = np.concatenate([np.zeros((1, 3), np.int64), counts.cumsum(0)])
     try:
-        arrays = [np.load(unpacked / f"{name}.npy", mmap_mode="r") for name in _ARRAYS]
+        # Plain arrays on the mapped files: numpy.memmap is slow to index.
+        arrays = [np.asarray(np.load(unpacked / f"{name}.npy", mmap_mode="r")) for name in _ARRAYS]
     except (OSError, ValueError) as error:
         raise InputError(f"{unpacked}: cannot be read ({error}); delete it, it is made anew") from None
     if any(len(array) != count for array, count in zip(arrays, starts[-1], strict=True)):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from neuralizer_jax import __version__
-from neuralizer_jax.cli import convert, demo, predict, prepare
+from neuralizer_jax.cli import convert, demo, episodes, predict, prepare
 from neuralizer_jax.errors import InputError
 
 
@@ -25,9 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="neuralizer", description="In-context neuroimage analysis: example pairs in, result out.")
     parser.add_argument("--version", action="version", version=f"neuralizer {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (prepare, predict, convert, demo):
+    for command in (prepare, episodes, predict, convert, demo):
         command.add_parser(commands)
-    options = parser.parse_args(arguments)
+    options, options.changes = parser.parse_known_args(arguments)
+    if options.changes and not getattr(options, "changes_config", False):
+        parser.parse_args(arguments)  # says what is wrong
     options.command_line = shlex.join(["neuralizer", *(sys.argv[1:] if arguments is None else arguments)])
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that this terminal cannot show is no mistake
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,0 +1,124 @@
+"""Gathered slices to episodes: spatial transform, task, task augmentations. The third of three steps, pure JAX.
+
+Every image is made by one function of its slices, of its episode's key and of its own number: `image_function`. A host
+makes images one after another (`make_images`); an accelerator makes all images of an episode at once (`make_episodes`).
+"""
+
+from collections.abc import Callable, Iterable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from input_pipeline.operations import TASK_AUGMENTATIONS, TASKS, Parameters, Task, TaskAugmentation
+from input_pipeline.spatial_transform import displacement_field, sample_transform, warp
+
+# Streams of an episode's key; those of the task augmentations follow.
+_SPATIAL, _TASK, _AUGMENTATIONS = 0, 1, 2
+
+
+def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
+    """The function that makes one image of an episode.
+
+    It takes `task` (its place in `TASKS`), `on` `[A]` bool (which of `TASK_AUGMENTATIONS`), the episode's `key`, the
+    image's `number` in the episode, `images` `[C, H, W]` uint16, `mask` and `labels` `[H, W]` uint8. It returns input
+    `[H, W, 3]` and output `[H, W, 1]`, float32 in [0, 1]. Only `tasks`, and augmentations with a probability, are
+    compiled.
+    """
+    tasks = tuple(tasks)
+    branch_of = np.array([tasks.index(name) if name in tasks else 0 for name in TASKS])
+    augmentations = [
+        (place, augmentation)
+        for place, (name, augmentation) in enumerate(TASK_AUGMENTATIONS.items())
+        if config.task_augmentations[name].probability > 0
+    ]
+
+    def make(task, on, key, number, images, mask, labels):
+        images = jnp.moveaxis(images.astype(jnp.float32) / 65535, 0, -1)
+        images = jnp.pad(images, ((0, 0), (0, 0), (0, 3 - images.shape[-1])))
+        shared_key, own_key = _keys(key, _SPATIAL, number)
+        shared = sample_transform(shared_key, config.spatial.shared)
+        own = sample_transform(own_key, config.spatial.own)
+        places = displacement_field(shared, own, mask.shape)
+        images, mask, labels = warp(images, mask[..., None].astype(jnp.float32), labels.astype(jnp.int32), places)
+        mask = mask[..., 0]
+
+        for place, augmentation in augmentations:
+            if augmentation.touches == "images":
+                settings = config.task_augmentations[augmentation.name]
+                keys = _keys(key, _AUGMENTATIONS + place, number)
+                images = jax.lax.cond(
+                    on[place], _changed(augmentation, settings, keys, labels), lambda images: images, images
+                )
+        keys = _keys(key, _TASK, number)
+        branches = [_performed(TASKS[name], config.tasks[name], keys) for name in tasks]
+        pair = jax.lax.switch(jnp.asarray(branch_of)[task], branches, images, mask)
+        for place, augmentation in augmentations:
+            if augmentation.touches != "images":
+                settings = config.task_augmentations[augmentation.name]
+                keys = _keys(key, _AUGMENTATIONS + place, number)
+                pair = jax.lax.cond(on[place], _augmented(augmentation, settings, keys), lambda *pair: pair, *pair)
+        return pair
+
+    return make
+
+
+def make_images(make: Callable) -> Callable:
+    """The function that makes K images one after another; each of its arguments has a leading axis K."""
+    return jax.jit(lambda *arguments: jax.lax.map(lambda one: make(*one), arguments))
+
+
+def make_episodes(make: Callable) -> Callable:
+    """The function that makes B episodes of 1 + N images.
+
+    It takes `task` `[B]`, `on` `[B, A]`, `keys` `[B]`, `images` `[B, 1 + N, C, H, W]`, `masks` and `labels`
+    `[B, 1 + N, H, W]`. Of the tasks only the one that an episode has is computed.
+    """
+
+    def episode(arguments):
+        task, on, key, images, masks, labels = arguments
+        numbers = jnp.arange(images.shape[0])
+        return jax.vmap(make, (None, None, None, 0, 0, 0, 0))(task, on, key, numbers, images, masks, labels)
+
+    return jax.jit(lambda *arguments: jax.lax.map(episode, arguments))
+
+
+def episode_keys(seed: int, step: jax.Array, rows: jax.Array) -> jax.Array:
+    """The key of each episode of a batch `[B]`, from nothing but the seed, the step and its row."""
+    key = jax.random.fold_in(jax.random.key(seed), step)
+    return jax.vmap(lambda row: jax.random.fold_in(key, row))(rows)
+
+
+def drawn_task(config: ConfigDict, name: str, key: jax.Array) -> Parameters:
+    """What the images of an episode with this key share of a task."""
+    return TASKS[name].sample(_keys(key, _TASK, 0)[0], config.tasks[name])
+
+
+def drawn_augmentation(config: ConfigDict, name: str, key: jax.Array) -> Parameters:
+    """What the images of an episode with this key share of a task augmentation."""
+    stream = _AUGMENTATIONS + list(TASK_AUGMENTATIONS).index(name)
+    return TASK_AUGMENTATIONS[name].sample(_keys(key, stream, 0)[0], config.task_augmentations[name])
+
+
+def _keys(key: jax.Array, stream: int, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Keys of what the images of an episode share, and of what image `number` has of its own."""
+    shared, own = jax.random.split(jax.random.fold_in(key, stream))
+    return shared, jax.random.fold_in(own, number)
+
+
+def _drawn(operation: Task | TaskAugmentation, settings: ConfigDict, keys: tuple[jax.Array, jax.Array]) -> tuple:
+    shared = operation.sample(keys[0], settings)
+    return shared, operation.sample_image(keys[1], shared, settings)
+
+
+def _performed(task: Task, settings: ConfigDict, keys: tuple[jax.Array, jax.Array]) -> Callable:
+    return lambda images, mask: task.apply(*_drawn(task, settings, keys), images, mask)
+
+
+def _changed(augmentation: TaskAugmentation, settings: ConfigDict, keys: tuple, labels: jax.Array) -> Callable:
+    return lambda images: augmentation.apply(*_drawn(augmentation, settings, keys), images, labels)
+
+
+def _augmented(augmentation: TaskAugmentation, settings: ConfigDict, keys: tuple[jax.Array, jax.Array]) -> Callable:
+    return lambda *pair: augmentation.apply(*_drawn(augmentation, settings, keys), *pair)

@@ -1,0 +1,89 @@
+"""The configuration of the episode stream: every key with its unit and default."""
+
+from collections.abc import Iterator
+
+from ml_collections import ConfigDict
+
+from input_pipeline.episode_sources import KINDS
+from input_pipeline.spatial_transform import DEFAULTS as SPATIAL
+from input_pipeline.task_augmentations import TASK_AUGMENTATIONS
+from input_pipeline.tasks import TASKS
+from neuralizer_jax.errors import InputError
+
+APPLY = ("host", "device")
+
+
+def default_config() -> ConfigDict:
+    """The configuration with all tasks and augmentations that are registered."""
+    config = ConfigDict(
+        {
+            "datasets": (),  # folders, OUT/DATASET of `neuralizer prepare`
+            "split": "train",
+            "seed": 0,
+            "batch_size": 8,  # episodes
+            "apply": "host",  # where tasks and augmentations are applied: host, or device (the accelerator)
+            "context": {
+                "min": 1,  # members, drawn evenly for each batch
+                "max": 32,
+                "other_source_probability": 0.25,  # of a member to show another modality or dataset than the target
+            },
+            "classes": {
+                "min_pixels": 30,  # of a class in the slice, to be drawn
+                "union_probability": 0.2,  # of a union of up to 4 classes
+            },
+            "flip": {
+                "shared_probability": 0.5,  # of all images of an episode to be flipped left to right
+                "own_probability": 0.0,  # of one image to be flipped against the others
+            },
+            "spatial": SPATIAL,
+            "tasks": {name: {"weight": 1.0, **task.defaults} for name, task in TASKS.items()},
+            "task_augmentations": {
+                name: {"probability": 0.1, **augmentation.defaults} for name, augmentation in TASK_AUGMENTATIONS.items()
+            },
+            "hold_out": dict.fromkeys(KINDS, ()),  # names that no episode shows; a class as freesurfer:17
+            "only": dict.fromkeys(KINDS, ()),  # where not empty, the only names that episodes show
+        }
+    )
+    return config.lock()
+
+
+def check_config(config: ConfigDict) -> None:
+    """Checks values that no data are needed for.
+
+    Raises:
+        InputError: one line that names the key, what it is and what was expected.
+    """
+    if not config.datasets:
+        raise InputError("datasets: none given, expected folders that `neuralizer prepare` wrote")
+    _check("split", config.split, config.split in ("train", "val", "test"), "train, val or test")
+    _check("apply", config.apply, config.apply in APPLY, " or ".join(APPLY))
+    _check("batch_size", config.batch_size, config.batch_size >= 1, "at least 1")
+    _check("seed", config.seed, 0 <= config.seed < 2**63, "0 to 2**63 - 1")
+    _check("context.min", config.context.min, config.context.min >= 1, "at least 1")
+    _check("context.max", config.context.max, config.context.min <= config.context.max, "at least context.min")
+    _check("classes.min_pixels", config.classes.min_pixels, config.classes.min_pixels >= 1, "at least 1")
+    for kind, table in (("tasks", TASKS), ("task_augmentations", TASK_AUGMENTATIONS)):
+        for name in config[kind]:
+            _check(kind, name, name in table, f"some of {', '.join(table)}")
+        for name in table:
+            _check(kind, f"no {name}", name in config[kind], "the configuration to be made after it was registered")
+    for name, task in config.tasks.items():
+        _check(f"tasks.{name}.weight", task.weight, task.weight >= 0, "0 or more")
+    for path, value in _leaves(config):
+        if path.endswith("probability"):
+            _check(path, value, 0 <= value <= 1, "a probability from 0 to 1")
+        elif isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, int | float) for part in value):
+            _check(path, value, value[0] <= value[1], "a range from low to high")
+
+
+def _check(key: str, value: object, right: bool, expected: str) -> None:
+    if not right:
+        raise InputError(f"{key}: {value!r}, expected {expected}")
+
+
+def _leaves(config: ConfigDict, path: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value

@@ -1,0 +1,43 @@
+"""`neuralizer episodes --data DIR --out DIR`: pictures of what training would be shown."""
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "episodes",
+        help="draw training episodes: every task and every task augmentation",
+        description="Draws training episodes as pictures, a row an episode: target and context, each input with its "
+        "output, and what was drawn for it. Writes tasks.png with all tasks, task_NAME.png and augmentation_NAME.png.",
+        epilog="Values of the configuration are changed with --config.data.KEY=VALUE, for instance "
+        "--config.data.seed=3 or --config.data.tasks.denoising.weight=0.",
+    )
+    parser.add_argument("--data", metavar="DIR", type=Path, nargs="+", help="datasets, OUT/DATASET of prepare")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="experiment file (default: the default stream)")
+    parser.add_argument("--out", metavar="DIR", type=Path, default=Path("episodes"), help="folder (default: episodes)")
+    parser.set_defaults(run=run, changes_config=True)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Runs the command."""
+    from ml_collections import ConfigDict
+
+    from input_pipeline.episode_config import default_config
+    from input_pipeline.episode_pictures import draw_all
+    from input_pipeline.episode_stream import EpisodeStream
+    from neuralizer_jax.compilation_cache import use_compilation_cache
+    from neuralizer_jax.experiment_config import change_config, load_config
+
+    use_compilation_cache()
+    config = load_config(options.config) if options.config else ConfigDict({"data": default_config()})
+    if options.data:
+        config.data.datasets = tuple(str(folder) for folder in options.data)
+    change_config(config, options.changes)
+    stream = EpisodeStream(config.data)
+    for task in stream.planner.left_out:
+        print(f"left out, as the data cannot show it: {task}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    for path in draw_all(stream, options.out):
+        print(path)
