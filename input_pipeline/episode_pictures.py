@@ -92,13 +92,18 @@ def draw_episodes(path: Path, pictures: Sequence[EpisodePicture]) -> Path:
     return path
 
 
+def draw_tasks(stream: EpisodeStream, folder: Path) -> list[Path]:
+    """Writes `tasks.png`: an episode of every task."""
+    return [draw_episodes(folder / "tasks.png", [episode_picture(stream, task, 0) for task in stream.planner.sources])]
+
+
 def draw_all(stream: EpisodeStream, folder: Path, episodes: int = 3) -> list[Path]:
-    """Writes `tasks.png` with a row each task, and a picture a task and a task augmentation with some episodes each."""
-    pictures = {
-        task: [episode_picture(stream, task, number) for number in range(episodes)] for task in stream.planner.sources
-    }
-    written = [draw_episodes(folder / "tasks.png", [rows[0] for rows in pictures.values()])]
-    for task, rows in pictures.items():
+    """Writes `tasks.png`, `task_NAME.png` with some episodes of each task, and `augmentation_NAME.png` with twice as
+    many of each task augmentation, of the tasks that it fits.
+    """
+    written = draw_tasks(stream, folder)
+    for task in stream.planner.sources:
+        rows = [episode_picture(stream, task, number) for number in range(episodes)]
         written.append(draw_episodes(folder / f"task_{task}.png", rows))
     for name, augmentation in TASK_AUGMENTATIONS.items():
         fitting = [task for task in stream.planner.sources if augmentation.fits(TASKS[task])]

@@ -145,7 +145,7 @@ def warp(
 
 def _linear(images: jax.Array, coordinates: jax.Array) -> jax.Array:
     height, width, channels = images.shape
-    pixels = jnp.reshape(images, (height * width, channels))
+    pixels = images.reshape(height * width, channels)
     (top, down), (left, right) = (_cell(coordinates[..., axis], length) for axis, length in enumerate((height, width)))
     corner = top * width + left
     upper_left, upper_right, lower_left, lower_right = (
@@ -163,7 +163,7 @@ def _nearest(labels: jax.Array, coordinates: jax.Array) -> jax.Array:
         jnp.clip(jnp.round(coordinates[..., axis]).astype(jnp.int32), 0, length - 1)
         for axis, length in enumerate((height, width))
     )
-    pixels = jnp.ravel(labels).at[row * width + column].get(mode="promise_in_bounds")
+    pixels = labels.reshape(-1).at[row * width + column].get(mode="promise_in_bounds")
     return jnp.where(_inside(coordinates), pixels, 0)
 
 

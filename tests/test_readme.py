@@ -6,11 +6,15 @@ import shlex
 import shutil
 from pathlib import Path
 
+import jax
 import nibabel as nib
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 
+from input_pipeline.task_augmentations import TASK_AUGMENTATIONS
+from input_pipeline.tasks import TASKS
 from neuralizer_jax.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -53,8 +57,8 @@ def workplace(tmp_path_factory, tiny_weights):
 
 
 def test_the_examples_are_found():
-    assert len(blocks("python")) == 3
-    assert len(blocks("bash")) == 5
+    assert len(blocks("python")) == 5
+    assert len(blocks("bash")) == 6
     assert len(blocks("python")[0].strip().splitlines()) <= 10
 
 
@@ -83,15 +87,38 @@ def test_written_files_are_those_the_text_names(workplace, monkeypatch):
     np.testing.assert_allclose(brain.affine[:3, 3], (-12, -17, -12))
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=("predict", "read data", "change the model"))
+def check_operation(operation):
+    """It does something, and stays in [0, 1]."""
+    key = jax.random.key(0)
+    config = ConfigDict(dict(operation.defaults))
+    shared = operation.sample(key, config)
+    images = jax.random.uniform(key, (64, 64, 3))
+    image_in, image_out = operation.apply(shared, operation.sample_image(key, shared, config), images, images[..., :1])
+    assert image_in.shape == (64, 64, 3)
+    assert image_out.shape in ((64, 64, 1), (64, 64))
+    assert not np.array_equal(image_in, images)
+    assert 0 <= image_in.min() <= image_in.max() <= 1
+
+
+@pytest.mark.parametrize(
+    "block", blocks("python"), ids=("predict", "read data", "episodes", "add a task", "change the model")
+)
 def test_python(block, workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     names = {}
-    if "SliceStore" in block and not Path("data").exists():
-        assert main(["prepare", "phantom", "--subjects", "4", "--out", "data"]) == 0
+    if "data/phantom" in block and not Path("data").exists():
+        assert main(["prepare", "phantom", "--subjects", "12", "--out", "data"]) == 0
+    registered = dict(TASKS), dict(TASK_AUGMENTATIONS)
     exec(compile(block, "README.md", "exec"), names)
+    for table, before in zip((TASKS, TASK_AUGMENTATIONS), registered, strict=True):
+        for name in table.keys() - before.keys():
+            check_operation(table.pop(name))
     if "prediction" in names:
         assert set(np.unique(names["prediction"].labels)) <= {0, 17}
+    elif "batch" in names:
+        assert names["batch"]["target_in"].shape == (8, 192, 192, 3)
+    elif "remove_stripes" in names:
+        assert "stripes" in names["config"].tasks
     elif "record" in names:
         assert names["record"].split == "train"
     else:

@@ -4,7 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from neuralizer_jax.cli import predict, prepare
+from neuralizer_jax.cli import episodes, predict, prepare
 
 _SUBJECTS = 8
 
@@ -14,9 +14,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "demo",
         help="make a phantom dataset, and run the model on slices of a brain template",
-        description="Prepares a small dataset of phantom heads. Then cuts coronal slices out of the MNI152 T1 template "
-        "that nilearn ships, makes example pairs of two tasks (tissue segmentation; denoising and bias correction) and "
-        "predicts. No download.",
+        description="Prepares a small dataset of phantom heads and draws an episode of every training task. Then cuts "
+        "coronal slices out of the MNI152 T1 template that nilearn ships, makes example pairs of two tasks (tissue "
+        "segmentation; denoising and bias correction) and predicts. No download.",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("demo"), help="folder to write (default: demo)")
     parser.set_defaults(run=run)
@@ -35,6 +35,10 @@ def run(options: argparse.Namespace) -> None:
     print("A dataset of phantom heads: label maps made of the MNI152 brain template, images synthesised from them")
     _run_command("prepare", "phantom", "--subjects", str(_SUBJECTS), "--out", str(out / "data"))
     written = [_draw_phantoms(out / "data/phantom", out / "phantom.png"), out / "data/phantom/quality/index.html"]
+
+    print("\nTraining episodes of the phantom dataset: every task, shown by examples")
+    _run_command("episodes", "--data", str(out / "data/phantom"), "--tasks-only", "--out", str(out))
+    written.append(out / "tasks.png")
 
     use_compilation_cache()
     print("\nThe model on slices of the template: cutting them and making example pairs")
@@ -68,9 +72,10 @@ def _run_command(*command: str) -> None:
     """Shows a command of `neuralizer` and runs it."""
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers()
-    for module in (prepare, predict):
+    for module in (prepare, episodes, predict):
         module.add_parser(commands)
     options = parser.parse_args(command)
+    options.changes = []
     options.command_line = shlex.join(["neuralizer", *command])
     print(f"\n$ {options.command_line}")
     options.run(options)

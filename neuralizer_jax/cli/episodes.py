@@ -17,6 +17,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--data", metavar="DIR", type=Path, nargs="+", help="datasets, OUT/DATASET of prepare")
     parser.add_argument("--config", metavar="FILE", type=Path, help="experiment file (default: the default stream)")
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("episodes"), help="folder (default: episodes)")
+    parser.add_argument("--tasks-only", action="store_true", help="write tasks.png and nothing else")
     parser.set_defaults(run=run, changes_config=True)
 
 
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     from ml_collections import ConfigDict
 
     from input_pipeline.episode_config import default_config
-    from input_pipeline.episode_pictures import draw_all
+    from input_pipeline.episode_pictures import draw_all, draw_tasks
     from input_pipeline.episode_stream import EpisodeStream
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.experiment_config import change_config, load_config
@@ -39,5 +40,5 @@ def run(options: argparse.Namespace) -> None:
     for task in stream.planner.left_out:
         print(f"left out, as the data cannot show it: {task}")
     options.out.mkdir(parents=True, exist_ok=True)
-    for path in draw_all(stream, options.out):
+    for path in draw_tasks(stream, options.out) if options.tasks_only else draw_all(stream, options.out):
         print(path)
