@@ -14,13 +14,9 @@ and `alignment.md` to `benchmarks/results`.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import sys
 import time
-from importlib import metadata
 from itertools import combinations, product
 from pathlib import Path
 
@@ -31,8 +27,9 @@ from scipy.spatial.transform import Rotation
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+from conditions import conditions, heading  # noqa: E402
 from make_reference_centroids import BRIGHTNESS, synthetic_t1  # noqa: E402
-from predict_cpu import available_cores, cpu_model, table  # noqa: E402
+from predict_cpu import table  # noqa: E402
 
 from input_pipeline.alignment.centroids import fit_affine, label_centroids  # noqa: E402
 from input_pipeline.alignment.intensity import register_to_template  # noqa: E402
@@ -178,25 +175,8 @@ def summarize(records, slices):
     }
 
 
-def conditions(options):
-    limit = "" if options.recovered is None else f" --recovered {options.recovered}"
-    return {
-        "command": "python benchmarks/alignment.py --labelmaps LABELMAPS --multiatlas MULTIATLAS --scan SCAN"
-        f" --draws {options.draws}{limit}",
-        "date": datetime.date.today().isoformat(),
-        "hardware": {
-            "cpu": cpu_model(),
-            "cores": available_cores(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "load_average_before": round(os.getloadavg()[0], 2),
-        "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in ("numpy", "scipy", "SimpleITK", "nilearn", "nibabel")},
-    }
-
-
 def markdown(results):
-    hardware, records, summary = results["hardware"], results["records"], results["summary"]
+    records, summary = results["records"], results["summary"]
     recovery = [
         (key, value["draws"], f"{value['mean']:.2f}", f"{value['max']:.2f}")
         for key, value in summary["recovery_mm"].items()
@@ -216,16 +196,7 @@ def markdown(results):
     limited = ""
     if len(transformed := [r for r in records if r["recovery_mm"]]) < len(records):
         limited = f", for {len(transformed)} of the {len(records)} subjects"
-    return f"""# Alignment to MNI152
-
-Written by `benchmarks/alignment.py`, {results["date"]}:
-
-    {results["command"]}
-
-- {hardware["cpu"]}, {hardware["cores"]} cores, {hardware["system"]}; load average before the run
-  {results["load_average_before"]}
-- {", ".join(f"{name} {version}" for name, version in results["versions"].items())}
-
+    return f"""{heading("Alignment to MNI152", "alignment.py", results)}
 Recovery of random affine maps (30 degrees, 40 mm, 20 % scale, 5 % shear), mean distance over the brain in MNI152 mm to
 the alignment of the untransformed subject{limited}:
 
@@ -253,7 +224,10 @@ def main():
     parser.add_argument("--recovered", type=int, help="subjects of each set that are transformed; default: all")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the results")
     options = parser.parse_args()
-    results = conditions(options)
+    limit = "" if options.recovered is None else f" --recovered {options.recovered}"
+    command = "python benchmarks/alignment.py --labelmaps LABELMAPS --multiatlas MULTIATLAS --scan SCAN"
+    command += f" --draws {options.draws}{limit}"
+    results = conditions(command, ("numpy", "scipy", "SimpleITK", "nilearn", "nibabel"))
     records, slices = measure(options)
     results |= {"summary": summarize(records, slices), "records": records}
     options.out.mkdir(parents=True, exist_ok=True)

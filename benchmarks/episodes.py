@@ -10,23 +10,21 @@ images are 192x192. One image with its output is an image pair. Each part runs i
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from predict_cpu import available_cores, cpu_model, table  # noqa: E402
+from conditions import conditions, heading  # noqa: E402
+from predict_cpu import available_cores, table  # noqa: E402
 
 SIZE = 192
 
@@ -45,7 +43,7 @@ def operations(data):
     import jax
     import numpy as np
 
-    from input_pipeline.spatial_transform import displacement_field, sample_transform, warp
+    from input_pipeline.spatial_transform import displacement_field, sample_transform, warp_images
     from input_pipeline.task_augmentations import TASK_AUGMENTATIONS
     from input_pipeline.tasks import TASKS
 
@@ -65,12 +63,12 @@ def operations(data):
 
         return run
 
-    def moved(key, images, labels):
+    def moved(key, images, mask):
         transforms = sample_transform(key, config.spatial.shared), sample_transform(key, config.spatial.own)
-        return warp(images, mask, labels, displacement_field(*transforms, (SIZE, SIZE)))
+        return warp_images(images[..., :1], displacement_field(*transforms, (SIZE, SIZE)))
 
     cases = {"normal noise, for comparison": (lambda key, *_: jax.random.normal(key, (SIZE, SIZE)), images, mask)}
-    cases["spatial transform"] = moved, images, labels
+    cases["spatial transform of one channel"] = moved, images, mask
     for name, task in TASKS.items():
         cases[f"task {name}"] = drawn(task, config.tasks[name]), images, mask[..., 0]
     for name, augmentation in TASK_AUGMENTATIONS.items():
@@ -187,7 +185,7 @@ def measure(folder):
 
 
 def markdown(results):
-    hardware, found = results["hardware"], results["results"]
+    found = results["results"]
     rows = [
         (name, f"{row['ms']:.2f}", f"{row['least_ms']:.2f}", f"{row['compile_s']:.1f}")
         for name, row in found["operations"].items()
@@ -197,16 +195,7 @@ def markdown(results):
         for threads, row in found["host"].items()
     ]
     first, device, memory = found["first batch"], found["device"], found["memory"]
-    return f"""# Training episodes
-
-Written by `benchmarks/episodes.py`, {results["date"]}:
-
-    {results["command"]}
-
-- {hardware["cpu"]}, {hardware["cores"]} cores, {hardware["system"]}; load average before the run
-  {results["load_average_before"]}
-- {", ".join(f"{name} {version}" for name, version in results["versions"].items())}
-
+    return f"""{heading("Training episodes", "episodes.py", results)}
 The default mix of tasks and augmentations on a phantom dataset, 192x192, N from 1 to 32, batch 8. An image pair is an
 image and its output.
 
@@ -237,18 +226,7 @@ def main():
         more = (options.threads,) if options.threads else ()
         print(json.dumps(globals()[options.part](options.data, *more)))
         return
-    versions = {name: metadata.version(name) for name in ("jax", "jaxlib", "numpy")}
-    results = {
-        "command": "python benchmarks/episodes.py",
-        "date": datetime.date.today().isoformat(),
-        "hardware": {
-            "cpu": cpu_model(),
-            "cores": available_cores(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "load_average_before": round(os.getloadavg()[0], 2),
-        "versions": {"python": platform.python_version()} | versions,
-    }
+    results = conditions("python benchmarks/episodes.py", ("jax", "jaxlib", "numpy"))
     with tempfile.TemporaryDirectory() as folder:
         results["results"] = measure(Path(folder))
     folder = ROOT / "benchmarks/results"

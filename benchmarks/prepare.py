@@ -10,7 +10,6 @@ and once with a worker a core. Writes `prepare.json` and `prepare.md` to `benchm
 """
 
 import argparse
-import datetime
 import json
 import os
 import platform
@@ -18,13 +17,13 @@ import shutil
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from predict_cpu import available_cores, cpu_model, table  # noqa: E402
+from conditions import conditions, heading  # noqa: E402
+from predict_cpu import available_cores, table  # noqa: E402
 
 from input_pipeline.slice_store import SliceStore  # noqa: E402
 
@@ -35,10 +34,14 @@ def paths(options, folder):
     unlabelled.mkdir()
     for path in options.multiatlas.glob("*_SS.nii.gz"):
         (unlabelled / path.name).symlink_to(path.absolute())
+    single = folder / "single"
+    single.mkdir()
+    path = min(options.labelmaps.glob("*.nii.gz"))
+    (single / path.name).symlink_to(path.absolute())
     return {
         "label maps (aligned by centroids, synthesised)": ("labelmaps", ["--raw", options.labelmaps]),
-        "label maps, 10 subjects of each": ("labelmaps", ["--raw", options.labelmaps, "--subjects-per-map", "10"]),
-        "label maps, the whole volume": ("labelmaps", ["--raw", options.labelmaps, "--slices", "all"]),
+        "label maps, 5 subjects of each": ("labelmaps", ["--raw", options.labelmaps, "--subjects-per-map", "5"]),
+        "one label map, the whole volume": ("labelmaps", ["--raw", single, "--slices", "all"]),
         "T1 with labels (aligned by centroids)": ("multiatlas2012", ["--raw", options.multiatlas]),
         "T1 alone (aligned by intensity)": ("multiatlas2012", ["--raw", unlabelled]),
         "phantom, 40 subjects": ("phantom", ["--subjects", "40"]),
@@ -76,17 +79,7 @@ def markdown(results):
             )
         )
     header = ("path", "subjects", "s a subject, one worker", "s in all, a worker a core", "peak MiB of a worker")
-    hardware = results["hardware"]
-    return f"""# Preparing datasets
-
-Written by `benchmarks/prepare.py`, {results["date"]}:
-
-    {results["command"]}
-
-- {hardware["cpu"]}, {hardware["cores"]} cores, {hardware["system"]}; load average before the run
-  {results["load_average_before"]}
-- {", ".join(f"{name} {version}" for name, version in results["versions"].items())}
-
+    return f"""{heading("Preparing datasets", "prepare.py", results)}
 Whole commands, start of the interpreter, quality page and writing of the dataset included. One slice a subject, but for
 the whole volume (224). A subject made of a label map or the phantom has 24 images.
 
@@ -100,21 +93,8 @@ def main():
     parser.add_argument("--multiatlas", type=Path, required=True)
     parser.add_argument("--only", help="paths whose name begins so")
     options = parser.parse_args()
-    versions = {
-        name: metadata.version(name) for name in ("numpy", "scipy", "SimpleITK", "nibabel", "tensorflow-datasets")
-    }
-    results = {
-        "command": "python benchmarks/prepare.py --labelmaps LABELMAPS --multiatlas MULTIATLAS",
-        "date": datetime.date.today().isoformat(),
-        "hardware": {
-            "cpu": cpu_model(),
-            "cores": available_cores(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "load_average_before": round(os.getloadavg()[0], 2),
-        "versions": {"python": platform.python_version()} | versions,
-        "rows": [],
-    }
+    command = "python benchmarks/prepare.py --labelmaps LABELMAPS --multiatlas MULTIATLAS"
+    results = conditions(command, ("numpy", "scipy", "SimpleITK", "nibabel", "tensorflow-datasets")) | {"rows": []}
     with tempfile.TemporaryDirectory() as folder:
         for name, (dataset, arguments) in paths(options, Path(folder)).items():
             if options.only and not name.startswith(options.only):

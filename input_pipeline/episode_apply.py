@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from input_pipeline.operations import TASK_AUGMENTATIONS, TASKS, Parameters, Task, TaskAugmentation
-from input_pipeline.spatial_transform import displacement_field, sample_transform, warp
+from input_pipeline.operations import CHANNELS, TASK_AUGMENTATIONS, TASKS, Parameters, Task, TaskAugmentation
+from input_pipeline.spatial_transform import displacement_field, sample_transform, warp_images, warp_labels, warp_masks
 
 # Streams of an episode's key; those of the task augmentations follow.
 _SPATIAL, _TASK, _AUGMENTATIONS = 0, 1, 2
@@ -34,15 +34,20 @@ def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
         if config.task_augmentations[name].probability > 0
     ]
 
+    channels = np.array([CHANNELS[task.needs] for task in TASKS.values()])
+    segments = np.array([task.is_segmentation for task in TASKS.values()])
+    from_labels = np.array([augmentation.touches == "images" for augmentation in TASK_AUGMENTATIONS.values()], bool)
+
     def make(task, on, key, number, images, mask, labels):
-        images = jnp.moveaxis(images.astype(jnp.float32) / 65535, 0, -1)
-        images = jnp.pad(images, ((0, 0), (0, 0), (0, 3 - images.shape[-1])))
         shared_key, own_key = _keys(key, _SPATIAL, number)
         shared = sample_transform(shared_key, config.spatial.shared)
         own = sample_transform(own_key, config.spatial.own)
         places = displacement_field(shared, own, mask.shape)
-        images, mask, labels = warp(images, mask[..., None].astype(jnp.float32), labels.astype(jnp.int32), places)
-        mask = mask[..., 0]
+        # What the task has no use for is not read: that is most of the time this takes.
+        readers = [_reader(count) for count in range(1, images.shape[0] + 1)]
+        images = jax.lax.switch(jnp.asarray(channels)[task] - 1, readers, images, places)
+        mask = _read_if(jnp.asarray(segments)[task], warp_masks, mask[..., None].astype(jnp.float32), places)[..., 0]
+        labels = _read_if((on & from_labels).any(), warp_labels, labels.astype(jnp.int32), places)
 
         for place, augmentation in augmentations:
             if augmentation.touches == "images":
@@ -62,6 +67,23 @@ def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
         return pair
 
     return make
+
+
+def _reader(count: int) -> Callable:
+    """Reads the first of the channels `[C, H, W]` uint16 at the places, as `[H, W, 3]` float32 in [0, 1]."""
+
+    def read(images, places):
+        read = jnp.zeros((*images.shape[1:], 3), jnp.float32)
+        for channel in range(count):
+            image = warp_images(images[channel, ..., None].astype(jnp.float32) / 65535, places)
+            read = jnp.where(jnp.arange(3) == channel, image, read)
+        return read
+
+    return read
+
+
+def _read_if(needed: jax.Array, read: Callable, values: jax.Array, places: jax.Array) -> jax.Array:
+    return jax.lax.cond(needed, read, lambda values, places: jnp.zeros_like(values), values, places)
 
 
 def make_images(make: Callable) -> Callable:

@@ -1,7 +1,5 @@
 """The planned slices and label maps, fetched: the second of three steps. NumPy, no arithmetic but a table lookup."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from input_pipeline.contrast_table import class_indices
@@ -13,22 +11,7 @@ from input_pipeline.slice_collection import SliceCollection
 _TISSUE = class_indices(np.arange(2**16))
 
 
-@dataclass(frozen=True, eq=False)
-class Gathered:
-    """What B episodes of 1 + N images are made of, the target first.
-
-    Attributes:
-        images: `[B, 1 + N, C, H, W]` uint16, 65535 is 1; channels that the task does not need are 0.
-        masks: `[B, 1 + N, H, W]` uint8, 0 or 1: the classes or the brain; 0 where the task has no mask.
-        labels: `[B, 1 + N, H, W]` uint8, indices into `contrast_table.CLASSES`; 0 where no image is synthesised.
-    """
-
-    images: np.ndarray
-    masks: np.ndarray
-    labels: np.ndarray
-
-
-def gather(plan: Plan, collection: SliceCollection, channels: int, members: int) -> Gathered:
+def gather(plan: Plan, collection: SliceCollection, channels: int, members: int) -> dict[str, np.ndarray]:
     """Fetches what the plan asks for.
 
     Args:
@@ -36,6 +19,11 @@ def gather(plan: Plan, collection: SliceCollection, channels: int, members: int)
         collection: that it was made for.
         channels: C, at least as many as a task of the plan needs.
         members: N, at least as many as the plan has; further ones are 0.
+
+    Returns:
+        `images` `[B, 1 + N, C, H, W]` uint16, the target first; 65535 is 1; channels that the task does not need are 0.
+        `masks` `[B, 1 + N, H, W]` uint8, 0 or 1: the classes or the brain; 0 where the task has no mask.
+        `labels` `[B, 1 + N, H, W]` uint8, indices into `contrast_table.CLASSES`; 0 where no image is synthesised.
     """
     batch, count = plan.subject.shape
     height, width = collection.datasets[0].images.shape[1:]
@@ -66,7 +54,7 @@ def gather(plan: Plan, collection: SliceCollection, channels: int, members: int)
             if synthetic[b]:
                 row = data.first_labels[place] + protocols.index("freesurfer") * slices + index
                 labels[b, i] = _TISSUE[data.labels[row, :, turn]]
-    return Gathered(images, masks, labels)
+    return {"images": images, "masks": masks, "labels": labels}
 
 
 def _class_tables(protocol: str, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -208,7 +208,9 @@ class EpisodePlanner:
 
     def _augmentations(self, rng: np.random.Generator, task: Task, subjects: np.ndarray) -> np.ndarray:
         """Which are on `[A]`: drawn once for the episode."""
-        labelled = self._collection.with_tissue[subjects].all()
+        collection = self._collection
+        # An image of the brain alone has no skull to strip.
+        labelled = (collection.with_head if task.needs == "brain mask" else collection.with_tissue)[subjects].all()
         drawn = rng.random(len(TASK_AUGMENTATIONS)) < self._probabilities
         possible = [(a.touches != "images" or labelled) and a.fits(task) for a in TASK_AUGMENTATIONS.values()]
         return drawn & np.array(possible, bool)

@@ -7,15 +7,12 @@ from itertools import permutations
 import numpy as np
 from ml_collections import ConfigDict
 
-from input_pipeline.operations import TASKS, Task
+from input_pipeline.operations import CHANNELS, TASKS, Task
 from input_pipeline.protocol_sides import SEGMENTATION_CLASSES
 from input_pipeline.slice_collection import SliceCollection
 from neuralizer_jax.errors import InputError
 
 KINDS = ("tasks", "modalities", "datasets", "classes")
-
-# How many modalities of a subject a task shows.
-_CHANNELS = {"two images": 2, "three images": 3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +93,7 @@ def _sources(task: Task, collection: SliceCollection, selection: Selection, min_
         if name not in selection.datasets:
             continue
         inside = collection.dataset_of == number
-        for modalities in permutations(selection.modalities, _CHANNELS.get(task.needs, 1)):
+        for modalities in permutations(selection.modalities, CHANNELS[task.needs]):
             having = inside & np.all([collection.modalities[modality] for modality in modalities], axis=0)
             if task.needs == "brain mask":
                 having = having & collection.full_heads

@@ -15,7 +15,7 @@ from input_pipeline.episode_apply import episode_keys, image_function, make_epis
 from input_pipeline.episode_config import check_config
 from input_pipeline.episode_gather import gather
 from input_pipeline.episode_plan import EpisodePlanner, Plan
-from input_pipeline.operations import TASKS
+from input_pipeline.operations import CHANNELS, TASKS
 from input_pipeline.slice_collection import open_collection
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.preprocess import bucket_size
@@ -24,8 +24,6 @@ Arrays = dict[str, np.ndarray]
 
 # A host makes so many images in one call: one compiled program, whatever the size of the context.
 _CHUNK = 16
-
-_CHANNELS = {"two images": 2, "three images": 3}
 
 
 class EpisodeStream:
@@ -58,7 +56,7 @@ class EpisodeStream:
         self.planner = EpisodePlanner(config, self.collection)
         share = config.batch_size // processes
         self.rows = range(process * share, (process + 1) * share)
-        self.channels = max(_CHANNELS.get(TASKS[name].needs, 1) for name in self.planner.sources)
+        self.channels = max(CHANNELS[TASKS[name].needs] for name in self.planner.sources)
 
     def plan(self, step: int) -> Plan:
         """What the batch of a step is made of."""
@@ -80,37 +78,36 @@ class EpisodeStream:
     def gathered_plan(self, plan: Plan, step: int) -> Arrays:
         """The slices of a plan; random numbers are those of the step."""
         size = bucket_size(plan.members)
-        slices = gather(plan, self.collection, self.channels, members=size)
-        valid = np.broadcast_to(np.arange(size) < plan.members, (len(plan.task), size))
         return {
             "step": np.int64(step),
             "task": plan.task,
             "on": plan.augmentations,
-            "context_mask": np.array(valid),
-            "images": slices.images,
-            "masks": slices.masks,
-            "labels": slices.labels,
+            "context_mask": _context_mask(plan, size),
+            **gather(plan, self.collection, self.channels, members=size),
         }
 
     def made_plan(self, plan: Plan, step: int) -> Arrays:
         """The episodes of a plan, made on the host's CPU; random numbers are those of the step."""
-        arrays = self.gathered_plan(plan, step)
-        batch, images = arrays["masks"].shape[:2]
-        made = np.array([(b, i) for b in range(batch) for i in range(1 + plan.members)])
-        padded = np.concatenate([made, np.repeat(made[-1:], -len(made) % _CHUNK, axis=0)])
-        inputs = np.zeros((batch, images, *arrays["masks"].shape[2:], 3), np.float32)
-        outputs = np.zeros((*inputs.shape[:-1], 1), np.float32)
+        size = bucket_size(plan.members)
+        slices = gather(plan, self.collection, self.channels, members=plan.members)
+        batch, count, height, width = slices["masks"].shape
+        inputs = np.empty((batch, 1 + size, height, width, 3), np.float32)
+        outputs = np.empty((batch, 1 + size, height, width, 1), np.float32)
+        inputs[:, count:] = outputs[:, count:] = 0
         with jax.default_device(self._cpu):
-            keys = episode_keys(self.config.seed, step, np.arange(batch) + self.rows.start)
-            for start in range(0, len(made), _CHUNK):
-                b, i = padded[start : start + _CHUNK].T
-                drawn = (arrays["task"][b], arrays["on"][b], keys[b], i.astype(np.int32))
-                slices = (arrays["images"][b, i], arrays["masks"][b, i], arrays["labels"][b, i])
-                chunk_inputs, chunk_outputs = self._images(*drawn, *slices)
-                real = slice(0, min(_CHUNK, len(made) - start))
-                inputs[b[real], i[real]] = np.asarray(chunk_inputs)[real]
-                outputs[b[real], i[real]] = np.asarray(chunk_outputs)[real]
-        return _episode(inputs, outputs, arrays["context_mask"], arrays["task"])
+            keys = jax.random.key_data(episode_keys(self.config.seed, step, np.arange(batch) + self.rows.start))
+            keys = np.asarray(keys)
+            flat = [slices[name].reshape(-1, *slices[name].shape[2:]) for name in ("images", "masks", "labels")]
+            for start in range(0, batch * count, _CHUNK):
+                # The last chunk is filled up with images that are there already.
+                places = np.minimum(np.arange(start, start + _CHUNK), batch * count - 1)
+                b, i = np.divmod(places, count)
+                drawn = plan.task[b], plan.augmentations[b], jax.random.wrap_key_data(keys[b]), i.astype(np.int32)
+                made = self._images(*drawn, *(array[places] for array in flat))
+                for array, values in zip((inputs, outputs), map(np.asarray, made), strict=True):
+                    for image in range(min(_CHUNK, batch * count - start)):
+                        array[b[image], i[image]] = values[image]
+        return _episode(inputs, outputs, _context_mask(plan, size), plan.task)
 
     def finish(self, arrays: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """Episodes of what `gathered` gave, on the accelerator; can be called inside of `jax.jit`.
@@ -137,6 +134,10 @@ class EpisodeStream:
     @cached_property
     def _episodes(self):
         return make_episodes(image_function(self.config, self.planner.sources))
+
+
+def _context_mask(plan: Plan, size: int) -> np.ndarray:
+    return np.tile(np.arange(size) < plan.members, (len(plan.task), 1))
 
 
 def _episode(inputs, outputs, context_mask, task):

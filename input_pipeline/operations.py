@@ -28,6 +28,9 @@ NEEDS = {
     "brain mask": "channel 0: an image of a full head; mask: its brain",
 }
 
+# How many modalities of a subject that is.
+CHANNELS = {"image": 1, "two images": 2, "three images": 3, "class": 1, "brain mask": 1}
+
 
 @dataclass(frozen=True)
 class Task:

@@ -14,6 +14,9 @@ from input_pipeline.intensity_window import window_key
 from input_pipeline.protocol_sides import SEGMENTATION_CLASSES, other_side
 from input_pipeline.unpacked_slices import UnpackedSlices, open_unpacked
 
+# The extra-cerebral classes come after these numbers of structures of the brain.
+_BRAIN_LABELS = 500
+
 
 @dataclass(frozen=True, eq=False)
 class SliceCollection:
@@ -68,6 +71,12 @@ class SliceCollection:
     def with_tissue(self) -> np.ndarray:
         """Which subjects have FreeSurfer's labels of their own, of which images can be synthesised `[G]` bool."""
         return np.array([e["label_sources"].get("freesurfer", "template") != "template" for e in self.entries])
+
+    @cached_property
+    def with_head(self) -> np.ndarray:
+        """Which of them have labels of the whole head, not of the brain alone `[G]` bool."""
+        labels = [e["label_pixels"].get("freesurfer", {}) for e in self.entries]
+        return self.with_tissue & np.array([any(int(label) > _BRAIN_LABELS for label in own) for own in labels], bool)
 
     @cached_property
     def class_pixels(self) -> dict[str, tuple[tuple[int, ...], np.ndarray]]:

@@ -97,7 +97,7 @@ def sample_transform(key: jax.Array, config: ConfigDict) -> Transform:
 
 
 def displacement_field(shared: Transform, own: Transform, shape: tuple[int, int]) -> jax.Array:
-    """Where each pixel of the transformed image comes from: coordinates `[H, W, 2]` float32 for `warp`."""
+    """Where each pixel of the transformed image comes from: `[H, W, 2]` float32, row and column."""
     middle = [(length - 1) / 2 for length in shape]
     rows, columns = (jnp.arange(length, dtype=jnp.float32) - half for length, half in zip(shape, middle, strict=True))
     # own(shared(place)): matrices multiply, and the own one acts on the shared displacements. The own displacements are
@@ -121,29 +121,11 @@ def displacement_field(shared: Transform, own: Transform, shape: tuple[int, int]
     )
 
 
-def warp(
-    images: jax.Array, masks: jax.Array, labels: jax.Array, coordinates: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Images, masks and labels read at coordinates; 0 outside of the image, that is beyond its pixels' outer edges.
+def warp_images(images: jax.Array, coordinates: jax.Array) -> jax.Array:
+    """Images `[H, W, C]` float32 read linearly at coordinates `[H, W, 2]` (row, column).
 
-    Args:
-        images: `[H, W, C]` float32, read linearly.
-        masks: `[H, W, K]` float32, 0 or 1: read linearly, 1 where that gives at least 0.5.
-        labels: `[H, W]` integers, those of the nearest pixel.
-        coordinates: `[H, W, 2]`, row and column.
-
-    Returns:
-        The same three, of the same types.
+    0 outside of the image, that is beyond its pixels' outer edges.
     """
-    # Each on its own: read together, all channels in one gather, taking them apart costs more than reading again.
-    return (
-        _linear(images, coordinates),
-        (_linear(masks, coordinates) >= 0.5).astype(masks.dtype),
-        _nearest(labels, coordinates),
-    )
-
-
-def _linear(images: jax.Array, coordinates: jax.Array) -> jax.Array:
     height, width, channels = images.shape
     pixels = images.reshape(height * width, channels)
     (top, down), (left, right) = (_cell(coordinates[..., axis], length) for axis, length in enumerate((height, width)))
@@ -157,7 +139,13 @@ def _linear(images: jax.Array, coordinates: jax.Array) -> jax.Array:
     return jnp.where(_inside(coordinates)[..., None], upper * (1 - down) + lower * down, 0)
 
 
-def _nearest(labels: jax.Array, coordinates: jax.Array) -> jax.Array:
+def warp_masks(masks: jax.Array, coordinates: jax.Array) -> jax.Array:
+    """Masks `[H, W, K]` float32, 0 or 1: read linearly, 1 where that gives at least 0.5."""
+    return (warp_images(masks, coordinates) >= 0.5).astype(masks.dtype)
+
+
+def warp_labels(labels: jax.Array, coordinates: jax.Array) -> jax.Array:
+    """Labels `[H, W]` of the nearest pixel; 0 outside."""
     height, width = labels.shape
     row, column = (
         jnp.clip(jnp.round(coordinates[..., axis]).astype(jnp.int32), 0, length - 1)

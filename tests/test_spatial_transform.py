@@ -9,10 +9,23 @@ from hypothesis import strategies as st
 from ml_collections import ConfigDict
 from scipy import ndimage
 
-from input_pipeline.spatial_transform import DEFAULTS, displacement_field, sample_transform, warp
+from input_pipeline.spatial_transform import (
+    DEFAULTS,
+    displacement_field,
+    sample_transform,
+    warp_images,
+    warp_labels,
+    warp_masks,
+)
 from neuralizer_jax.errors import InputError
 
 SHAPE = (48, 60)
+
+
+def warp(images, masks, labels, coordinates):
+    return warp_images(images, coordinates), warp_masks(masks, coordinates), warp_labels(labels, coordinates)
+
+
 STILL = {
     "affine_probability": 1.0,
     "rotation": (0.0, 0.0),

@@ -23,9 +23,9 @@ ORDER = (
     "synthetic_modality",
     "intensity_mapping",
     "sobel_filter",
-    "mask_invert",
     "mask_contour",
     "mask_dilation",
+    "mask_invert",
     "permute_channels",
     "duplicate_channels",
 )
