@@ -24,15 +24,20 @@ def label_image(rng, classes):
     return image
 
 
+HEAD_MODALITIES = ["T1", "T2", "FLAIR", "DTI-00", "DTI-01", "DTI-02"]
+
 DATASETS = {
     # Ten full heads; DTI of three directions; label 54 in two subjects only, 12 in one.
     "heads": [
-        entry(f"h{n}", f"h{n}", ["T1", "T2", "FLAIR", "DTI-00", "DTI-01", "DTI-02"], {"freesurfer": "synthetic"}, y=(-21, -17))
+        entry(f"h{n}", f"h{n}", HEAD_MODALITIES, {"freesurfer": "synthetic"}, y=(-21, -17))
         for n in range(10)
     ],
     # Six real, skull-stripped scans of one modality with a protocol of their own.
     "regions": [
-        entry(f"r{n}", f"r{n}", ["T1"], {"neuromorphometrics": "published", "freesurfer": "mapped"}, stripped=True, mask="published")
+        entry(
+            f"r{n}", f"r{n}", ["T1"], {"neuromorphometrics": "published", "freesurfer": "mapped"},
+            stripped=True, mask="published",
+        )
         for n in range(6)
     ],
     # Two sessions of each of four persons; no anatomy of their own.
