@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 	$(BIN)/neuralizer demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from input_pipeline.protocol_sides import other_side
 from input_pipeline.random_field import generator, smooth_field
 
 # Distance of the integration grid's nodes, voxels.
@@ -19,11 +20,6 @@ _SCALES = ((32, 1.0), (9, 0.35))
 
 # The flow of time 1 is made of 2**_SQUARINGS equal steps.
 _SQUARINGS = 6
-
-# Left and right label of each paired FreeSurfer structure. Cortical parcels are 1xxx/2xxx, their white matter
-# 3xxx/4xxx.
-_LEFT = (2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 17, 18, 25, 26, 28, 30, 31, 78, 136, 137)
-_RIGHT = (41, 42, 43, 44, 46, 47, 48, 49, 50, 51, 52, 53, 54, 57, 58, 60, 62, 63, 79, 163, 164)
 
 
 @dataclass(frozen=True)
@@ -138,9 +134,4 @@ def swap_hemispheres(labels: np.ndarray, axis: int = 0) -> np.ndarray:
     coronal image (`mni_grid.coronal_image`) on axis 1.
     """
     labels = np.asarray(labels)
-    table = np.arange(max(4096, int(labels.max(initial=0)) + 1), dtype=labels.dtype if labels.itemsize > 1 else int)
-    table[list(_LEFT)], table[list(_RIGHT)] = _RIGHT, _LEFT
-    for left, right in ((1000, 2000), (3000, 4000)):
-        parcels = np.arange(36)
-        table[left + parcels], table[right + parcels] = right + parcels, left + parcels
-    return table[np.flip(labels, axis)].astype(labels.dtype)
+    return other_side("freesurfer")[np.flip(labels, axis)].astype(labels.dtype)

@@ -87,23 +87,34 @@ def _read_if(needed: jax.Array, read: Callable, values: jax.Array, places: jax.A
 
 
 def make_images(make: Callable) -> Callable:
-    """The function that makes K images one after another; each of its arguments has a leading axis K."""
-    return jax.jit(lambda *arguments: jax.lax.map(lambda one: make(*one), arguments))
+    """The function that makes K images one after another: `images` are `[C, K, H, W]`, all others have K in front."""
+
+    def one_by_one(tasks, on, keys, numbers, images, masks, labels):
+        def image(k):
+            return make(tasks[k], on[k], keys[k], numbers[k], images[:, k], masks[k], labels[k])
+
+        return jax.lax.map(image, jnp.arange(masks.shape[0]))
+
+    return jax.jit(one_by_one)
 
 
 def make_episodes(make: Callable) -> Callable:
     """The function that makes B episodes of 1 + N images.
 
-    It takes `task` `[B]`, `on` `[B, A]`, `keys` `[B]`, `images` `[B, 1 + N, C, H, W]`, `masks` and `labels`
+    It takes `task` `[B]`, `on` `[B, A]`, `keys` `[B]`, `images` `[C, B, 1 + N, H, W]`, `masks` and `labels`
     `[B, 1 + N, H, W]`. Of the tasks only the one that an episode has is computed.
     """
 
-    def episode(arguments):
-        task, on, key, images, masks, labels = arguments
-        numbers = jnp.arange(images.shape[0])
-        return jax.vmap(make, (None, None, None, 0, 0, 0, 0))(task, on, key, numbers, images, masks, labels)
+    def episodes(tasks, on, keys, images, masks, labels):
+        numbers = jnp.arange(masks.shape[1])
 
-    return jax.jit(lambda *arguments: jax.lax.map(episode, arguments))
+        def episode(row):
+            all_images = jax.vmap(make, (None, None, None, 0, 1, 0, 0))
+            return all_images(tasks[row], on[row], keys[row], numbers, images[:, row], masks[row], labels[row])
+
+        return jax.lax.map(episode, jnp.arange(masks.shape[0]))
+
+    return jax.jit(episodes)
 
 
 def episode_keys(seed: int, step: jax.Array, rows: jax.Array) -> jax.Array:

@@ -21,14 +21,14 @@ def gather(plan: Plan, collection: SliceCollection, channels: int, members: int)
         members: N, at least as many as the plan has; further ones are 0.
 
     Returns:
-        `images` `[B, 1 + N, C, H, W]` uint16, the target first; 65535 is 1; channels that the task does not need are 0.
+        `images` `[C, B, 1 + N, H, W]` uint16, the target first; 65535 is 1; channels that the task does not need are 0.
         `masks` `[B, 1 + N, H, W]` uint8, 0 or 1: the classes or the brain; 0 where the task has no mask.
         `labels` `[B, 1 + N, H, W]` uint8, indices into `contrast_table.CLASSES`; 0 where no image is synthesised.
     """
     batch, count = plan.subject.shape
     height, width = collection.datasets[0].images.shape[1:]
-    # Pages of zeros cost nothing until they are written to.
-    images = np.zeros((batch, 1 + members, channels, height, width), np.uint16)
+    # Memory of zeros costs nothing until it is written to: few tasks have a second or a third channel.
+    images = np.zeros((channels, batch, 1 + members, height, width), np.uint16)
     masks = np.zeros((batch, 1 + members, height, width), np.uint8)
     labels = np.zeros((batch, 1 + members, height, width), np.uint8)
     needs = [task.needs for task in TASKS.values()]
@@ -44,7 +44,7 @@ def gather(plan: Plan, collection: SliceCollection, channels: int, members: int)
             slices = len(entry["y"])
             for channel, image in enumerate(plan.images[b, i]):
                 if image >= 0:
-                    images[b, i, channel] = data.images[data.first_image[place] + image * slices + index, :, turn]
+                    images[channel, b, i] = data.images[data.first_image[place] + image * slices + index, :, turn]
             protocols = list(entry["label_sources"])
             if tables:
                 row = data.first_labels[place] + protocols.index(plan.protocol[b]) * slices + index

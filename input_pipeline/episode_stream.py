@@ -67,7 +67,7 @@ class EpisodeStream:
 
         Returns:
             `step` int64, `task` `[B]` int32, `on` `[B, A]` bool, `context_mask` `[B, N]` bool, `images`
-            `[B, 1 + N, C, H, W]` uint16, `masks` and `labels` `[B, 1 + N, H, W]` uint8.
+            `[C, B, 1 + N, H, W]` uint16, `masks` and `labels` `[B, 1 + N, H, W]` uint8.
         """
         return self.gathered_plan(self.plan(step), step)
 
@@ -97,13 +97,14 @@ class EpisodeStream:
         with jax.default_device(self._cpu):
             keys = jax.random.key_data(episode_keys(self.config.seed, step, np.arange(batch) + self.rows.start))
             keys = np.asarray(keys)
-            flat = [slices[name].reshape(-1, *slices[name].shape[2:]) for name in ("images", "masks", "labels")]
+            images = slices["images"].reshape(self.channels, -1, height, width)
+            masks, labels = (slices[name].reshape(-1, height, width) for name in ("masks", "labels"))
             for start in range(0, batch * count, _CHUNK):
                 # The last chunk is filled up with images that are there already.
                 places = np.minimum(np.arange(start, start + _CHUNK), batch * count - 1)
                 b, i = np.divmod(places, count)
                 drawn = plan.task[b], plan.augmentations[b], jax.random.wrap_key_data(keys[b]), i.astype(np.int32)
-                made = self._images(*drawn, *(array[places] for array in flat))
+                made = self._images(*drawn, images[:, places], masks[places], labels[places])
                 for array, values in zip((inputs, outputs), map(np.asarray, made), strict=True):
                     for image in range(min(_CHUNK, batch * count - start)):
                         array[b[image], i[image]] = values[image]

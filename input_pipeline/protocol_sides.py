@@ -4,8 +4,12 @@ from functools import cache
 
 import numpy as np
 
-from input_pipeline.deformation import swap_hemispheres
 from input_pipeline.protocols import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_TO_FREESURFER
+
+# Left and right label of each paired FreeSurfer structure. Cortical parcels are 1xxx/2xxx, their white matter
+# 3xxx/4xxx.
+_FREESURFER_LEFT = (2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 17, 18, 25, 26, 28, 30, 31, 78, 136, 137)
+_FREESURFER_RIGHT = (41, 42, 43, 44, 46, 47, 48, 49, 50, 51, 52, 53, 54, 57, 58, 60, 62, 63, 79, 163, 164)
 
 # Neuromorphometrics: pairs, right and left in no fixed order; the cortical gyri, 100 to 207, are even and odd.
 _NEUROMORPHOMETRICS_PAIRS = (
@@ -33,7 +37,11 @@ def other_side(protocol: str) -> np.ndarray:
     """`[65536]` uint16: the label of the same structure on the other side; itself for one that has no side."""
     table = np.arange(2**16, dtype=np.uint16)
     if protocol == "freesurfer":
-        table = swap_hemispheres(table[None], axis=0)[0]
+        left, right = list(_FREESURFER_LEFT), list(_FREESURFER_RIGHT)
+        for first, second in ((1000, 2000), (3000, 4000)):
+            left += range(first, first + 36)
+            right += range(second, second + 36)
+        table[left], table[right] = right, left
     elif protocol == "neuromorphometrics":
         pairs = np.array(_NEUROMORPHOMETRICS_PAIRS)
         table[pairs], table[pairs[:, ::-1]] = pairs[:, ::-1], pairs

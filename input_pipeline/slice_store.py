@@ -1,10 +1,9 @@
 """Reading a prepared dataset: any subject, in any order, without TensorFlow."""
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-
-import tensorflow_datasets as tfds
 
 from input_pipeline.subject_record import SubjectRecord, from_example
 from neuralizer_jax.errors import InputError
@@ -59,6 +58,8 @@ class SliceStore:
         return {name: value for name, value in vars(self).items() if name != "_sources"}
 
     @cached_property
-    def _sources(self) -> dict[str, tfds.core.dataset_builder.DatasetBuilder]:
+    def _sources(self) -> dict[str, Sequence]:
+        import tensorflow_datasets as tfds  # takes a while, and the index is often enough
+
         builder = tfds.builder_from_directory(self._version)
         return {split: builder.as_data_source(split=split) for split in builder.info.splits}

@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-_PROGRAMS = tempfile.mkdtemp(prefix="neuralizer-tests-")
-# JAX reads this when it is imported, and the processes that tests start inherit it.
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS
+# JAX reads this when it is imported, and the processes that tests start inherit it: so do pytest-xdist's workers.
+_PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
+_IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if not _IS_WORKER:
+    os.environ[_PROGRAMS] = tempfile.mkdtemp(prefix="neuralizer-tests-")
 
 
 def pytest_unconfigure() -> None:
-    shutil.rmtree(_PROGRAMS, ignore_errors=True)
+    if not _IS_WORKER:
+        shutil.rmtree(os.environ[_PROGRAMS], ignore_errors=True)
 
 
 def draw_params(model, seed=0):
