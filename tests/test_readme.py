@@ -136,6 +136,11 @@ def test_the_data_table_is_complete():
 def test_numbers_are_those_of_the_results():
     results = json.loads((ROOT / "benchmarks" / "results" / "predict_cpu.json").read_text())["summary"]
     found = {(row["members"], row["implementation"]): row for row in results}
+    host = json.loads((ROOT / "benchmarks" / "results" / "episodes.json").read_text())["results"]["host"]
+    assert f"two cores of an AMD EPYC the host makes {host['2']['pairs_per_s']:.0f} image pairs" in README
+    recovery = json.loads((ROOT / "benchmarks" / "results" / "alignment.json").read_text())["summary"]["recovery_mm"]
+    assert "random affine maps to 0.2 mm on average" in README
+    assert all(row["mean"] < 0.2 for row in recovery.values())
     table = re.search(r"## Speed and memory\n(.*?)\n## ", README, re.DOTALL)[1]
     rows = re.findall(r"^\| (\d+) \| ([\d.]+) \| ([\d.]+) \| (\d+) \| (\d+) \|$", table, re.MULTILINE)
     assert [int(row[0]) for row in rows] == [1, 8, 32]
