@@ -78,10 +78,17 @@ def markdown(results):
                 f"{one['stored_bytes'] / count / 2**20:.2f}",
             )
         )
-    header = ("path", "subjects", "s a subject, one worker", "s in all, a worker a core", "peak MiB of a worker")
+    header = (
+        "path",
+        "subjects",
+        "s a subject, one worker",
+        "s in all, a worker a core",
+        "peak MiB, making and writing",
+    )
     return f"""{heading("Preparing datasets", "prepare.py", results)}
 Whole commands, start of the interpreter, quality page and writing of the dataset included. One slice a subject, but for
-the whole volume (224). A subject made of a label map or the phantom has 24 images.
+the whole volume (224). A subject made of a label map or the phantom has 24 images. The peak is that of a run in one
+process, which makes the subjects and writes the dataset; a worker only makes them.
 
 {table((*header, "MiB stored a subject"), rows)}
 """
