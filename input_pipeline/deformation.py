@@ -119,14 +119,6 @@ def warp_labels(
     return map_coordinates(labels, points, order=0, mode="nearest")
 
 
-def jacobian_determinant(warp: Warp) -> np.ndarray:
-    """Local change of volume at each voxel: 1 is none; positive everywhere where nothing folds over."""
-    gradient = np.stack([np.stack(np.gradient(part)) for part in displacement_at(warp)])
-    count = len(warp.shape)
-    matrices = np.moveaxis(gradient, (0, 1), (-2, -1)) + np.eye(count, dtype=np.float32)
-    return np.linalg.det(matrices)
-
-
 def swap_hemispheres(labels: np.ndarray, axis: int = 0) -> np.ndarray:
     """Reflects the array along its left-right axis and exchanges left and right label values.
 

@@ -58,7 +58,7 @@ def check_config(config: ConfigDict) -> None:
     _check("split", config.split, config.split in ("train", "val", "test"), "train, val or test")
     _check("apply", config.apply, config.apply in APPLY, " or ".join(APPLY))
     _check("batch_size", config.batch_size, config.batch_size >= 1, "at least 1")
-    _check("seed", config.seed, 0 <= config.seed < 2**63, "0 to 2**63 - 1")
+    _check("seed", config.seed, 0 <= config.seed < 2**32, "0 to 2**32 - 1")
     _check("context.min", config.context.min, config.context.min >= 1, "at least 1")
     _check("context.max", config.context.max, config.context.min <= config.context.max, "at least context.min")
     _check("classes.min_pixels", config.classes.min_pixels, config.classes.min_pixels >= 1, "at least 1")
@@ -69,11 +69,16 @@ def check_config(config: ConfigDict) -> None:
             _check(kind, f"no {name}", name in config[kind], "the configuration to be made after it was registered")
     for name, task in config.tasks.items():
         _check(f"tasks.{name}.weight", task.weight, task.weight >= 0, "0 or more")
+    defaults = dict(_leaves(default_config()))
     for path, value in _leaves(config):
+        _check(path, value, path in defaults, "a key of the default configuration")
         if path.endswith("probability"):
             _check(path, value, 0 <= value <= 1, "a probability from 0 to 1")
-        elif isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, int | float) for part in value):
-            _check(path, value, value[0] <= value[1], "a range from low to high")
+        elif defaults[path] and isinstance(defaults[path], tuple):
+            length = len(defaults[path])
+            _check(path, value, isinstance(value, tuple) and len(value) == length, f"{length} numbers")
+            if length == 2:
+                _check(path, value, value[0] <= value[1], "a range from low to high")
 
 
 def _check(key: str, value: object, right: bool, expected: str) -> None:

@@ -79,6 +79,8 @@ class EpisodePlanner:
             shown = ", ".join(weighted) or "none has a weight above 0"
             raise InputError(f"no task can be drawn from the datasets {', '.join(collection.names)}: {shown}")
         weights = np.array([config.tasks[name].weight for name in self.sources], float)
+        self._shown_by_source: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+        self._by_dataset = {name: _by_dataset(sources) for name, sources in self.sources.items()}
         self._cumulative = (weights / weights.sum()).cumsum()
         self._probabilities = np.array([config.task_augmentations[name].probability for name in TASK_AUGMENTATIONS])
 
@@ -99,12 +101,12 @@ class EpisodePlanner:
     def episode(self, rng: np.random.Generator, name: str, members: int) -> Plan:
         """The plan of one episode of a task with so many context members: a batch of one."""
         task, collection = TASKS[name], self._collection
-        datasets = sorted({source.dataset for source in self.sources[name]})
-        dataset = datasets[rng.integers(len(datasets))]
-        sources = [source for source in self.sources[name] if source.dataset == dataset]
+        sources = self._by_dataset[name][rng.integers(len(self._by_dataset[name]))]
         source = sources[rng.integers(len(sources))]
         flip = self._flips(rng, 1 + members)
         if task.needs == "class":
+            # Where the classes are on one side of the brain alone, a flipped slice may show none.
+            flip = flip ^ (flip[0] and not self._shown(source, True)[0].any())
             row, classes = self._row_and_classes(rng, source, bool(flip[0]))
         else:
             subject = rng.choice(source.subjects)
@@ -131,14 +133,9 @@ class EpisodePlanner:
 
     def _row_and_classes(self, rng: np.random.Generator, source: Source, flipped: bool) -> tuple[int, np.ndarray]:
         """A class, a row that shows enough of it, and perhaps others of that row in union with it."""
-        config, collection = self._config.classes, self._collection
-        labels, _ = collection.class_pixels[source.protocol]
-        shown = collection.pixels(source.protocol, flipped) >= config.min_pixels
-        shown[:, [label not in self._selection.classes[source.protocol] for label in labels]] = False
-        shown[~np.isin(collection.subject_of, source.subjects)] = False
-        subjects_with = [len(np.unique(collection.subject_of[column])) for column in shown.T]
-        # A class that one subject has can be no one's context; where that is all there is, the context lacks it.
-        drawn = np.flatnonzero(np.array(subjects_with) >= min(2, max(subjects_with)))
+        config = self._config.classes
+        labels, _ = self._collection.class_pixels[source.protocol]
+        shown, drawn = self._shown(source, flipped)
         column = drawn[rng.integers(len(drawn))]
         rows = np.flatnonzero(shown[:, column])
         row = rows[rng.integers(len(rows))]
@@ -149,6 +146,21 @@ class EpisodePlanner:
         chosen = [labels[place] for place in more[:count]]
         classes[1 : 1 + len(chosen)] = chosen
         return int(row), classes
+
+    def _shown(self, source: Source, flipped: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Which rows show enough of which classes of the source `[R, labels]`, and the columns that may be drawn."""
+        key = source.dataset, source.modalities, source.protocol, flipped
+        if key not in self._shown_by_source:
+            collection = self._collection
+            labels, _ = collection.class_pixels[source.protocol]
+            shown = collection.pixels(source.protocol, flipped) >= self._config.classes.min_pixels
+            shown[:, [label not in self._selection.classes[source.protocol] for label in labels]] = False
+            shown[~np.isin(collection.subject_of, source.subjects)] = False
+            subjects_with = [len(np.unique(collection.subject_of[column])) for column in shown.T]
+            # A class that one subject has can be no one's context; where that is all there is, the context lacks it.
+            drawn = np.flatnonzero(np.array(subjects_with) >= max(1, min(2, max(subjects_with))))
+            self._shown_by_source[key] = shown, drawn
+        return self._shown_by_source[key]
 
     def _context(
         self,
@@ -218,6 +230,11 @@ class EpisodePlanner:
     def _flips(self, rng: np.random.Generator, count: int) -> np.ndarray:
         config = self._config.flip
         return (rng.random() < config.shared_probability) ^ (rng.random(count) < config.own_probability)
+
+
+def _by_dataset(sources: list[Source]) -> list[list[Source]]:
+    """The sources of each dataset that has any."""
+    return [[s for s in sources if s.dataset == dataset] for dataset in sorted({s.dataset for s in sources})]
 
 
 def join(plans: list[Plan]) -> Plan:

@@ -1,11 +1,10 @@
 """The episodes as a tf.data pipeline: the only module that imports TensorFlow, which never sees an accelerator."""
 
 import os
-from collections.abc import Iterator
 
 import numpy as np
 
-from input_pipeline.episode_stream import Arrays, EpisodeStream
+from input_pipeline.episode_stream import EpisodeStream
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -51,8 +50,3 @@ def episode_dataset(
 
     steps = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
     return steps.map(batch, num_parallel_calls=parallel or tf.data.AUTOTUNE, deterministic=True).prefetch(ahead)
-
-
-def episode_batches(stream: EpisodeStream, start: int = 0, **options: int) -> Iterator[Arrays]:
-    """`episode_dataset` as NumPy arrays."""
-    return episode_dataset(stream, start, **options).as_numpy_iterator()

@@ -32,7 +32,9 @@ def load_config(path: Path) -> ConfigDict:
 
 
 def change_config(config: ConfigDict, arguments: Iterable[str]) -> None:
-    """Sets values from arguments `--config.KEY=VALUE`: Python literals, or text where the value is one.
+    """Sets values from arguments `--config.KEY=VALUE`.
+
+    The value is a Python literal: `0.5`, `(0.1, 0.3)`. Text stands as it is; names of a list are separated by commas.
 
     Raises:
         InputError: for another argument, an unknown key or a value of another type.
@@ -47,13 +49,24 @@ def change_config(config: ConfigDict, arguments: Iterable[str]) -> None:
             raise InputError(f"{_PREFIX}{key}: unknown{f', did you mean {_PREFIX}{near[0]}' if near else ''}")
         before = known[key]
         try:
-            value = text if isinstance(before, str) else ast.literal_eval(text)
-            value = (value,) if isinstance(before, tuple) and not isinstance(value, tuple | list) else value
-            value = tuple(value) if isinstance(before, tuple) else value
-            config.update_from_flattened_dict({key: value})
+            config.update_from_flattened_dict({key: _value(before, text)})
         except (ValueError, SyntaxError, TypeError) as error:
             kind = type(before).__name__
             raise InputError(f"{_PREFIX}{key}={text}: expected a value of type {kind}, as {before!r}") from error
+
+
+def _value(before: object, text: str) -> object:
+    """The text as a value of the same kind. Raises ValueError, SyntaxError or TypeError where it is none."""
+    if isinstance(before, str):
+        return text
+    if not isinstance(before, tuple):
+        return ast.literal_eval(text)
+    if all(isinstance(part, str) for part in before) and not text.startswith("("):
+        return tuple(name for name in text.split(",") if name)
+    value = tuple(ast.literal_eval(text))
+    if before and not isinstance(before[0], str) and len(value) != len(before):
+        raise ValueError
+    return value
 
 
 def _keys(config: ConfigDict, prefix: str = "") -> dict[str, object]:

@@ -242,6 +242,15 @@ class TestHoldingOut:
         assert not seen & {("freesurfer", 17), ("freesurfer", 53), ("lesion", 1)}
         assert {("freesurfer", 10), ("neuromorphometrics", 48)} <= seen
 
+    def test_a_class_on_one_side_alone(self):
+        """Nothing of it is left in a flipped slice, where it would be on the other side."""
+        own = fake_collection()
+        for entry in own.entries:
+            for pixels in entry["label_pixels"].values():
+                pixels.pop("53", None)
+        _, plans = self.plans(own, **{"only.classes": ("freesurfer:17",), "only.tasks": ("segmentation",)})
+        assert not any(plan.flip.any() for plan in plans)
+
     def test_only(self, collection):
         _, plans = self.plans(collection, **{"only.classes": ("freesurfer:17",), "only.tasks": ("segmentation",)})
         assert {(p, tuple(row)) for plan in plans for p, row in zip(plan.protocol, plan.classes, strict=True)} == {
@@ -296,6 +305,9 @@ class TestWrongConfiguration:
             ({"tasks.denoising.weight": -1.0}, "tasks.denoising.weight: -1.0"),
             ({"datasets": ()}, "datasets: none given"),
             ({"batch_size": 0}, "batch_size: 0"),
+            ({"seed": 2**32}, "seed: 4294967296, expected 0 to 2**32 - 1"),
+            ({"tasks.denoising.noise": (0.3,)}, "tasks.denoising.noise: (0.3,), expected 2 numbers"),
+            ({"tasks.denoising.noise": (0.3, 0.1)}, "expected a range from low to high"),
         ],
     )
     def test_values(self, changes, expected):

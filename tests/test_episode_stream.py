@@ -131,11 +131,11 @@ class TestDeterminism:
 
     def test_tf_data_gives_the_same(self, stream):
         pytest.importorskip("tensorflow")
-        from input_pipeline.stream import episode_batches
+        from input_pipeline.stream import episode_dataset
 
         expected = [stream.episodes(step) for step in range(2, 6)]
         for parallel in (1, 2):
-            batches = episode_batches(stream, 2, parallel=parallel, ahead=1)
+            batches = episode_dataset(stream, 2, parallel=parallel, ahead=1).as_numpy_iterator()
             for other in expected:
                 assert_same(next(batches), other)
             del batches

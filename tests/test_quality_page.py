@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from input_pipeline.intensity_window import Window
-from input_pipeline.phantom import phantom_subjects
+from input_pipeline.prepare_settings import PrepareSettings
 from input_pipeline.quality_page import Dropped, SubjectSummary, write_dropped_table, write_quality_page
 from input_pipeline.quality_picture import GAP, PANEL, picture_width, quality_picture, save_picture
-from input_pipeline.subject_record import SubjectRecord
-from input_pipeline.synthesis import brain_mask, synthesize_image
+from input_pipeline.synthetic_slices import phantom_jobs
 from neuralizer_jax.errors import InputError
 
 HOSTILE = "<script>alert('x')</script>&\"quoted\""
@@ -27,28 +26,16 @@ BODY = slice(30, None)
 @pytest.fixture(scope="session")
 def record():
     """A subject as it is while its dataset is prepared: T1 and T2 in units of their own."""
-    (subject,) = phantom_subjects(1, 0)
-    labels = subject.coronal()
-    images = [subject.coronal(synthesize_image(subject.slab, name, seed=subject.seed)) for name in ("T1", "T2")]
-    return SubjectRecord(
-        dataset="phantom",
-        subject="phantom-000",
-        person="phantom-000",
-        split="",
-        age=None,
-        sex=None,
-        y=np.array([-17], np.int16),
-        modalities=("T1", "T2"),
-        images=np.float32(1234) * np.stack(images)[:, None],
-        coverage=np.ones((2, 1), np.float32),
-        to_mni=np.stack([np.eye(4)] * 2),
-        protocols=("freesurfer",),
-        labels=np.where(labels < 100, labels, 0)[None, None],
-        label_sources=("synthetic",),
-        brain_mask=brain_mask(labels)[None],
+    (job,) = phantom_jobs(PrepareSettings(subjects=1, skull_stripped=0.0))
+    made = job.make().record
+    return replace(
+        made,
+        modalities=made.modalities[:2],
+        images=np.float32(1234) * made.images[:2] / 65535,
+        coverage=made.coverage[:2],
+        to_mni=made.to_mni[:2],
+        labels=np.where(made.labels < 100, made.labels, 0),
         mask_source="segmentation",
-        skull_stripped=False,
-        alignment="none",
     )
 
 
