@@ -43,7 +43,7 @@ def operations(data):
     import jax
     import numpy as np
 
-    from input_pipeline.spatial_transform import displacement_field, sample_transform, warp_images
+    from input_pipeline.spatial_transform import displacement_field, sample_transform, warp_image
     from input_pipeline.task_augmentations import TASK_AUGMENTATIONS
     from input_pipeline.tasks import TASKS
 
@@ -65,7 +65,7 @@ def operations(data):
 
     def moved(key, images, mask):
         transforms = sample_transform(key, config.spatial.shared), sample_transform(key, config.spatial.own)
-        return warp_images(images[..., :1], displacement_field(*transforms, (SIZE, SIZE)))
+        return warp_image(images[..., 0], displacement_field(*transforms, SIZE))
 
     cases = {"normal noise, for comparison": (lambda key, *_: jax.random.normal(key, (SIZE, SIZE)), images, mask)}
     cases["spatial transform of one channel"] = moved, images, mask

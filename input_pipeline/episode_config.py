@@ -21,9 +21,14 @@ def default_config() -> ConfigDict:
             "split": "train",
             "seed": 0,
             "batch_size": 8,  # episodes
+            "size": 192,  # pixels of an image along both axes; for another than 192, what tasks say in mm is in pixels
             "apply": "host",  # where tasks and augmentations are applied: host, or device (the accelerator)
+            "subjects": {
+                "number": 0,  # at most so many are shown, drawn from those there are; 0: all
+                "draw": 0,  # another number, other subjects
+            },
             "context": {
-                "min": 1,  # members, drawn evenly for each batch
+                "min": 1,  # members, drawn evenly for each batch; 0 is for networks without a context
                 "max": 32,
                 "other_source_probability": 0.25,  # of a member to show another modality or dataset than the target
             },
@@ -59,7 +64,9 @@ def check_config(config: ConfigDict) -> None:
     _check("apply", config.apply, config.apply in APPLY, " or ".join(APPLY))
     _check("batch_size", config.batch_size, config.batch_size >= 1, "at least 1")
     _check("seed", config.seed, 0 <= config.seed < 2**32, "0 to 2**32 - 1")
-    _check("context.min", config.context.min, config.context.min >= 1, "at least 1")
+    _check("size", config.size, 16 <= config.size <= 192, "16 to 192")
+    _check("subjects.number", config.subjects.number, config.subjects.number >= 0, "0 or more")
+    _check("context.min", config.context.min, config.context.min >= 0, "0 or more")
     _check("context.max", config.context.max, config.context.min <= config.context.max, "at least context.min")
     _check("classes.min_pixels", config.classes.min_pixels, config.classes.min_pixels >= 1, "at least 1")
     for kind, table in (("tasks", TASKS), ("task_augmentations", TASK_AUGMENTATIONS)):

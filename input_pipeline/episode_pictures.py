@@ -17,6 +17,9 @@ _INCHES = 1.6
 _TITLE = 0.25
 _DPI = 110
 
+# Of a picture that is in the first, second or third channel alone.
+_TINTS = np.array([(1, 1, 1), (0.45, 1, 0.45), (0.45, 0.65, 1)])
+
 
 @dataclass(frozen=True, eq=False)
 class EpisodePicture:
@@ -114,9 +117,12 @@ def draw_all(stream: EpisodeStream, folder: Path, episodes: int = 3) -> list[Pat
 
 
 def _shown(image: np.ndarray) -> np.ndarray:
-    """Grey, or in colours where several channels are used."""
+    """One channel grey where it is the first, else tinted; several as colours."""
     used = [channel for channel in range(image.shape[-1]) if image[..., channel].any()]
-    return image if len(used) > 1 else image[..., used[0] if used else 0]
+    if len(used) > 1:
+        return image
+    channel = used[0] if used else 0
+    return image[..., channel, None] * _TINTS[channel]
 
 
 def _as_text(parameters: object) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from ml_collections import ConfigDict
 
-from input_pipeline.episode_sources import Source, select, task_sources
+from input_pipeline.episode_sources import Source, select, task_sources, with_subjects
 from input_pipeline.operations import TASK_AUGMENTATIONS, TASKS, Task
 from input_pipeline.slice_collection import SliceCollection
 from neuralizer_jax.errors import InputError
@@ -72,7 +72,11 @@ class EpisodePlanner:
         self._selection = select(config, collection)
         weighted = [name for name in self._selection.tasks if config.tasks[name].weight > 0]
         pixels = config.classes.min_pixels
-        found = {name: task_sources(TASKS[name], collection, self._selection, pixels) for name in weighted}
+        found = {name: list(task_sources(TASKS[name], collection, self._selection, pixels)) for name in weighted}
+        subjects = self._drawn_subjects(found)
+        # A target and a member of its context.
+        least = 2 if config.context.max else 1
+        found = {name: with_subjects(sources, subjects, least) for name, sources in found.items()}
         self.sources = {name: sources for name, sources in found.items() if sources}
         self.left_out = tuple(name for name in weighted if name not in self.sources)
         if not self.sources:
@@ -83,6 +87,13 @@ class EpisodePlanner:
         self._by_dataset = {name: _by_dataset(sources) for name, sources in self.sources.items()}
         self._cumulative = (weights / weights.sum()).cumsum()
         self._probabilities = np.array([config.task_augmentations[name].probability for name in TASK_AUGMENTATIONS])
+
+    def _drawn_subjects(self, sources: dict[str, list[Source]]) -> np.ndarray:
+        """Those of the subjects that are shown: `subjects.number` of them."""
+        settings = self._config.subjects
+        subjects = sorted({int(subject) for own in sources.values() for source in own for subject in source.subjects})
+        # A larger number has the subjects of a smaller one and more.
+        return np.random.default_rng(settings.draw).permutation(subjects)[: settings.number or None]
 
     def plan(self, step: int, rows: range) -> Plan:
         """The plan of some rows of a step's batch, which do not depend on which others are planned."""
@@ -180,18 +191,20 @@ class EpisodePlanner:
         from_others = rng.random(len(flip) - 1) < (self._config.context.other_source_probability if others else 0)
         own = rng.permutation(self._candidates(source, rows, query, label, bool(flip[0])))
         used: set[int] = set()
+        unused = (subject for subject in own if subject not in used)
         context = []
         for elsewhere, flipped in zip(from_others, flip[1:], strict=True):
-            chosen = others[rng.integers(len(others))] if elsewhere else source
-            left = []
+            chosen, able = source, []
             if elsewhere:
+                chosen = others[rng.integers(len(others))]
                 able = self._candidates(chosen, rows, query, label, bool(flipped))
-                left = [subject for subject in able if subject not in used]
-            if not left:
+                able = [subject for subject in able if subject not in used]
+            if len(able):
+                subject = int(able[rng.integers(len(able))])
+            else:
                 chosen = source
                 # In the order drawn; from the start again, those of other sources not counted, when all are used.
-                left = [s for s in own if s not in used][:1] or [own[len(context) % len(own)]]
-            subject = int(left[rng.integers(len(left))])
+                subject = int(next(unused, own[len(context) % len(own)]))
             used.add(subject)
             context.append((subject, chosen.modalities))
         return context

@@ -1,7 +1,7 @@
 """What each task can be shown with in the data that is there: dataset, modalities, protocol; less what is held out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
@@ -83,12 +83,8 @@ def select(config: ConfigDict, collection: SliceCollection) -> Selection:
     return Selection(left["tasks"], left["modalities"], left["datasets"], by_protocol)
 
 
-def task_sources(task: Task, collection: SliceCollection, selection: Selection, min_pixels: int) -> list[Source]:
-    """The sources of a task, each with two subjects at least; empty where the data cannot show it."""
-    return list(_sources(task, collection, selection, min_pixels))
-
-
-def _sources(task: Task, collection: SliceCollection, selection: Selection, min_pixels: int) -> Iterator[Source]:
+def task_sources(task: Task, collection: SliceCollection, selection: Selection, min_pixels: int) -> Iterator[Source]:
+    """The sources of a task; none where the data cannot show it."""
     for number, name in enumerate(collection.names):
         if name not in selection.datasets:
             continue
@@ -99,7 +95,7 @@ def _sources(task: Task, collection: SliceCollection, selection: Selection, min_
                 having = having & collection.full_heads
             for protocol in _protocols(collection, selection) if task.needs == "class" else ("",):
                 showing = having & _showing(collection, selection, protocol, min_pixels) if protocol else having
-                if np.count_nonzero(showing) >= 2:
+                if showing.any():
                     yield Source(number, modalities, protocol, np.flatnonzero(showing))
 
 
@@ -113,3 +109,9 @@ def _showing(collection: SliceCollection, selection: Selection, protocol: str, m
     columns = [labels.index(label) for label in selection.classes[protocol]]
     rows = (pixels[:, columns] >= min_pixels).any(1)
     return np.bincount(collection.subject_of, rows, len(collection.entries)) > 0
+
+
+def with_subjects(sources: list[Source], subjects: np.ndarray, least: int) -> list[Source]:
+    """The sources with only these subjects, where they have at least so many of them."""
+    kept = [replace(source, subjects=np.intersect1d(source.subjects, subjects)) for source in sources]
+    return [source for source in kept if len(source.subjects) >= least]

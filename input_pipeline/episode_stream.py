@@ -66,8 +66,9 @@ class EpisodeStream:
         """The slices of a step's batch, for `finish`: the context padded to a size of `bucket_size`.
 
         Returns:
-            `step` int64, `task` `[B]` int32, `on` `[B, A]` bool, `context_mask` `[B, N]` bool, `images`
-            `[C, B, 1 + N, H, W]` uint16, `masks` and `labels` `[B, 1 + N, H, W]` uint8.
+            `step` int64, `row` `[B]` int32 in the global batch, `task` `[B]` int32, `on` `[B, A]` bool, `context_mask`
+            `[B, N]` bool, `images` `[C, B, 1 + N, H, W]` uint16, `masks` and `labels` `[B, 1 + N, H, W]` uint8,
+            `flip` `[B, 1 + N]` bool.
         """
         return self.gathered_plan(self.plan(step), step)
 
@@ -77,38 +78,41 @@ class EpisodeStream:
 
     def gathered_plan(self, plan: Plan, step: int) -> Arrays:
         """The slices of a plan; random numbers are those of the step."""
-        size = bucket_size(plan.members)
+        members = bucket_size(plan.members)
         return {
             "step": np.int64(step),
+            "row": np.array(self.rows, np.int32),
             "task": plan.task,
             "on": plan.augmentations,
-            "context_mask": _context_mask(plan, size),
-            **gather(plan, self.collection, self.channels, members=size),
+            "context_mask": _context_mask(plan, members),
+            **gather(plan, self.collection, self.channels, members, self.config.size),
         }
 
     def made_plan(self, plan: Plan, step: int) -> Arrays:
         """The episodes of a plan, made on the host's CPU; random numbers are those of the step."""
-        size = bucket_size(plan.members)
-        slices = gather(plan, self.collection, self.channels, members=plan.members)
+        members, size = bucket_size(plan.members), self.config.size
+        slices = gather(plan, self.collection, self.channels, plan.members, size)
         batch, count, height, width = slices["masks"].shape
-        inputs = np.empty((batch, 1 + size, height, width, 3), np.float32)
-        outputs = np.empty((batch, 1 + size, height, width, 1), np.float32)
+        inputs = np.empty((batch, 1 + members, size, size, 3), np.float32)
+        outputs = np.empty((batch, 1 + members, size, size, 1), np.float32)
         inputs[:, count:] = outputs[:, count:] = 0
         with jax.default_device(self._cpu):
-            keys = jax.random.key_data(episode_keys(self.config.seed, step, np.arange(batch) + self.rows.start))
+            keys = jax.random.key_data(episode_keys(self.config.seed, step, np.array(self.rows[:batch])))
             keys = np.asarray(keys)
             images = slices["images"].reshape(self.channels, -1, height, width)
             masks, labels = (slices[name].reshape(-1, height, width) for name in ("masks", "labels"))
+            flip = slices["flip"].reshape(-1)
             for start in range(0, batch * count, _CHUNK):
-                # The last chunk is filled up with images that are there already.
+                # The last chunk is filled up with images that are there already, which are not made again.
                 places = np.minimum(np.arange(start, start + _CHUNK), batch * count - 1)
                 b, i = np.divmod(places, count)
                 drawn = plan.task[b], plan.augmentations[b], jax.random.wrap_key_data(keys[b]), i.astype(np.int32)
-                made = self._images(*drawn, images[:, places], masks[places], labels[places])
+                there = min(_CHUNK, batch * count - start)
+                made = self._images(there, *drawn, images[:, places], masks[places], labels[places], flip[places])
                 for array, values in zip((inputs, outputs), map(np.asarray, made), strict=True):
-                    for image in range(min(_CHUNK, batch * count - start)):
+                    for image in range(there):
                         array[b[image], i[image]] = values[image]
-        return _episode(inputs, outputs, _context_mask(plan, size), plan.task)
+        return _episode(inputs, outputs, _context_mask(plan, members), plan.task)
 
     def finish(self, arrays: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """Episodes of what `gathered` gave, on the accelerator; can be called inside of `jax.jit`.
@@ -117,11 +121,9 @@ class EpisodeStream:
             float32 in [0, 1]: `target_in` `[B, H, W, 3]`, `target_out` `[B, H, W, 1]`, `context_in` `[B, N, H, W, 3]`,
             `context_out` `[B, N, H, W, 1]`; bool: `context_mask` `[B, N]`, `is_segmentation` `[B]`; `task` `[B]` int32.
         """
-        rows = np.arange(len(arrays["task"])) + self.rows.start
-        keys = episode_keys(self.config.seed, arrays["step"], rows)
-        inputs, outputs = self._episodes(
-            arrays["task"], arrays["on"], keys, arrays["images"], arrays["masks"], arrays["labels"]
-        )
+        keys = episode_keys(self.config.seed, arrays["step"], arrays["row"])
+        slices = (arrays[name] for name in ("images", "masks", "labels", "flip"))
+        inputs, outputs = self._episodes(arrays["task"], arrays["on"], keys, *slices)
         return _episode(inputs, outputs, arrays["context_mask"], arrays["task"])
 
     @cached_property
@@ -130,15 +132,15 @@ class EpisodeStream:
 
     @cached_property
     def _images(self):
-        return make_images(image_function(self.config, self.planner.sources))
+        return make_images(image_function(self.config, self.planner.sources), self.config.size)
 
     @cached_property
     def _episodes(self):
         return make_episodes(image_function(self.config, self.planner.sources))
 
 
-def _context_mask(plan: Plan, size: int) -> np.ndarray:
-    return np.tile(np.arange(size) < plan.members, (len(plan.task), 1))
+def _context_mask(plan: Plan, members: int) -> np.ndarray:
+    return np.tile(np.arange(members) < plan.members, (len(plan.task), 1))
 
 
 def _episode(inputs, outputs, context_mask, task):

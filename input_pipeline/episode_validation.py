@@ -1,6 +1,6 @@
 """A fixed list of validation episodes: every task, context sizes 1, 8 and 32, no augmentation, always the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -28,15 +28,16 @@ def validation_config(config: ConfigDict) -> ConfigDict:
     return config
 
 
-def validation_batches(stream: EpisodeStream, episodes: int) -> Iterator[Arrays]:
+def validation_batches(stream: EpisodeStream, episodes: int, sizes: Sequence[int] = SIZES) -> Iterator[Arrays]:
     """Batches of one context size each, in which every task has the same number of episodes.
 
     Args:
         stream: of a `validation_config`; tasks with another weight than 0 count alike.
         episodes: of a task and size.
+        sizes: of the context.
     """
     number = 0
-    for size in SIZES:
+    for size in sizes:
         plans = []
         for place, name in enumerate(stream.planner.sources):
             for episode in range(episodes):

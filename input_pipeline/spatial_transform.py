@@ -77,82 +77,93 @@ def sample_transform(key: jax.Array, config: ConfigDict) -> Transform:
             f"spatial amplitude is up to {config.amplitude[1]} mm at a spacing of {config.spacing[0]} mm, expected at"
             " most a third of the spacing: the deformation could fold"
         )
-    keys = jax.random.split(key, 9)
-
-    def draw(number: int, bounds: tuple[float, float], shape: tuple[int, ...] = ()) -> jax.Array:
-        return jax.random.uniform(keys[number], shape, jnp.float32, *bounds)
-
-    moved = jax.random.bernoulli(keys[0], config.affine_probability)
-    matrix = _affine(
-        draw(1, config.rotation), draw(2, config.translation, (2,)), draw(3, config.scale, (2,)), draw(4, config.shear)
-    )
-    bent = jax.random.bernoulli(keys[5], config.elastic_probability)
     nodes = math.ceil(_EXTENT / config.spacing[0]) + 3
-    directions = draw(6, (-1, 1), (nodes, nodes, 2))
+    # Drawn all at once: a call is dear, not the numbers.
+    numbers = jax.random.uniform(key, (10 + nodes * nodes * 2,))
+
+    def between(number: jax.Array, bounds: tuple[float, float]) -> jax.Array:
+        return bounds[0] + (bounds[1] - bounds[0]) * number
+
+    moved, bent = numbers[0] < config.affine_probability, numbers[1] < config.elastic_probability
+    matrix = _affine(
+        between(numbers[2], config.rotation),
+        between(numbers[3:5], config.translation),
+        between(numbers[5:7], config.scale),
+        between(numbers[7], config.shear),
+    )
     return Transform(
         jnp.where(moved, matrix, jnp.eye(2, 3)),
-        jnp.where(bent, draw(7, config.amplitude), 0) * directions,
-        draw(8, config.spacing),
+        jnp.where(bent, between(numbers[8], config.amplitude), 0)
+        * between(numbers[10:], (-1, 1)).reshape(nodes, nodes, 2),
+        between(numbers[9], config.spacing),
     )
 
 
-def displacement_field(shared: Transform, own: Transform, shape: tuple[int, int]) -> jax.Array:
-    """Where each pixel of the transformed image comes from: `[H, W, 2]` float32, row and column."""
-    middle = [(length - 1) / 2 for length in shape]
-    rows, columns = (jnp.arange(length, dtype=jnp.float32) - half for length, half in zip(shape, middle, strict=True))
+def displacement_field(
+    shared: Transform, own: Transform, size: int, source_size: int | None = None, extent: float | None = None
+) -> jax.Array:
+    """Where each pixel of the transformed image comes from.
+
+    Args:
+        shared: what all images of an episode share.
+        own: what the image has of its own.
+        size: of the transformed image, pixels along both axes.
+        source_size: of the image that is read; None: the same.
+        extent: of both, mm; None: `source_size`, pixels of 1 mm.
+
+    Returns:
+        `[2, size, size]` float32: rows and columns of the image that is read.
+    """
+    source_size = source_size or size
+    extent = extent or source_size
+    places = (jnp.arange(size, dtype=jnp.float32) - (size - 1) / 2) * (extent / size)
     # own(shared(place)): matrices multiply, and the own one acts on the shared displacements. The own displacements are
     # read at the place itself: they are as random there as where the shared transform points.
     turn, shift = own.matrix[:, :2], own.matrix[:, 2]
     matrix, offset = turn @ shared.matrix[:, :2], turn @ shared.matrix[:, 2] + shift
     parts = (shared._replace(displacements=shared.displacements @ turn.T), own)
-    down = jnp.concatenate([_along_rows(part, rows) for part in parts], axis=2)
-    across = jnp.concatenate([_spline_weights(columns, part) for part in parts], axis=1)
-    displacement = down @ across.T
-    return jnp.stack(
-        [
-            matrix[axis, 0] * rows[:, None]
-            + matrix[axis, 1] * columns
-            + offset[axis]
-            + displacement[axis]
-            + middle[axis]
-            for axis in range(2)
-        ],
-        axis=-1,
-    )
+    down = [_along_rows(part, places) for part in parts]
+    across = [_spline_weights(places, part) for part in parts]
+    # The affine part as one more sum of products of rows and columns: all of it in a single matrix product.
+    scale = source_size / extent
+    along_rows = matrix[:, :1] * places + offset[:, None] + (source_size - 1) / 2 / scale
+    along_columns = jnp.broadcast_to(matrix[:, 1:], (2, size))
+    down = jnp.concatenate([*down, along_rows[..., None], along_columns[..., None]], axis=2)
+    across = jnp.concatenate([*across, jnp.ones((size, 1)), places[:, None]], axis=1)
+    return jnp.matmul(scale * down, across.T, precision="highest")
 
 
-def warp_images(images: jax.Array, coordinates: jax.Array) -> jax.Array:
-    """Images `[H, W, C]` float32 read linearly at coordinates `[H, W, 2]` (row, column).
+def warp_image(image: jax.Array, places: jax.Array) -> jax.Array:
+    """An image `[H, W]` of any number type read linearly at places `[2, h, w]` (rows, columns): `[h, w]` float32.
 
     0 outside of the image, that is beyond its pixels' outer edges.
     """
-    height, width, channels = images.shape
-    pixels = images.reshape(height * width, channels)
-    (top, down), (left, right) = (_cell(coordinates[..., axis], length) for axis, length in enumerate((height, width)))
+    height, width = image.shape
+    pixels = image.reshape(-1)
+    (top, down), (left, right) = (_cell(along, length) for along, length in zip(places, image.shape, strict=True))
     corner = top * width + left
     upper_left, upper_right, lower_left, lower_right = (
-        pixels.at[corner + step].get(mode="promise_in_bounds") for step in (0, 1, width, width + 1)
+        pixels.at[corner + step].get(mode="promise_in_bounds").astype(jnp.float32) for step in (0, 1, width, width + 1)
     )
-    down, right = down[..., None], right[..., None]
     upper = upper_left * (1 - right) + upper_right * right
     lower = lower_left * (1 - right) + lower_right * right
-    return jnp.where(_inside(coordinates)[..., None], upper * (1 - down) + lower * down, 0)
+    return jnp.where(_inside(places, height, width), upper * (1 - down) + lower * down, 0)
 
 
-def warp_masks(masks: jax.Array, coordinates: jax.Array) -> jax.Array:
-    """Masks `[H, W, K]` float32, 0 or 1: read linearly, 1 where that gives at least 0.5."""
-    return (warp_images(masks, coordinates) >= 0.5).astype(masks.dtype)
+def warp_mask(mask: jax.Array, places: jax.Array) -> jax.Array:
+    """A mask `[H, W]`, 0 or 1: read linearly, 1 where that gives at least 0.5; float32."""
+    return (warp_image(mask, places) >= 0.5).astype(jnp.float32)
 
 
-def warp_labels(labels: jax.Array, coordinates: jax.Array) -> jax.Array:
-    """Labels `[H, W]` of the nearest pixel; 0 outside."""
+def warp_labels(labels: jax.Array, places: jax.Array) -> jax.Array:
+    """Labels `[H, W]` of the pixel nearest to each place; 0 outside."""
     height, width = labels.shape
     row, column = (
-        jnp.clip(jnp.round(coordinates[..., axis]).astype(jnp.int32), 0, length - 1)
-        for axis, length in enumerate((height, width))
+        jnp.clip(jnp.round(along).astype(jnp.int32), 0, length - 1)
+        for along, length in zip(places, labels.shape, strict=True)
     )
     pixels = labels.reshape(-1).at[row * width + column].get(mode="promise_in_bounds")
-    return jnp.where(_inside(coordinates), pixels, 0)
+    return jnp.where(_inside(places, height, width), pixels, 0)
 
 
 def _cell(along: jax.Array, length: int) -> tuple[jax.Array, jax.Array]:
@@ -162,9 +173,8 @@ def _cell(along: jax.Array, length: int) -> tuple[jax.Array, jax.Array]:
     return before, along - before
 
 
-def _inside(coordinates: jax.Array) -> jax.Array:
-    height, width, _ = coordinates.shape
-    row, column = coordinates[..., 0], coordinates[..., 1]
+def _inside(places: jax.Array, height: int, width: int) -> jax.Array:
+    row, column = places
     return (row >= -0.5) & (row < height - 0.5) & (column >= -0.5) & (column < width - 0.5)
 
 

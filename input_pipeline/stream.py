@@ -33,7 +33,7 @@ def episode_dataset(
     names = list(example)
     types = [tf.as_dtype(value.dtype) for value in example.values()]
     # The number of context members changes from batch to batch.
-    free = {"context_in": 1, "context_out": 1, "context_mask": 1, "images": 2, "masks": 1, "labels": 1}
+    free = {"context_in": 1, "context_out": 1, "context_mask": 1, "images": 2, "masks": 1, "labels": 1, "flip": 1}
 
     def made(step: int) -> list[np.ndarray]:
         arrays = make(int(step))

@@ -275,6 +275,28 @@ class TestDeterminism:
         assert not np.array_equal(planner(collection, seed=1).plan(5, range(8)).subject, many[5].subject)
 
 
+class TestSubjects:
+    def test_so_many_and_more_has_them_too(self, collection):
+        shown = {}
+        for number in (1, 3, 6):
+            changes = {"subjects.number": number, "context.min": 0, "context.max": 0, "only.datasets": ("heads",)}
+            its = planner(collection, **changes)
+            shown[number] = {int(subject) for step in range(60) for subject in its.plan(step, range(8)).subject.flat}
+            assert len(shown[number]) == number
+        assert shown[1] < shown[3] < shown[6]
+
+    def test_another_draw_has_others(self, collection):
+        def shown(draw):
+            its = planner(collection, **{"subjects.number": 3, "subjects.draw": draw})
+            return {int(subject) for step in range(30) for subject in its.plan(step, range(8)).subject.flat}
+
+        assert len({tuple(sorted(shown(draw))) for draw in range(4)}) > 1
+
+    def test_one_subject_is_too_few_for_a_context(self, collection):
+        with pytest.raises(InputError, match="no task can be drawn"):
+            planner(collection, **{"subjects.number": 1})
+
+
 class TestWrongConfiguration:
     @pytest.mark.parametrize(
         ("changes", "expected"),
@@ -298,7 +320,7 @@ class TestWrongConfiguration:
         [
             ({"flip.shared_probability": 1.5}, "flip.shared_probability: 1.5, expected a probability from 0 to 1"),
             ({"task_augmentations.mask_invert.probability": -0.1}, "mask_invert.probability: -0.1"),
-            ({"context.min": 0}, "context.min: 0, expected at least 1"),
+            ({"context.min": -1}, "context.min: -1, expected 0 or more"),
             ({"context.min": 7}, "context.max: 6, expected at least context.min"),
             ({"split": "training"}, "split: 'training', expected train, val or test"),
             ({"apply": "gpu"}, "apply: 'gpu', expected host or device"),

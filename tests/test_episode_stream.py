@@ -20,6 +20,7 @@ def configured(**changes):
     config.datasets = ("heads", "regions", "lesions")
     config.classes.min_pixels = 12
     config.batch_size = 4
+    config.size = SIZE
     config.context.max = 3
     for augmentation in config.task_augmentations.values():
         augmentation.probability = 0.4
@@ -85,6 +86,42 @@ class TestContract:
         batch = stream.episodes(0)
         images = [batch["target_in"][0], *batch["context_in"][0][batch["context_mask"][0]]]
         assert all(not np.array_equal(a, b) for n, a in enumerate(images) for b in images[n + 1 :])
+
+
+# Quick to compile.
+FEW = {f"task_augmentations.{name}.probability": 0.0 for name in TASK_AUGMENTATIONS}
+FEW |= {"only.tasks": ("modality_transfer", "segmentation")}
+
+
+class TestSize:
+    @pytest.mark.parametrize("size", [24, 48])
+    def test_images_of_any_size(self, size):
+        batch = EpisodeStream(configured(size=size, **FEW)).episodes(1)
+        assert batch["target_in"].shape == (4, size, size, 3)
+        assert batch["context_out"].shape[2:] == (size, size, 1)
+        for name in ("target_in", "target_out", "context_in", "context_out"):
+            assert 0 <= batch[name].min() <= batch[name].max() <= 1
+        assert set(np.unique(batch["target_out"][batch["is_segmentation"]])) <= {0, 1}
+
+    def test_half_the_size_is_the_mean_of_four_pixels(self):
+        still = {
+            f"spatial.{part}.{kind}_probability": 0.0 for part in ("own", "shared") for kind in ("affine", "elastic")
+        }
+        whole, half = (EpisodeStream(configured(size=size, **still, **FEW)).episodes(0) for size in (SIZE, SIZE // 2))
+
+        def blocks(images):
+            return images.reshape(*images.shape[:-3], SIZE // 2, 2, SIZE // 2, 2, -1).mean((-4, -2))
+
+        np.testing.assert_allclose(half["context_in"], blocks(whole["context_in"]), atol=1e-4)
+        segments = whole["is_segmentation"]
+        assert segments.any()
+        np.testing.assert_array_equal(half["target_out"][segments], blocks(whole["target_out"][segments]) >= 0.5)
+
+    def test_without_a_context(self):
+        batch = EpisodeStream(configured(**{"context.min": 0, "context.max": 0}, **FEW)).episodes(0)
+        assert batch["target_in"].shape == (4, SIZE, SIZE, 3)
+        assert batch["context_in"].shape == (4, 0, SIZE, SIZE, 3)
+        assert batch["context_mask"].shape == (4, 0)
 
 
 class TestDeterminism:

@@ -13,17 +13,17 @@ from input_pipeline.spatial_transform import (
     DEFAULTS,
     displacement_field,
     sample_transform,
-    warp_images,
+    warp_image,
     warp_labels,
-    warp_masks,
+    warp_mask,
 )
 from neuralizer_jax.errors import InputError
 
-SHAPE = (48, 60)
+SIZE = 52
 
 
-def warp(images, masks, labels, coordinates):
-    return warp_images(images, coordinates), warp_masks(masks, coordinates), warp_labels(labels, coordinates)
+def warp(image, mask, labels, places):
+    return warp_image(image, places), warp_mask(mask, places), warp_labels(labels, places)
 
 
 STILL = {
@@ -47,23 +47,23 @@ def always(part, **changes):
     return ConfigDict(DEFAULTS[part] | {"affine_probability": 1.0, "elastic_probability": 1.0} | changes)
 
 
-def pictures(shape=SHAPE, seed=0):
-    """Two images, a mask, a label map."""
+def pictures(size=SIZE, seed=0):
+    """An image, a mask, a label map."""
     rng = np.random.default_rng(seed)
-    smooth = ndimage.gaussian_filter(rng.random((*shape, 3)), (3, 3, 0))
+    smooth = ndimage.gaussian_filter(rng.random((2, size, size)), (0, 3, 3))
     smooth = ((smooth - smooth.min()) / np.ptp(smooth)).astype(np.float32)
-    labels = (smooth[..., 2] * 6).astype(np.int32)
-    return jnp.asarray(smooth[..., :2]), jnp.asarray(labels == 3, jnp.float32)[..., None], jnp.asarray(labels)
+    labels = (smooth[1] * 6).astype(np.int32)
+    return jnp.asarray(smooth[0]), jnp.asarray(labels == 3, jnp.float32), jnp.asarray(labels)
 
 
 def moved_labels(shared, own, labels):
-    images, masks, _ = pictures(labels.shape)
-    return np.asarray(moved(shared, own, images, masks, jnp.asarray(labels))[2])
+    image, mask, _ = pictures(len(labels))
+    return np.asarray(moved(shared, own, image, mask, jnp.asarray(labels))[2])
 
 
 @jax.jit
-def moved(shared, own, images, masks, labels):
-    return warp(images, masks, labels, displacement_field(shared, own, labels.shape))
+def moved(shared, own, image, mask, labels):
+    return warp(image, mask, labels, displacement_field(shared, own, len(labels)))
 
 
 @jax.jit
@@ -73,18 +73,18 @@ def default_transforms(seed):
     return sample_transform(shared, always("shared")), sample_transform(own, always("own"))
 
 
-field = jax.jit(displacement_field, static_argnames="shape")
+field = jax.jit(displacement_field, static_argnames=("size", "source_size", "extent"))
 
 
-def jacobian(coordinates):
-    coordinates = np.asarray(coordinates)
-    down, across = np.diff(coordinates, axis=0)[:, :-1], np.diff(coordinates, axis=1)[:-1]
-    return down[..., 0] * across[..., 1] - down[..., 1] * across[..., 0]
+def jacobian(places):
+    places = np.asarray(places)
+    down, across = np.diff(places, axis=1)[:, :, :-1], np.diff(places, axis=2)[:, :-1]
+    return down[0] * across[1] - down[1] * across[0]
 
 
-@pytest.mark.parametrize("shape", [(48, 60), (192, 192)])
-def test_zero_ranges_change_nothing(shape):
-    before = pictures(shape)
+@pytest.mark.parametrize("size", [52, 61, 192])
+def test_zero_ranges_change_nothing(size):
+    before = pictures(size)
     for first, second in zip(before, moved(transform(), transform(1), *before), strict=True):
         np.testing.assert_array_equal(first, second)
         assert first.dtype == second.dtype
@@ -100,9 +100,9 @@ def test_zero_probabilities_change_nothing():
 
 
 def test_positive_translation_moves_down_and_to_the_right():
-    images, masks, labels = pictures()
-    after = moved(transform(translation=(5.0, 5.0)), transform(), images, masks, labels)
-    for first, second in zip((images, masks, labels), after, strict=True):
+    image, mask, labels = pictures()
+    after = moved(transform(translation=(5.0, 5.0)), transform(), image, mask, labels)
+    for first, second in zip((image, mask, labels), after, strict=True):
         np.testing.assert_array_equal(second[5:, 5:], first[:-5, :-5])
         assert not np.asarray(second)[:5].any()
         assert not np.asarray(second)[:, :5].any()
@@ -110,10 +110,10 @@ def test_positive_translation_moves_down_and_to_the_right():
 
 @pytest.mark.parametrize("size", [40, 41])
 def test_positive_rotation_is_counter_clockwise(size):
-    images, masks, labels = pictures((size, size))
-    after = moved(transform(rotation=(90.0, 90.0)), transform(), images, masks, labels)
-    np.testing.assert_allclose(after[0], np.rot90(images), atol=1e-4)
-    np.testing.assert_array_equal(after[1], np.rot90(masks))
+    image, mask, labels = pictures(size)
+    after = moved(transform(rotation=(90.0, 90.0)), transform(), image, mask, labels)
+    np.testing.assert_allclose(after[0], np.rot90(image), atol=1e-4)
+    np.testing.assert_array_equal(after[1], np.rot90(mask))
     np.testing.assert_array_equal(after[2], np.rot90(labels))
 
 
@@ -143,47 +143,49 @@ def test_own_moves_the_image_then_shared_the_result():
 
 
 def test_reads_as_scipy_does():
-    images, masks, labels = pictures()
-    coordinates = field(*default_transforms(3), shape=SHAPE)
-    read, mask, label = jax.jit(warp)(images, masks, labels, coordinates)
-    inside = ((coordinates >= 0) & (coordinates <= jnp.array(SHAPE) - 1)).all(-1)
+    image, mask, labels = pictures()
+    places = field(*default_transforms(3), size=SIZE)
+    read, read_mask, label = jax.jit(warp)(image, mask, labels, places)
+    inside = ((places >= 0) & (places <= SIZE - 1)).all(0)
     assert 0.5 < inside.mean() < 1
-    places = np.moveaxis(coordinates, -1, 0)
 
     def expected(image, order):
         return ndimage.map_coordinates(image, places, order=order, mode="nearest")[inside]
 
-    for channel in range(2):
-        np.testing.assert_allclose(read[inside][:, channel], expected(images[..., channel], 1), atol=1e-5)
-    np.testing.assert_array_equal(mask[inside][:, 0], expected(masks[..., 0], 1) >= 0.5)
+    np.testing.assert_allclose(read[inside], expected(image, 1), atol=1e-5)
+    np.testing.assert_array_equal(read_mask[inside], expected(mask, 1) >= 0.5)
     np.testing.assert_array_equal(label[inside], expected(labels, 0))
 
 
+@pytest.mark.parametrize(("size", "source_size"), [(26, 52), (52, 52), (40, 52)])
+def test_another_size_shows_the_same_in_larger_pixels(size, source_size):
+    shared, own = default_transforms(5)
+    fine = np.asarray(field(shared, own, size=source_size, extent=192.0))
+    coarse = np.asarray(field(shared, own, size=size, source_size=source_size, extent=192.0))
+    # Where in the fine grid the middle of a coarse pixel lies.
+    middles = (np.arange(size) + 0.5) * source_size / size - 0.5
+    grid = np.stack(np.meshgrid(middles, middles, indexing="ij"))
+    for axis in range(2):
+        read = ndimage.map_coordinates(fine[axis], grid, order=1, mode="nearest")
+        np.testing.assert_allclose(coarse[axis][2:-2, 2:-2], read[2:-2, 2:-2], atol=0.1)
+
+
 def test_outside_is_zero():
-    ones = jnp.ones((*SHAPE, 1))
-    coordinates = np.stack(np.meshgrid(np.arange(48.0), np.arange(60.0), indexing="ij"), -1).astype(np.float32)
-    coordinates[0, 0], coordinates[0, 1], coordinates[1, 0] = (-0.6, 3), (3, 59.6), (-1e6, 1e6)
-    coordinates[2, 0], coordinates[2, 1] = (-0.4, 3), (47.4, 59.4)
-    for read in warp(ones, ones, ones[..., 0].astype(np.int32), jnp.asarray(coordinates)):
-        read = np.asarray(read).reshape(SHAPE)
+    ones = jnp.ones((48, 60))
+    places = np.stack(np.meshgrid(np.arange(48.0), np.arange(60.0), indexing="ij")).astype(np.float32)
+    places[:, 0, 0], places[:, 0, 1], places[:, 1, 0] = (-0.6, 3), (3, 59.6), (-1e6, 1e6)
+    places[:, 2, 0], places[:, 2, 1] = (-0.4, 3), (47.4, 59.4)
+    for read in warp(ones, ones, ones.astype(np.int32), jnp.asarray(places)):
+        read = np.asarray(read)
         assert read[0, 0] == read[0, 1] == read[1, 0] == 0
         assert read.sum() == read.size - 3
-
-
-def test_works_without_masks():
-    images, masks, labels = pictures()
-    with_mask = moved(transform(rotation=(20.0, 20.0)), transform(), images, masks, labels)
-    without = moved(transform(rotation=(20.0, 20.0)), transform(), images, masks[..., :0], labels)
-    assert without[1].shape == (*SHAPE, 0)
-    np.testing.assert_array_equal(without[0], with_mask[0])
-    np.testing.assert_array_equal(without[2], with_mask[2])
 
 
 @settings(max_examples=10, deadline=None)
 @given(seeds)
 def test_values_stay_what_they_are(seed):
-    images, masks, labels = pictures(seed=seed)
-    read, mask, label = map(np.asarray, moved(*default_transforms(seed), images, masks, labels))
+    image, mask, labels = pictures(seed=seed)
+    read, mask, label = map(np.asarray, moved(*default_transforms(seed), image, mask, labels))
     assert read.dtype == mask.dtype == np.float32
     assert np.isfinite(read).all()
     assert read.min() >= 0
@@ -193,19 +195,19 @@ def test_values_stay_what_they_are(seed):
 
 
 def test_defaults_never_fold_and_always_show():
-    still = field(transform(), transform(), shape=(192, 192))
+    still = field(transform(), transform(), size=192)
     for seed in range(60):
-        coordinates = field(*default_transforms(seed), shape=(192, 192))
+        coordinates = field(*default_transforms(seed), size=192)
         assert jacobian(coordinates).min() > 0.1
-        assert 1 < np.hypot(*np.moveaxis(coordinates - still, -1, 0)).mean() < 40
+        assert 1 < np.hypot(*(coordinates - still)).mean() < 40
 
 
 def test_the_steepest_deformation_allowed_does_not_fold():
-    still = field(transform(), transform(), shape=(192, 192))
+    still = field(transform(), transform(), size=192)
     largest = 0
     for seed in range(30):
         steep = transform(seed, amplitude=(6.6, 6.6))
-        coordinates = field(steep, transform(), shape=(192, 192))
+        coordinates = field(steep, transform(), size=192)
         assert jacobian(coordinates).min() > 0
         largest = max(largest, np.abs(coordinates - still).max())
     assert 4 < largest <= 6.6
@@ -213,9 +215,9 @@ def test_the_steepest_deformation_allowed_does_not_fold():
 
 def test_deformation_goes_on_beyond_its_nodes():
     bent = transform(amplitude=(6.0, 6.0))
-    displacement = field(bent, transform(), shape=(400, 400)) - field(transform(), transform(), shape=(400, 400))
+    displacement = field(bent, transform(), size=400) - field(transform(), transform(), size=400)
     assert jnp.abs(displacement).max() > 1
-    np.testing.assert_allclose(displacement[:60], jnp.broadcast_to(displacement[:1], (60, 400, 2)), atol=1e-4)
+    np.testing.assert_allclose(displacement[:, :60], jnp.broadcast_to(displacement[:, :1], (2, 60, 400)), atol=1e-4)
 
 
 def test_images_share_the_shared_part_only():
@@ -237,10 +239,10 @@ def test_images_share_the_shared_part_only():
 
 
 def test_jit_equals_eager():
-    images, masks, labels = pictures()
+    image, mask, labels = pictures()
     shared, own = transform(3, rotation=(9.0, 9.0), amplitude=(5.0, 5.0)), transform(4, shear=(0.1, 0.1))
-    compiled = moved(shared, own, images, masks, labels)
-    eager = warp(images, masks, labels, displacement_field(shared, own, SHAPE))
+    compiled = moved(shared, own, image, mask, labels)
+    eager = warp(image, mask, labels, displacement_field(shared, own, SIZE))
     np.testing.assert_allclose(compiled[0], eager[0], atol=1e-4)
     assert (np.asarray(compiled[2]) != eager[2]).mean() < 0.001
 
