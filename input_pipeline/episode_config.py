@@ -30,6 +30,7 @@ def default_config() -> ConfigDict:
             "context": {
                 "min": 1,  # members, drawn evenly for each batch; 0 is for networks without a context
                 "max": 32,
+                "pad_to": 4,  # at least so many, with masked ones; from there on to 6, 8, 12, 16, 24, 32: few programs
                 "other_source_probability": 0.25,  # of a member to show another modality or dataset than the target
             },
             "classes": {
@@ -67,6 +68,7 @@ def check_config(config: ConfigDict) -> None:
     _check("size", config.size, 16 <= config.size <= 192, "16 to 192")
     _check("subjects.number", config.subjects.number, config.subjects.number >= 0, "0 or more")
     _check("context.min", config.context.min, config.context.min >= 0, "0 or more")
+    _check("context.pad_to", config.context.pad_to, config.context.pad_to >= 1, "at least 1")
     _check("context.max", config.context.max, config.context.min <= config.context.max, "at least context.min")
     _check("classes.min_pixels", config.classes.min_pixels, config.classes.min_pixels >= 1, "at least 1")
     for kind, table in (("tasks", TASKS), ("task_augmentations", TASK_AUGMENTATIONS)):

@@ -63,7 +63,7 @@ class EpisodeStream:
         return self.planner.plan(step, self.rows)
 
     def gathered(self, step: int) -> Arrays:
-        """The slices of a step's batch, for `finish`: the context padded to a size of `bucket_size`.
+        """The slices of a step's batch, for `finish`: the context padded to `context.pad_to`, and to a `bucket_size`.
 
         Returns:
             `step` int64, `row` `[B]` int32 in the global batch, `task` `[B]` int32, `on` `[B, A]` bool, `context_mask`
@@ -78,7 +78,7 @@ class EpisodeStream:
 
     def gathered_plan(self, plan: Plan, step: int) -> Arrays:
         """The slices of a plan; random numbers are those of the step."""
-        members = bucket_size(plan.members)
+        members = self._padded(plan.members)
         return {
             "step": np.int64(step),
             "row": np.array(self.rows, np.int32),
@@ -90,7 +90,7 @@ class EpisodeStream:
 
     def made_plan(self, plan: Plan, step: int) -> Arrays:
         """The episodes of a plan, made on the host's CPU; random numbers are those of the step."""
-        members, size = bucket_size(plan.members), self.config.size
+        members, size = self._padded(plan.members), self.config.size
         slices = gather(plan, self.collection, self.channels, plan.members, size)
         batch, count, height, width = slices["masks"].shape
         inputs = np.empty((batch, 1 + members, size, size, 3), np.float32)
@@ -125,6 +125,10 @@ class EpisodeStream:
         slices = (arrays[name] for name in ("images", "masks", "labels", "flip"))
         inputs, outputs = self._episodes(arrays["task"], arrays["on"], keys, *slices)
         return _episode(inputs, outputs, arrays["context_mask"], arrays["task"])
+
+    def _padded(self, members: int) -> int:
+        """Context members with those of padding; none stay none."""
+        return bucket_size(max(members, self.config.context.pad_to)) if members else 0
 
     @cached_property
     def _cpu(self) -> jax.Device:

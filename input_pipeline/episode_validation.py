@@ -19,6 +19,7 @@ def validation_config(config: ConfigDict) -> ConfigDict:
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.split = "val"
+        config.subjects.number = 0
         config.apply = "host"
         for augmentation in config.task_augmentations.values():
             augmentation.probability = 0.0

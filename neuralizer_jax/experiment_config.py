@@ -3,7 +3,10 @@
 import ast
 import difflib
 import importlib.util
-from collections.abc import Iterable
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -13,22 +16,59 @@ from neuralizer_jax.errors import InputError
 _PREFIX = "--config."
 
 
-def load_config(path: Path) -> ConfigDict:
+def load_config(experiment: str | Path) -> ConfigDict:
     """The configuration of an experiment file, which is Python and is run.
 
+    Args:
+        experiment: the file, or `FILE:NAME=VALUE,...` with arguments of its `get_config`.
+
     Raises:
-        InputError: where the file is missing or has no `get_config`.
+        InputError: where the file is missing or has no `get_config`, or an argument is wrong.
     """
+    name, suffix, text = str(experiment).partition(".py:")
+    path = Path(f"{name}.py" if suffix else experiment)
     if not path.is_file():
         raise InputError(f"{path}: does not exist, expected an experiment file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path}: not a Python file, expected an experiment file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with _importing_from(path.parent.resolve()):
+        spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise InputError(f"{path}: has no get_config(), expected one that returns a ConfigDict")
-    return module.get_config()
+    return module.get_config(**_arguments(path, module.get_config, text))
+
+
+@contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """Lets an experiment file import those beside it, by their bare names, which are forgotten afterwards."""
+    known = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - known:
+            if Path(getattr(sys.modules[name], "__file__", None) or "").parent == folder:
+                del sys.modules[name]
+
+
+def _arguments(path: Path, get_config: Callable, text: str) -> dict[str, object]:
+    """Arguments `NAME=VALUE,...` as values of the types of the defaults: text, or a number."""
+    defaults = {name: parameter.default for name, parameter in inspect.signature(get_config).parameters.items()}
+    values = {}
+    for part in text.split(",") if text else ():
+        name, equals, value = part.partition("=")
+        if name not in defaults or not equals:
+            expected = ", ".join(f"{name}=..." for name in defaults) or "none"
+            raise InputError(f"{path}: argument {part!r} is unknown, expected {expected}")
+        try:
+            values[name] = type(defaults[name])(value)
+        except ValueError:
+            kind = type(defaults[name]).__name__
+            raise InputError(f"{path}: argument {part!r}, expected a value of type {kind}") from None
+    return values
 
 
 def change_config(config: ConfigDict, arguments: Iterable[str]) -> None:

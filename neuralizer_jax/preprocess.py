@@ -60,10 +60,10 @@ def resize(image: np.ndarray, size: tuple[int, ...], *, nearest: bool) -> np.nda
 
 
 def bucket_size(members: int) -> int:
-    """The size a context set is padded to: 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, ...
+    """The size a context set is padded to: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, ...
 
     A compiled program serves one size; powers of two and the sizes half-way between keep the programs few and the
     padding below a third.
     """
-    power = 1 << (members - 1).bit_length() if members else 0
+    power = 1 << max(0, members - 1).bit_length()
     return power * 3 // 4 if power >= 4 and members <= power * 3 // 4 else power

@@ -22,6 +22,7 @@ def configured(**changes):
     config.batch_size = 4
     config.size = SIZE
     config.context.max = 3
+    config.context.pad_to = 1
     for augmentation in config.task_augmentations.values():
         augmentation.probability = 0.4
     config.update_from_flattened_dict(changes)

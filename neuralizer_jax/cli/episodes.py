@@ -15,7 +15,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--config.data.seed=3 or --config.data.tasks.denoising.weight=0.",
     )
     parser.add_argument("--data", metavar="DIR", type=Path, nargs="+", help="datasets, OUT/DATASET of prepare")
-    parser.add_argument("--config", metavar="FILE", type=Path, help="experiment file (default: the default stream)")
+    parser.add_argument(
+        "--config",
+        metavar="FILE[:NAME=VALUE,...]",
+        help="experiment file, with its arguments (default: the default stream)",
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("episodes"), help="folder (default: episodes)")
     parser.add_argument("--tasks-only", action="store_true", help="write tasks.png and nothing else")
     parser.set_defaults(run=run, changes_config=True)

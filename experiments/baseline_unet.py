@@ -1,0 +1,37 @@
+"""Baseline: a U-Net without context, trained for one task on some of the subjects (paper, section 4.3).
+
+    neuralizer train --config experiments/baseline_unet.py:task=denoising,subjects=8,repeat=1 --workdir runs/unet
+    neuralizer train --config experiments/baseline_unet.py:task=segmentation,classes=freesurfer:17 --workdir runs/unet
+
+64 channels, and 256 with all subjects (`subjects=0`). Another `repeat` draws other subjects and other parameters; the
+paper repeats 1 subject three times and 2 subjects twice. A network without a context cannot know which of several tasks
+is meant: no task is augmented, classes or modalities that are to be told apart are named (several joined by `+`).
+"""
+
+import base
+import neuralizer_seen
+from ml_collections import ConfigDict
+
+
+def get_config(
+    task: str = "denoising", subjects: int = 0, repeat: int = 0, classes: str = "", modalities: str = ""
+) -> ConfigDict:
+    """The configuration for a task and a number of subjects."""
+    config = neuralizer_seen.get_config()
+    config.seed = repeat
+    config.model.architecture = "unet"
+    config.model.features = 64 if subjects else 256
+    config.data.only.tasks = (task,)
+    config.data.only.classes = tuple(name for name in classes.split("+") if name)
+    config.data.only.modalities = tuple(name for name in modalities.split("+") if name)
+    config.data.classes.union_probability = 0.0
+    config.data.subjects.number = subjects
+    config.data.subjects.draw = repeat
+    config.data.context.min = config.data.context.max = 0
+    for augmentation in config.data.task_augmentations.values():
+        augmentation.probability = 0.0
+    return config
+
+
+if __name__ == "__main__":
+    base.run_experiment(__file__)

@@ -1,0 +1,29 @@
+"""Neuralizer-unseen: Neuralizer-seen without the tasks, modalities, datasets or classes that it is then tested on.
+
+    neuralizer train --config experiments/neuralizer_unseen.py:tasks=inpainting --workdir runs/unseen_inpainting
+    neuralizer train --config experiments/neuralizer_unseen.py:modalities=FLAIR+T2 --workdir runs/unseen_flair_t2
+    neuralizer train --config experiments/neuralizer_unseen.py:classes=freesurfer:17+freesurfer:53 --workdir runs/unseen
+
+What is held out is in no episode, neither of training nor of validation. Several names are joined by `+`.
+"""
+
+import base
+import neuralizer_seen
+from ml_collections import ConfigDict
+
+from neuralizer_jax.errors import InputError
+
+
+def get_config(tasks: str = "", modalities: str = "", datasets: str = "", classes: str = "") -> ConfigDict:
+    """The configuration, with what to hold out. Raises InputError where nothing is named."""
+    held_out = {"tasks": tasks, "modalities": modalities, "datasets": datasets, "classes": classes}
+    if not any(held_out.values()):
+        raise InputError(f"neuralizer_unseen.py: holds out nothing, expected one of {', '.join(held_out)}")
+    config = neuralizer_seen.get_config()
+    for kind, names in held_out.items():
+        config.data.hold_out[kind] = tuple(name for name in names.split("+") if name)
+    return config
+
+
+if __name__ == "__main__":
+    base.run_experiment(__file__)

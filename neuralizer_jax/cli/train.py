@@ -1,0 +1,127 @@
+"""`neuralizer train --config FILE --workdir DIR`: an experiment, from its file to weights."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from ml_collections import ConfigDict
+
+    from input_pipeline.episode_stream import EpisodeStream
+    from neuralizer_jax.training.loop import Episodes
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train the network of an experiment file",
+        description="Trains the network that an experiment file describes. The run's folder gets checkpoints, "
+        "metrics.csv, TensorBoard files, validation pictures and best.safetensors, which `neuralizer predict` takes. "
+        "Killed or interrupted at any moment, the same command goes on from the last checkpoint.",
+        epilog="Values of the configuration are changed with --config.KEY=VALUE, for instance "
+        "--config.train.batch_size=4; experiments/base.py lists all keys.",
+    )
+    parser.add_argument(
+        "--config", metavar="FILE[:NAME=VALUE,...]", required=True, help="experiment file, with its arguments"
+    )
+    _add_options(parser)
+    parser.set_defaults(run=run, changes_config=True)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workdir", metavar="DIR", type=Path, required=True, help="folder of the run")
+    parser.add_argument(
+        "--data", metavar="DIR", nargs="+", help="datasets, OUT/DATASET of prepare (default: the file's)"
+    )
+    several = parser.add_argument_group("several processes, with parallel.mode pmap or mesh")
+    several.add_argument("--coordinator", metavar="HOST:PORT", default="", help="address of process 0")
+    several.add_argument("--processes", metavar="P", type=int, default=1, help="how many there are (default: 1)")
+    several.add_argument("--process", metavar="I", type=int, default=0, help="which one this is, from 0 (default: 0)")
+
+
+def run_experiment(path: str) -> None:
+    """Trains the experiment of a file with the command line's options: what the file does when it is run itself."""
+    from neuralizer_jax.cli.main import main
+
+    config, changes = path, sys.argv[1:]
+    if changes and changes[0].startswith(":"):
+        config, changes = f"{path}{changes[0]}", changes[1:]
+    sys.exit(main(["train", "--config", config, *changes]))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Runs the command."""
+    from neuralizer_jax.compilation_cache import use_compilation_cache
+    from neuralizer_jax.experiment_config import change_config, load_config
+    from neuralizer_jax.training.loop import train
+    from neuralizer_jax.training.parallel import initialize_processes
+    from neuralizer_jax.training.work_folder import open_work_folder
+
+    config = load_config(options.config)
+    if options.data:
+        config.data.datasets = tuple(options.data)
+    change_config(config, options.changes)
+    initialize_processes(options.coordinator, options.processes, options.process)
+    use_compilation_cache()
+    episodes = training_episodes(config, options.process, options.processes)
+    with open_work_folder(options.workdir, config) as folder:
+        summary = train(config, folder, episodes)
+    if options.process:
+        return
+    loss = "no validation yet" if summary["best_loss"] is None else f"best validation loss {summary['best_loss']:.4f}"
+    print(f"{folder}: ended by {summary['ended']} after step {summary['step']}, {loss} (step {summary['best_step']})")
+    for name in ("best.safetensors", "metrics.csv", "curves.png", "summary.json"):
+        if (folder / name).exists():
+            print(f"  {folder / name}")
+    if summary["ended"] == "SIGINT":
+        raise KeyboardInterrupt
+
+
+def training_episodes(config: "ConfigDict", process: int = 0, processes: int = 1) -> "Episodes":
+    """The episodes of `config.data`, for training and validation.
+
+    Raises:
+        InputError: for a configuration that is wrong, or that the data cannot serve.
+    """
+    from input_pipeline.episode_stream import EpisodeStream
+    from input_pipeline.episode_validation import SIZES, validation_batches, validation_config
+    from input_pipeline.operations import TASKS
+    from neuralizer_jax.errors import InputError
+    from neuralizer_jax.training.loop import Episodes
+
+    has_context = config.model.architecture != "unet"
+    if has_context and config.data.context.min < 1:
+        raise InputError(f"data.context.min: {config.data.context.min}, expected at least 1 member for a neuralizer")
+    multiple = 2 ** (config.model.stages - 1)
+    if config.data.size % multiple:
+        raise InputError(
+            f"data.size: {config.data.size}, expected a multiple of {multiple} for {config.model.stages} stages"
+        )
+    stream = EpisodeStream(config.data, process=process, processes=processes)
+    validation = EpisodeStream(validation_config(config.data))
+    sizes = SIZES if has_context else (0,)
+    return Episodes(
+        tasks=list(TASKS),
+        batches=lambda step: _batches(stream, step),
+        validation=lambda: validation_batches(validation, config.validation.episodes, sizes),
+        finish=stream.finish if config.data.apply == "device" else None,
+    )
+
+
+def _batches(stream: "EpisodeStream", step: int) -> "Iterator[dict[str, np.ndarray]]":
+    """The batches from a step on: by tf.data, or where TensorFlow is not installed by threads, the same."""
+    if find_spec("tensorflow") is None:
+        from input_pipeline.episode_iterator import episode_iterator
+
+        with closing(episode_iterator(stream, step)) as batches:
+            yield from batches
+    else:
+        from input_pipeline.stream import episode_dataset
+
+        yield from episode_dataset(stream, step).as_numpy_iterator()

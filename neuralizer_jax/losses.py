@@ -1,0 +1,71 @@
+"""Losses of single episodes, in float32: prediction and truth in, one number an episode out.
+
+Soft Dice for segmentations, mean squared error for images (Czolbe and Dalca, CVPR 2023, section 3.2), with the
+constants of the published PyTorch code. Where the network has several output channels, the first counts.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def soft_dice_loss(prediction: jax.Array, truth: jax.Array) -> jax.Array:
+    """One minus soft Dice with squares in the denominator and 1 added above and below, as the published code.
+
+    Args:
+        prediction: `[B, *spatial, C]`.
+        truth: the same shape.
+
+    Returns:
+        `[B]`, 0 for equal binary masks, empty ones too.
+    """
+    axes = tuple(range(1, truth.ndim))
+    overlap = jnp.sum(prediction * truth, axes)
+    sizes = jnp.sum(prediction**2, axes) + jnp.sum(truth**2, axes)
+    return 1 - (2 * overlap + 1) / (sizes + 1)
+
+
+def mse_loss(prediction: jax.Array, truth: jax.Array, sigma_squared: float) -> jax.Array:
+    """Mean squared error over `2 sigma_squared`: the published code's mean over pixels, the paper writes their sum.
+
+    Args:
+        prediction: `[B, *spatial, C]`.
+        truth: the same shape.
+        sigma_squared: variance of the assumed Gaussian noise, 0.05 in the paper.
+
+    Returns:
+        `[B]`.
+    """
+    return jnp.mean((prediction - truth) ** 2, tuple(range(1, truth.ndim))) / (2 * sigma_squared)
+
+
+def episode_loss(
+    prediction: jax.Array, episode: dict[str, jax.Array], *, segmentation_sigmoid: bool, sigma_squared: float
+) -> jax.Array:
+    """The loss of each episode of a batch: soft Dice where it `is_segmentation`, mean squared error elsewhere.
+
+    Args:
+        prediction: the network's output, `[B, *spatial, C]`.
+        episode: with `target_out` `[B, *spatial, 1]` and `is_segmentation` bool `[B]`.
+        segmentation_sigmoid: whether the network's output for a segmentation is a logit.
+        sigma_squared: of `mse_loss`.
+
+    Returns:
+        `[B]`.
+    """
+    is_segmentation = episode["is_segmentation"]
+    output = task_output(prediction, is_segmentation, segmentation_sigmoid)
+    truth = episode["target_out"].astype(jnp.float32)
+    dice, error = soft_dice_loss(output, truth), mse_loss(output, truth, sigma_squared)
+    # Neither has a root, a logarithm or a denominator below 1: its gradient where it is not chosen is 0 and not NaN.
+    return jnp.where(is_segmentation, dice, error)
+
+
+def task_output(prediction: jax.Array, is_segmentation: jax.Array, segmentation_sigmoid: bool) -> jax.Array:
+    """What the network says of the target: its first channel, as probability where it is a logit.
+
+    `[B, *spatial, C]`, bool `[B]` -> float32 `[B, *spatial, 1]`.
+    """
+    output = prediction[..., :1].astype(jnp.float32)
+    if not segmentation_sigmoid:
+        return output
+    return jnp.where(is_segmentation.reshape(-1, *[1] * (output.ndim - 1)), jax.nn.sigmoid(output), output)

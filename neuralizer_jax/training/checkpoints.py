@@ -1,0 +1,224 @@
+"""Checkpoints of a training run: written while it goes on, kept by age and validation loss, checked when they are read.
+
+A folder of Orbax's `CheckpointManager`: each checkpoint is a folder named after its step, of `checkpoint_format`.
+"""
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import jax
+import orbax.checkpoint as ocp
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.training.checkpoint_format import fill, item_handlers, pack, read_checkpoint, read_loss
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A checkpoint that was read.
+
+    Attributes:
+        step: that it was saved for.
+        state: of the structure of `like`, with NumPy arrays as leaves: they go to any number of devices.
+        meta: as it was saved, after a round trip through JSON.
+    """
+
+    step: int
+    state: Any
+    meta: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints in a folder; a context manager, since leaving without `close` would lose the one being written.
+
+    A folder belongs to one run at a time. Several processes of one run (`jax.distributed`) share the folder: all call
+    the same methods with the same values, and the first one writes.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        keep: int,
+        report: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+    ):
+        """Opens a folder, which is made where it is missing.
+
+        Args:
+            folder: of the checkpoints, and of nothing else.
+            keep: so many of the newest are kept, at least 1, and the one with the lowest validation loss.
+            report: called with one line about each damaged checkpoint.
+
+        Raises:
+            InputError: `keep` below 1, or a folder that cannot be made.
+        """
+        if keep < 1:
+            raise InputError(f"checkpoint.keep: {keep}, expected at least 1")
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be made ({error.strerror}), expected a folder") from None
+        self._folder = Path(folder).absolute()
+        self._report = report
+        self._retention = _LastAndBest(keep)
+        self._manager = self._open()
+        self._retention.losses = {step: read_loss(self._folder / str(step)) for step in self._manager.all_steps()}
+
+    def save(self, step: int, state: Any, meta: dict[str, Any], validation_loss: float | None = None) -> None:
+        """Starts to write a checkpoint; waits only where the one before is still being written.
+
+        A step that is there already is not written again: a step of a run has one state, and the checkpoint that is
+        there is safe. What belongs to a step, such as its validation, is therefore done before it is saved.
+
+        Args:
+            step: number of training steps done.
+            state: a tree of arrays and numbers, none of them empty, such as a `TrainState`; arrays on several devices
+                are whole on each. It may be changed or donated as soon as this returns.
+            meta: what else belongs to the checkpoint, as JSON; `model` is the model's description
+                (`weights.architecture.describe`), with which `load_weights` reads the folder.
+            validation_loss: of this state; None or NaN: not known, and it is never the best.
+
+        Raises:
+            InputError: this or the checkpoint before cannot be written, for example since the disk is full.
+            ValueError: a later step is there already: `restore` was not called.
+        """
+        if step in self._manager.all_steps():
+            return
+        if validation_loss is not None and not math.isfinite(validation_loss):
+            validation_loss = None
+        items = pack(step, state, meta, validation_loss)
+        self._retention.losses[step] = validation_loss
+        with self._writing():
+            saved = self._manager.save(step, args=items)
+        if not saved:
+            raise ValueError(f"{self._folder}: step {step} comes before {self._manager.latest_step()}, which is there")
+
+    def restore(self, like: Any) -> Restored | None:
+        """Reads the newest checkpoint that is intact; None where there is none at all.
+
+        Newer ones that are damaged are reported and renamed to `damaged_STEP`, so that their steps can be saved again.
+
+        Args:
+            like: a state of the structure, shapes and types that are expected; its values are not used.
+
+        Raises:
+            InputError: there are checkpoints, but none is intact (they stay as they are), or it is of another
+                structure than `like`.
+        """
+        self.wait()
+        return self._first_intact(sorted(self._manager.all_steps(), reverse=True), like)
+
+    def best(self, like: Any) -> Restored | None:
+        """Reads the checkpoint with the lowest validation loss, as `restore`; None where none was validated."""
+        self.wait()
+        return self._first_intact(self._retention.from_best(self._manager.all_steps()), like)
+
+    def wait(self) -> None:
+        """Returns when everything is written. Raises InputError where it cannot be."""
+        with self._writing():
+            self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits, and ends the threads that write. Raises InputError where a checkpoint cannot be written."""
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
+
+    def __enter__(self) -> Self:
+        """Gives the object itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes."""
+        self.close()
+
+    def _open(self) -> ocp.CheckpointManager:
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=self._retention,
+            cleanup_tmp_directories=True,  # what is left of a run that was killed
+            lightweight_initialize=True,  # reads nothing of the steps, and cannot complain where one is damaged
+        )
+        return ocp.CheckpointManager(self._folder, options=options, item_handlers=item_handlers())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:  # what TensorStore makes of a full disk is a ValueError
+            raise InputError(f"{self._folder}: a checkpoint cannot be written ({_one_line(error)})") from None
+
+    def _first_intact(self, steps: list[int], like: Any) -> Restored | None:
+        damaged = {}
+        for step in steps:
+            try:
+                arrays, meta = read_checkpoint(self._folder / str(step), step)
+            except Exception as error:  # TensorStore documents no common base of what it raises
+                damaged[step] = _one_line(error)
+                continue
+            state = fill(like, arrays, self._folder / str(step))
+            if damaged:
+                self._set_aside(damaged, step)
+            return Restored(step, state, meta)
+        if damaged:
+            step, reason = next(iter(damaged.items()))
+            raise InputError(
+                f"{self._folder}: none of {len(damaged)} checkpoints is intact, expected at least one "
+                f"(step {step}: {reason})"
+            )
+        return None
+
+    def _set_aside(self, damaged: dict[int, str], used: int) -> None:
+        self._manager.close()
+        if jax.process_index() == 0:
+            for step, reason in damaged.items():
+                aside = _free_name(self._folder / f"damaged_{step}")
+                (self._folder / str(step)).rename(aside)
+                self._report(
+                    f"{self._folder / str(step)}: damaged checkpoint ({reason}), renamed to {aside.name}; "
+                    f"step {used} is used"
+                )
+        ocp.multihost.sync_global_processes(f"damaged checkpoints before step {used} are renamed")
+        # Not `reload`, which reads more than it needs, and complains where that is damaged.
+        self._manager = self._open()
+
+
+class _LastAndBest:
+    """Orbax's policy of what is kept: the newest checkpoints, and the one with the lowest validation loss.
+
+    Orbax's own `BestN` reads a file of metrics in each checkpoint; a damaged one keeps the folder from opening.
+    """
+
+    def __init__(self, keep: int):
+        self._keep = keep
+        self.losses: dict[int, float | None] = {}  # of the steps
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """Called after each save with all checkpoints, the oldest first."""
+        del context
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        kept = {*steps[-self._keep :], *self.from_best(steps)[:1]}
+        return [step in kept for step in steps]
+
+    def from_best(self, steps: Iterable[int]) -> list[int]:
+        """Those of the steps that were validated, the lowest loss first, the earlier one of equals."""
+        validated = [(loss, step) for step in steps if (loss := self.losses.get(step)) is not None]
+        return [step for _, step in sorted(validated)]
+
+
+def _free_name(path: Path) -> Path:
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}_{number}")
+    return free
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:90]} ... {text[-100:]}"

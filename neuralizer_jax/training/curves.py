@@ -1,0 +1,160 @@
+"""The curves of a run, drawn from its `metrics.csv`: losses, and each task's Dice or PSNR in validation."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.training.record import read_metrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Values that are drawn faintly are averaged over this share of them.
+_WINDOW = 1 / 40
+
+# Losses that fall to less than this share of where they were are drawn on a logarithmic axis.
+_LOG_BELOW = 0.2
+
+# So few validations are marked one by one.
+_FEW = 30
+
+# Metric, name with unit, decimals.
+_PANELS = (("dice", "Dice", 3), ("psnr", "PSNR (dB)", 1))
+
+_TRAINING, _VALIDATION = "0.35", "tab:red"
+
+Curve = tuple[np.ndarray, np.ndarray]
+
+
+def draw_curves(metrics_path: Path, out_path: Path) -> Path:
+    """Draws the curves of a run, finished or not (PNG, PDF: by the file's ending).
+
+    Left the losses, with the lowest validation loss marked; right the mean scores of each task in validation, at the
+    largest context size (solid) and the smallest (dashed), with the last one in the legend.
+
+    Args:
+        metrics_path: its `metrics.csv`.
+        out_path: the file to write.
+
+    Returns:
+        `out_path`.
+
+    Raises:
+        InputError: a `metrics.csv` that is missing or damaged, or a file that cannot be written.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    metrics = {name: _finite(*curve) for name, curve in read_metrics(metrics_path).items()}
+    scores = _scores(metrics)
+    tasks = dict.fromkeys(task for _, task in scores)
+    colours = {task: colormaps["tab10"](place % 10) for place, task in enumerate(tasks)}
+
+    figure = Figure(figsize=(14, 6.5), dpi=100, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    panels = [panel for panel in _PANELS if any(metric == panel[0] for metric, _ in scores)] or _PANELS[:1]
+    grid = figure.add_gridspec(len(panels), 2)
+    losses = figure.add_subplot(grid[:, 0])
+    _draw_losses(losses, metrics)
+    for row, (metric, label, digits) in enumerate(panels):
+        axes = figure.add_subplot(grid[row, 1], sharex=losses)
+        axes.set_ylabel(label)
+        of_metric = {task: sizes for (its_metric, task), sizes in scores.items() if its_metric == metric}
+        _draw_scores(axes, of_metric, colours, digits)
+    for axes in figure.axes:
+        axes.grid(color="0.9", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.set_xlim(left=0)
+        axes.set_xlabel("step")
+    with written_whole(out_path) as temporary:
+        figure.savefig(temporary)
+    return out_path
+
+
+def _draw_losses(axes: "Axes", metrics: dict[str, Curve]) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_title("Loss", loc="left")
+    drawn = []
+    if "train/loss" in metrics:
+        steps, values = metrics["train/loss"]
+        smooth = _smoothed(values)
+        axes.plot(steps, values, color=_TRAINING, alpha=0.25, linewidth=0.8)
+        axes.plot(steps, smooth, color=_TRAINING, linewidth=1.8, label="training")
+        drawn.append(smooth)
+    if "validation/loss" in metrics:
+        steps, values = metrics["validation/loss"]
+        axes.plot(steps, values, color=_VALIDATION, linewidth=1.8, marker=_marker(values), label="validation")
+        drawn.append(values)
+        if len(values):
+            best = int(np.argmin(values))
+            label = f"best: {values[best]:.4f} at step {steps[best]:,}"
+            axes.plot(
+                steps[best], values[best], "*", color=_VALIDATION, markersize=15, markeredgecolor="white", label=label
+            )
+    values = np.concatenate(drawn) if drawn else np.zeros(0)
+    if len(values) and 0 < values.min() < _LOG_BELOW * values.max():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    if drawn:
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.1), ncols=3, frameon=False)
+    else:
+        _nothing(axes, "nothing recorded yet")
+
+
+def _draw_scores(axes: "Axes", tasks: dict[str, dict[int, Curve]], colours: dict[str, tuple], digits: int) -> None:
+    if not tasks:
+        _nothing(axes, "no validation yet")
+        return
+    sizes = sorted({size for of_task in tasks.values() for size in of_task})
+    dashed = f" (dashed: N = {sizes[0]})" if len(sizes) > 1 else ""
+    axes.set_title(f"Validation, N = {sizes[-1]}{dashed}", loc="left")
+    # Legend from the top curve to the lowest, as they end.
+    last = {task: of_task[max(of_task)][1][-1] for task, of_task in tasks.items()}
+    for task in sorted(tasks, key=last.get, reverse=True):
+        steps, values = tasks[task][max(tasks[task])]
+        label = f"{last[task]:.{digits}f}  {task.replace('_', ' ')}"
+        line = {"color": colours[task], "marker": _marker(values), "markersize": 4}
+        axes.plot(steps, values, linewidth=1.8, label=label, **line)
+        if len(tasks[task]) > 1:
+            axes.plot(*tasks[task][min(tasks[task])], "--", linewidth=1, markerfacecolor="white", **line)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=9.5)
+
+
+def _scores(metrics: dict[str, Curve]) -> dict[tuple[str, str], dict[int, Curve]]:
+    """Curves of `validation/METRIC/TASK/N=MEMBERS`, by (metric, task) and number of members."""
+    scores = {}
+    for name, curve in metrics.items():
+        path, found, members = name.rpartition("/N=")
+        if found and path.startswith("validation/") and len(curve[0]):
+            _, metric, task = path.split("/", 2)
+            scores.setdefault((metric, task), {})[int(members)] = curve
+    return scores
+
+
+def _smoothed(values: np.ndarray) -> np.ndarray:
+    """A moving average `[S]`, of fewer values at the ends."""
+    window = np.ones(2 * int(len(values) * _WINDOW / 2) + 1)
+    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
+
+
+def _finite(steps: np.ndarray, values: np.ndarray) -> Curve:
+    finite = np.isfinite(values)
+    return steps[finite], values[finite]
+
+
+def _marker(values: np.ndarray) -> str | None:
+    return "o" if len(values) < _FEW else None
+
+
+def _nothing(axes: "Axes", text: str) -> None:
+    axes.text(0.5, 0.5, text, ha="center", va="center", color="0.5", transform=axes.transAxes)
+    axes.set_yticks([])

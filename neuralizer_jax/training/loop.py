@@ -1,0 +1,184 @@
+"""The training loop: episodes in, a run's folder with checkpoints, records and the best weights out.
+
+It can be killed at any moment: the next call with the same folder goes on from the last checkpoint and ends with the
+same parameters as a run that nobody disturbed.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.training.checkpoints import Checkpoints
+from neuralizer_jax.training.early_stopping import EarlyStopping
+from neuralizer_jax.training.optimizer import learning_rate
+from neuralizer_jax.training.parallel import Finish, HostArrays, Steps, make_steps
+from neuralizer_jax.training.report import Report, image_count
+from neuralizer_jax.training.stop_signals import StopSignals
+from neuralizer_jax.training.train_state import TrainState, create_state
+from neuralizer_jax.training.validation import validate
+from neuralizer_jax.weights import save_weights
+from neuralizer_jax.weights.architecture import describe
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Where the episodes of a run come from.
+
+    Attributes:
+        tasks: names that `task` of an episode counts into.
+        batches: the batches from a step on, endless: this process's rows of episodes, or of what `finish` takes.
+        validation: the fixed list of validation episodes, from its start, the same in every process.
+        finish: makes episodes of a batch on the device; None: they are episodes already.
+    """
+
+    tasks: Sequence[str]
+    batches: Callable[[int], Iterator[HostArrays]]
+    validation: Callable[[], Iterator[HostArrays]]
+    finish: Finish | None = None
+
+
+def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any]:
+    """Trains until the last step, until validation no longer improves, or until a signal asks to stop.
+
+    Args:
+        config: of the experiment; `seed`, `model`, `train`, `validation`, `checkpoint`, `log` and `parallel` are read.
+        folder: of the run (`work_folder`); gets `checkpoints/`, `metrics.csv`, `tensorboard/`, `pictures/`,
+            `best.safetensors`, and at the end `summary.json` and `curves.png`.
+        episodes: where the episodes come from.
+
+    Returns:
+        The summary: `ended` (`steps`, `early stopping` or the signal's name), `step`, `best_step`, `best_loss`, ...
+
+    Raises:
+        InputError: for settings that do not fit, or where a loss or gradient is not finite: the state before that step
+            is saved then.
+    """
+    for key in ("validation.every", "checkpoint.every", "log.every", "validation.patience"):
+        section, name = key.split(".")
+        if config[section][name] < 1:
+            raise InputError(f"{key}: {config[section][name]}, expected 1 or more")
+    steps = make_steps(config.parallel, episodes.finish)
+    fresh = create_state(config, jax.random.key(config.seed))
+    began = time.perf_counter()
+    with ExitStack() as stack:
+        checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints", config.checkpoint.keep))
+        restored = checkpoints.restore(fresh)
+        start = restored.step if restored else 0
+        stopping = EarlyStopping(config.validation.patience, **(restored.meta["early_stopping"] if restored else {}))
+        schedule = learning_rate(config.train)
+        report = Report(folder, episodes.tasks, schedule, config.train.steps, start, config.log.every)
+        stack.enter_context(report)
+        if restored:
+            report.message(f"{folder}: going on from step {start}")
+        # A run that failed may try again: what made it fail may have been put right.
+        state = steps.put_state(restored.state.replace(failed=np.zeros((), bool)) if restored else fresh)
+        run = _Run(config, folder, episodes, steps, checkpoints, report, stopping)
+        ended, step = run.go(state, start, stack.enter_context(StopSignals()))
+        summary = {
+            "ended": ended,
+            "step": step,
+            "best_step": stopping.best_step,
+            "best_loss": stopping.best_loss,
+            "parameters": sum(x.size for x in jax.tree.leaves(fresh.params)),
+            "steps_this_time": step - start,
+            "seconds_this_time": time.perf_counter() - began,
+            "devices": [str(device.device_kind) for device in jax.devices()],
+            "versions": {name: version(name) for name in ("neuralizer-jax", "jax", "flax", "optax")},
+        }
+        report.finish(summary)
+    return summary
+
+
+class _Run:
+    """What the loop works with, and its parts."""
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        folder: Path,
+        episodes: Episodes,
+        steps: Steps,
+        checkpoints: Checkpoints,
+        report: Report,
+        stopping: EarlyStopping,
+    ):
+        self.config, self.folder, self.episodes = config, folder, episodes
+        self.steps, self.checkpoints, self.report, self.stopping = steps, checkpoints, report, stopping
+
+    def go(self, state: TrainState, step: int, signals: StopSignals) -> tuple[str, int]:
+        """Trains on from a step; why it ended, and after which step."""
+        config = self.config
+        batches = self.episodes.batches(step)
+        started = None
+        while not (ended := self._ended(step, signals)):
+            asked = time.perf_counter()
+            batch = next(batches)
+            waited = time.perf_counter() - asked
+            state, metrics = self.steps.train(state, self.steps.put_batch(batch))
+            # While the devices are at work, what the step before has measured is taken up.
+            self._take_up(started, state)
+            step += 1
+            started = step, metrics, image_count(batch), waited
+            validating = step % config.validation.every == 0 or step == config.train.steps
+            if validating or step % config.checkpoint.every == 0:
+                self._take_up(started, state)
+                started = None
+                self._save(step, state, self._validated(step, state) if validating else None)
+        self._take_up(started, state)
+        self._save(step, state)
+        return ended, step
+
+    def _ended(self, step: int, signals: StopSignals) -> str | None:
+        if step >= self.config.train.steps:
+            return "steps"
+        if self.stopping.stopped:
+            return "early stopping"
+        # Processes have to agree on the step, for which they wait for each other: not at every one.
+        if (jax.process_count() == 1 or step % self.config.log.every == 0) and signals.agreed():
+            return signals.received.name if signals.received else "signal"
+        return None
+
+    def _take_up(self, started: tuple | None, state: TrainState) -> None:
+        """Reports a step that was started, when it is done. Raises InputError where it failed."""
+        if started is None:
+            return
+        step, metrics, images, waited = started
+        metrics = self.steps.host_metrics(metrics)
+        if metrics["failed"]:
+            # The state has stayed what it was before that step.
+            self._save(step - 1, state)
+            bad = metrics["task"][~np.isfinite(metrics["losses"])]
+            tasks = ", ".join(sorted({self.episodes.tasks[task] for task in (bad if len(bad) else metrics["task"])}))
+            what = "loss" if len(bad) else "gradient"
+            raise InputError(
+                f"{self.folder}: the {what} of step {step} is not finite (tasks {tasks}), expected numbers; the state "
+                "before it is saved"
+            )
+        self.report.step(step, metrics, images, waited)
+
+    def _validated(self, step: int, state: TrainState) -> float:
+        """The validation loss; the weights are exported where it is the lowest."""
+        began = time.perf_counter()
+        scores, rows = validate(self.steps, state, self.episodes.validation(), self.episodes.tasks)
+        best = self.stopping.add(step, scores.loss)
+        if best and jax.process_index() == 0:
+            save_weights(self.folder / "best.safetensors", state.model, self.steps.host_state(state).params)
+        self.report.validated(step, scores, rows, best=best, seconds=time.perf_counter() - began)
+        return scores.loss
+
+    def _save(self, step: int, state: TrainState, validation_loss: float | None = None) -> None:
+        meta = {
+            "model": describe(state.model),
+            "config": self.config.to_dict(),
+            "early_stopping": self.stopping.saved(),
+        }
+        self.checkpoints.save(step, self.steps.host_state(state), meta, validation_loss)

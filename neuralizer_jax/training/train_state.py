@@ -1,0 +1,82 @@
+"""All that training changes, and what it does not change but needs to know: one value that goes from step to step."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from ml_collections import ConfigDict
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.training.optimizer import make_optimizer
+from neuralizer_jax.weights import architecture, init_params
+from neuralizer_jax.weights.parameters import Params
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+class TrainState(struct.PyTreeNode):
+    """The state of training: a pytree of the first four; the others are fixed, part of its structure.
+
+    Attributes:
+        step: int32, number of updates made.
+        params: of the model, float32.
+        opt_state: of the optimizer.
+        failed: bool, whether a loss or gradient was not finite; from then on nothing is updated.
+        model: the network.
+        optimizer: makes updates of gradients.
+        sigma_squared: of the loss of images.
+        accumulate: parts that a device's share of the batch is split into, one in memory at a time.
+    """
+
+    step: jax.Array
+    params: Params
+    opt_state: optax.OptState
+    failed: jax.Array
+    model: nn.Module = struct.field(pytree_node=False)
+    optimizer: optax.GradientTransformation = struct.field(pytree_node=False)
+    sigma_squared: float = struct.field(pytree_node=False)
+    accumulate: int = struct.field(pytree_node=False)
+
+
+def create_state(config: ConfigDict, key: jax.Array) -> TrainState:
+    """The state before the first step.
+
+    Args:
+        config: of the experiment; its `model` and `train` are read.
+        key: of the random numbers that the parameters are drawn with.
+
+    Raises:
+        InputError: for an unknown or impossible setting.
+    """
+    if config.train.accumulate < 1:
+        raise InputError(f"train.accumulate: {config.train.accumulate}, expected 1 or more parts of a batch")
+    if not config.train.sigma_squared > 0:
+        raise InputError(f"train.sigma_squared: {config.train.sigma_squared}, expected more than 0")
+    model = build_model(config.model)
+    optimizer = make_optimizer(config.train)
+    params = init_params(model, key)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        opt_state=optimizer.init(params),
+        failed=jnp.zeros((), bool),
+        model=model,
+        optimizer=optimizer,
+        sigma_squared=config.train.sigma_squared,
+        accumulate=config.train.accumulate,
+    )
+
+
+def build_model(config: ConfigDict) -> nn.Module:
+    """The network that `config.model` describes: three input channels, one output channel, 2-D.
+
+    Raises:
+        InputError: for an unknown architecture or dtype, or a number out of its range.
+    """
+    if config.dtype not in DTYPES:
+        raise InputError(f"config.model: dtype {config.dtype!r}, expected {' or '.join(DTYPES)}")
+    described = {name: config[name] for name in ("architecture", "features", "stages", "segmentation_sigmoid")}
+    shape = {"in_channels": 3, "out_channels": 1, "convs": 2, "dim": 2}
+    model = architecture.build(described | shape, "config.model")
+    return model.clone(dtype=DTYPES[config.dtype], remat=config.remat)

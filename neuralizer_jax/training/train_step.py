@@ -1,0 +1,106 @@
+"""One step of training and one of validation: pure functions of a state and a batch. `parallel` compiles them.
+
+Episodes are dicts of arrays: `target_in` `[B, H, W, 3]`, `target_out` `[B, H, W, 1]`, `context_in` `[B, N, H, W, 3]`,
+`context_out` `[B, N, H, W, 1]`, `context_mask` bool `[B, N]`, `is_segmentation` bool `[B]`, `task` int32 `[B]`.
+"""
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.losses import episode_loss, task_output
+from neuralizer_jax.metrics import dice, psnr
+from neuralizer_jax.training.train_state import TrainState
+from neuralizer_jax.unet import UNet
+from neuralizer_jax.weights.parameters import Params
+
+Arrays = dict[str, jax.Array]
+
+
+def train_step(state: TrainState, episode: Arrays, axis_name: str | None = None) -> tuple[TrainState, Arrays]:
+    """Updates the parameters by the gradient of the batch's mean loss.
+
+    Where the loss or the gradient is not finite, the state stays as it is but for `failed`, now and ever after.
+
+    Args:
+        state: of training.
+        episode: a batch; its rows are split into `state.accumulate` parts, whose gradients are averaged.
+        axis_name: of the mapped axis of devices that each have a share of the batch; None: this is all of it.
+
+    Returns:
+        The new state, and of the loss before the update: `loss`, `losses` `[B]`, `task` `[B]`, `gradient_norm` (of all
+        parameters together, before any clip), and `failed`.
+
+    Raises:
+        InputError: where the batch cannot be split into equal parts.
+    """
+
+    def mean_loss(params, part):
+        losses = batch_losses(state, forward(state.model, params, part), part)
+        return losses.mean(), losses
+
+    def add_part(total, part):
+        gradient, losses = jax.grad(mean_loss, has_aux=True)(state.params, part)
+        return jax.tree.map(jnp.add, total, gradient), losses
+
+    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    total, losses = jax.lax.scan(add_part, zeros, _split(episode, state.accumulate))
+    losses = losses.T.reshape(-1)
+    loss, gradient = losses.mean(), jax.tree.map(lambda value: value / state.accumulate, total)
+    if axis_name is not None:
+        loss, gradient = jax.lax.pmean((loss, gradient), axis_name)
+    norm = optax.tree.norm(gradient)
+    failed = state.failed | ~jnp.isfinite(loss) | ~jnp.isfinite(norm)
+
+    updates, opt_state = state.optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    updated = state.replace(step=state.step + 1, params=params, opt_state=opt_state)
+    state = jax.tree.map(partial(jnp.where, failed), state, updated).replace(failed=failed)
+    metrics = {"loss": loss, "losses": losses, "task": episode["task"], "gradient_norm": norm, "failed": failed}
+    return state, metrics
+
+
+def eval_step(state: TrainState, episode: Arrays) -> Arrays:
+    """How good the predictions of a batch are.
+
+    Returns:
+        `losses`, `dice` and `psnr` (dB) `[B]`, and `prediction` `[B, H, W, 1]`: probabilities of a segmentation where
+        the network's output is logits.
+    """
+    output = forward(state.model, state.params, episode)
+    prediction = task_output(output, episode["is_segmentation"], state.model.segmentation_sigmoid)
+    truth = episode["target_out"]
+    return {
+        "losses": batch_losses(state, output, episode),
+        "dice": dice(prediction, truth),
+        "psnr": psnr(prediction, truth),
+        "prediction": prediction,
+    }
+
+
+def forward(model: nn.Module, params: Params, episode: Arrays) -> jax.Array:
+    """The network's output for a batch, `[B, H, W, out_channels]`. The U-Net has no use for a context."""
+    if isinstance(model, UNet):
+        return model.apply({"params": params}, episode["target_in"])
+    names = ("target_in", "context_in", "context_out", "context_mask")
+    return model.apply({"params": params}, *(episode[name] for name in names))
+
+
+def batch_losses(state: TrainState, output: jax.Array, episode: Arrays) -> jax.Array:
+    """The loss of each episode `[B]` for the network's output."""
+    sigmoid = state.model.segmentation_sigmoid
+    return episode_loss(output, episode, segmentation_sigmoid=sigmoid, sigma_squared=state.sigma_squared)
+
+
+def _split(episode: Arrays, parts: int) -> Arrays:
+    """`[B, ...] -> [parts, B / parts, ...]`; part p has the rows p, p + parts, ...: of each device's rows as many."""
+    rows = len(episode["task"])
+    if rows % parts:
+        raise InputError(
+            f"train.accumulate: {parts}, expected a divisor of {rows}, the episodes that a device has of a batch"
+        )
+    return jax.tree.map(lambda x: x.reshape(rows // parts, parts, *x.shape[1:]).swapaxes(0, 1), episode)

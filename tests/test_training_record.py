@@ -1,0 +1,324 @@
+"""What a run leaves behind in numbers: every step once, also after it was killed; scores; the progress line."""
+
+import fcntl
+import json
+import os
+import resource
+import struct
+import sys
+import termios
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.training.progress import Progress
+from neuralizer_jax.training.record import Record, TaskLosses, read_metrics, write_summary
+from neuralizer_jax.training.validation_scores import Scores
+
+TASKS = ["segmentation", "skull_stripping", "denoising"]
+
+
+def write_steps(folder, steps, start_step=0, sign=1):
+    with Record(folder, start_step) as record:
+        for step in steps:
+            record.write(step, {"train/loss": sign / (step + 3), "train/learning_rate": 1e-4})
+
+
+def events_shown(folder):
+    """Scalars by (tag, step), and how many, as TensorBoard reads them: files by name, each start hides later steps."""
+    shown = []
+    for path in sorted((folder / "tensorboard").iterdir()):
+        data = path.read_bytes()
+        while data:
+            (length,) = struct.unpack("<Q", data[:8])
+            event = Event.FromString(data[12 : 12 + length])
+            data = data[16 + length :]
+            if event.HasField("session_log") and event.session_log.status == SessionLog.START:
+                shown = [entry for entry in shown if entry[1] < event.step]
+            shown += [(value.tag, event.step, value) for value in event.summary.value]
+    return shown
+
+
+class TestMetrics:
+    def test_what_was_written_is_read(self, tmp_path):
+        with Record(tmp_path / "runs" / "one") as record:
+            record.write(50, {"train/loss": np.float32(0.1), "train/loss/a,b": 2})
+            record.write(100, {"train/loss": float("nan"), "validation/loss": 1e-30})
+            # On disk while the run goes on.
+            metrics = read_metrics(tmp_path / "runs" / "one" / "metrics.csv")
+            tags = [tag for tag, *_ in events_shown(tmp_path / "runs" / "one")]
+        assert list(metrics) == ["train/loss", "train/loss/a,b", "validation/loss"]
+        assert tags == ["train/loss", "train/loss/a,b", "train/loss", "validation/loss"]
+        np.testing.assert_array_equal(metrics["train/loss"], [[50, 100], [np.float32(0.1), np.nan]])
+        np.testing.assert_array_equal(metrics["train/loss/a,b"], [[50], [2]])
+        np.testing.assert_array_equal(metrics["validation/loss"], [[100], [1e-30]])
+
+    def test_a_resumed_run_has_every_step_once(self, tmp_path):
+        write_steps(tmp_path, range(10, 90, 10))
+        write_steps(tmp_path, range(50, 130, 10), start_step=40, sign=-1)
+        steps, values = read_metrics(tmp_path / "metrics.csv")["train/loss"]
+        np.testing.assert_array_equal(steps, np.arange(10, 130, 10))
+        np.testing.assert_array_equal(values, np.where(steps <= 40, 1, -1) / (steps + 3))
+
+    @pytest.mark.parametrize("start_step", [0, 40])
+    def test_a_resumed_run_has_every_step_once_in_tensorboard(self, tmp_path, start_step):
+        write_steps(tmp_path, range(0, 90, 10))
+        time.sleep(1.1)  # the files' names count seconds
+        write_steps(tmp_path, range(start_step and start_step + 10, 130, 10), start_step, sign=-1)
+        losses = [(step, value.simple_value) for tag, step, value in events_shown(tmp_path) if tag == "train/loss"]
+        np.testing.assert_array_equal([step for step, _ in losses], np.arange(0, 130, 10))
+        assert all((value < 0) == (step > start_step or start_step == 0) for step, value in losses)
+
+    def test_a_run_from_the_beginning_keeps_nothing(self, tmp_path):
+        write_steps(tmp_path, [0, 10, 20])
+        write_steps(tmp_path, [0, 10], sign=-1)
+        steps, values = read_metrics(tmp_path / "metrics.csv")["train/loss"]
+        np.testing.assert_array_equal(steps, [0, 10])
+        assert (values < 0).all()
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.integers(0, 400))
+    def test_killed_while_writing(self, tmp_path_factory, length):
+        """Wherever the file ends, what is read is the beginning of what was written, and the run can go on."""
+        folder = tmp_path_factory.mktemp("run")
+        write_steps(folder, range(1, 8))
+        path = folder / "metrics.csv"
+        whole, text = read_metrics(path), path.read_bytes()
+        path.write_bytes(text[:length])
+        for name, (steps, values) in read_metrics(path).items():
+            np.testing.assert_array_equal(steps, whole[name][0][: len(steps)])
+            np.testing.assert_array_equal(values, whole[name][1][: len(steps)])
+            assert len(steps) >= text[:length].count(f",{name},".encode()) - 1
+        write_steps(folder, [8], start_step=7)
+        assert read_metrics(path)["train/loss"][0][-1] == 8
+
+    @pytest.mark.parametrize(
+        "line", ["7,train/loss", "x,train/loss,1", "7,train/loss,abc", "7,a,b,1", "", "7.5,train/loss,1"]
+    )
+    def test_a_damaged_file_is_named(self, tmp_path, line):
+        write_steps(tmp_path, [1])
+        path = tmp_path / "metrics.csv"
+        damaged = path.read_text() + line + "\n2,train/loss,1\n"
+        path.write_text(damaged)
+        for use in (lambda: read_metrics(path), lambda: Record(tmp_path, 1)):
+            with pytest.raises(InputError) as error:
+                use()
+            assert str(error.value) == f"{path}: line 4 is {line!r}, expected step,name,value"
+            assert path.read_text() == damaged
+
+    def test_another_file(self, tmp_path):
+        path = tmp_path / "metrics.csv"
+        path.write_text("a,b,c\n1,x,2\n")
+        with pytest.raises(InputError, match="line 1 is 'a,b,c', expected step,name,value"):
+            read_metrics(path)
+        with pytest.raises(InputError, match=r"other\.csv: cannot be read \(No such file"):
+            read_metrics(tmp_path / "other.csv")
+        path.write_bytes(b"step,name,value\n\xff")
+        with pytest.raises(InputError, match="cannot be read"):
+            read_metrics(path)
+
+    def test_a_folder_that_cannot_be_made(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(InputError, match=r"file/run: cannot be written \(Not a directory\)"):
+            Record(tmp_path / "file" / "run")
+
+    def test_a_full_disk(self, tmp_path):
+        """Where no file may grow any more: one line, and what was written before is there."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with Record(tmp_path) as record:
+            record.write(1, {"train/loss": 1.0})
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
+            try:
+                with pytest.raises(InputError, match=rf"^{tmp_path}: cannot be written \(File too large\)$"):
+                    record.write(2, {"train/loss": 1.0})
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert read_metrics(tmp_path / "metrics.csv")["train/loss"][0][0] == 1
+
+    def test_a_picture_in_tensorboard(self, tmp_path):
+        path = tmp_path / "picture.png"
+        Image.new("RGB", (30, 20), "red").save(path)
+        with Record(tmp_path) as record:
+            record.image(1000, "validation", path)
+        [(tag, step, value)] = events_shown(tmp_path)
+        assert (tag, step, value.image.width, value.image.height) == ("validation", 1000, 30, 20)
+        assert value.image.encoded_image_string == path.read_bytes()
+
+
+class TestSummary:
+    def test_it_is_plain_json(self, tmp_path):
+        write_summary(tmp_path, {"old": 1})
+        path = write_summary(
+            tmp_path, {"step": 7, "best": {"loss": float("inf"), "at": [1.5, float("nan")]}, "a": None}
+        )
+        assert path == tmp_path / "summary.json"
+        text = path.read_text()
+        strict = json.loads(text, parse_constant=pytest.fail)
+        assert strict == {"a": None, "best": {"at": [1.5, None], "loss": None}, "step": 7}
+        assert list(strict) == sorted(strict)
+
+    def test_a_summary_that_cannot_be_written_leaves_the_old_one(self, tmp_path):
+        write_summary(tmp_path, {"step": 7})
+        with pytest.raises(TypeError):
+            write_summary(tmp_path, {"step": object()})
+        assert json.loads((tmp_path / "summary.json").read_text()) == {"step": 7}
+        assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
+        with pytest.raises(InputError, match="cannot be written"):
+            write_summary(tmp_path / "missing", {})
+
+
+class TestTaskLosses:
+    def test_means_since_the_last_look(self):
+        losses = TaskLosses(TASKS)
+        losses.add(np.array([0, 2, 2]), np.array([1.0, 2.0, 6.0]))
+        losses.add(np.array([0]), np.array([3.0]))
+        assert losses.means() == {"train/loss": 3.0, "train/loss/segmentation": 2.0, "train/loss/denoising": 4.0}
+        losses.add(np.array([1]), np.array([5.0]))
+        assert losses.means() == {"train/loss": 5.0, "train/loss/skull_stripping": 5.0}
+
+    def test_a_nan_is_passed_on(self):
+        losses = TaskLosses(TASKS)
+        losses.add(np.array([0, 1]), np.array([np.nan, 1.0]))
+        means = losses.means()
+        assert np.isnan([means["train/loss"], means["train/loss/segmentation"]]).all()
+        assert means["train/loss/skull_stripping"] == 1.0
+
+
+class TestScores:
+    def test_means_over_episodes(self):
+        scores = Scores(TASKS)
+        nothing = np.nan
+        scores.add([2, 0], 8, [0.5, 0.1], [nothing, 0.8], [20.0, nothing], [False, True])
+        scores.add([0, 0], 8, [0.2, 0.3], [0.6, 0.7], [nothing, nothing], [True, True])
+        scores.add([0], 32, [0.4], [0.9], [nothing], [True])
+        assert scores.loss == pytest.approx(0.3)
+        rows = scores.rows()
+        assert rows == pytest.approx(
+            {
+                "validation/loss": 0.3,
+                "validation/loss/segmentation": 0.25,
+                "validation/loss/denoising": 0.5,
+                "validation/dice/segmentation/N=8": 0.7,
+                "validation/dice/segmentation/N=32": 0.9,
+                "validation/psnr/denoising/N=8": 20.0,
+            }
+        )
+        assert list(rows)[3:5] == ["validation/dice/segmentation/N=8", "validation/dice/segmentation/N=32"]
+
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 7))
+    def test_however_they_come_in_batches(self, seed, size):
+        """Every episode counts the same, the smaller last batch's too."""
+        rng = np.random.default_rng(seed)
+        columns = rng.integers(0, 3, 20), rng.random(20), rng.random(20), 30 * rng.random(20)
+        together, apart = Scores(TASKS), Scores(TASKS)
+        for scores, step in ((together, 20), (apart, size)):
+            for start in range(0, 20, step):
+                task, *values = (column[start : start + step] for column in columns)
+                scores.add(task, 4, *values, task < 2)
+        assert apart.rows() == pytest.approx(together.rows())
+        assert together.loss == pytest.approx(columns[1].mean())
+
+    def test_a_nan_is_passed_on(self):
+        scores = Scores(TASKS)
+        scores.add([0, 2], 1, [np.nan, 1.0], [0.5, np.nan], [np.nan, 20.0], [True, False])
+        assert np.isnan(scores.loss)
+        assert np.isnan(scores.rows()["validation/loss/segmentation"])
+        assert scores.rows()["validation/psnr/denoising/N=1"] == 20.0
+
+    def test_none(self):
+        with pytest.raises(ValueError, match="no episode"):
+            _ = Scores(TASKS).loss
+
+
+def scalars(loss):
+    return {"train/loss": loss, "train/images_per_second": 512.4, "train/data_wait": 0.034}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that stands still until it is set."""
+    now = [0.0]
+    monkeypatch.setattr("neuralizer_jax.training.progress.time.monotonic", lambda: now[0])
+    return now
+
+
+def on_terminal(monkeypatch, columns, use):
+    """What `use` writes to a terminal of so many columns."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+    with open(theirs, "w", encoding="utf-8") as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        use()
+    written = b""
+    while True:
+        try:
+            written += os.read(ours, 65536)
+        except OSError:  # all is read
+            os.close(ours)
+            return written.decode()
+
+
+class TestProgress:
+    def run(self):
+        with Progress(100_000, 40_000) as progress:
+            progress.message("goes on from step 40000")
+            progress.write(40_050, scalars(0.5))
+            progress.validated(40_050, 0.25, best=True)
+            progress.write(40_100, scalars(0.6))
+            progress.validated(40_100, 0.26, best=False)
+            progress.message("stopped early")
+
+    def test_plain_lines(self, capsys, clock):
+        self.run()
+        out, err = capsys.readouterr()
+        assert not out
+        assert err.splitlines() == [
+            "goes on from step 40000",
+            "step 40050/100000  ETA 0m00s  loss 0.5000  512 img/s  data 3 %",
+            "step 40050/100000  ETA 0m00s  loss 0.5000  val 0.2500*  512 img/s  data 3 %",
+            "step 40100/100000  ETA 0m00s  loss 0.5300  val 0.2500*  512 img/s  data 3 %",
+            "step 40100/100000  ETA 0m00s  loss 0.5300  val 0.2600   512 img/s  data 3 %",
+            "stopped early",
+        ]
+
+    @pytest.mark.parametrize("columns", [80, 100])
+    def test_one_line_in_a_terminal(self, monkeypatch, columns):
+        written = on_terminal(monkeypatch, columns, self.run)
+        lines = written.replace("\r\n", "\n").split("\n")
+        shown = [line.rstrip("\r").split("\r")[-1].rstrip() for line in lines]
+        assert shown[:2] == ["goes on from step 40000", "stopped early"]
+        assert shown[2].startswith("|")
+        assert shown[2].endswith("data 3 %")
+        assert "| 40100/100000  ETA" in shown[2]
+        assert "loss 0.5300  val 0.2600 " in shown[2]
+        assert shown[3:] == [""]
+        assert max(len(frame) for line in lines for frame in line.split("\r")) < columns
+
+    def test_a_terminal_without_a_size(self, monkeypatch):
+        assert "step 40100/100000" in on_terminal(monkeypatch, 0, self.run)
+
+    def test_quiet(self, capfd, monkeypatch):
+        with Progress(10, quiet=True) as progress:
+            progress.advance(1)
+            progress.write(1, scalars(1.0))
+            progress.validated(1, 0.25, best=True)
+            progress.message("nothing")
+        assert capfd.readouterr() == ("", "")
+
+    def test_remaining_time(self, capsys, clock):
+        """A step takes a second, as soon as the programs are compiled; and a validation once a while half a minute."""
+        with Progress(10_000) as progress:
+            clock[0] += 600
+            for step in range(50, 4001, 50):
+                progress.write(step, scalars(0.5))
+                clock[0] += 50 + 30 * (step % 500 == 0)
+        lines = capsys.readouterr().err.splitlines()
+        assert "ETA 33h10m" in lines[0]  # nothing else is known yet: 600 s for 50 steps
+        assert "ETA 2h45m" in lines[1]
+        assert "ETA 1h46m" in lines[-1]  # 6,000 steps of 1.06 s
