@@ -2,7 +2,7 @@
 
     parallel_child.py FOLDER COORDINATOR PROCESSES PROCESS RUN...
 
-where a RUN is MODE:CONTEXT:ACCUMULATE. Writes FOLDER/RUN.PROCESS.npz with all that the run left.
+where a RUN is NETWORK:MODE:CONTEXT:ACCUMULATE. Writes FOLDER/RUN.PROCESS.npz with all that the run left.
 """
 
 import sys
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from conftest import draw_params
 from ml_collections import ConfigDict
-from training_examples import episodes, state_of
+from training_examples import blend_state, episodes, state_of
 
 from neuralizer_jax import InputError, Neuralizer
 from neuralizer_jax.training.parallel import initialize_processes, make_steps
@@ -54,12 +54,18 @@ def finish(arrays):
     }
 
 
-def run(mode, context, accumulate):
+def first_state(network, accumulate):
+    if network == "blend":  # compiles in a second
+        return blend_state(accumulate=accumulate)
+    model = Neuralizer(features=4, stages=1, convs=1)
+    return state_of(model, jax.tree.map(lambda x: x / 2, draw_params(model)), accumulate=accumulate)
+
+
+def run(network, mode, context, accumulate):
     steps = make_steps(ConfigDict({"mode": mode, "context": context}), finish)
     share = BATCH // jax.process_count()
     rows = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
-    model = Neuralizer(features=4, stages=1, convs=1)
-    state = steps.put_state(state_of(model, jax.tree.map(lambda x: x / 2, draw_params(model)), accumulate=accumulate))
+    state = steps.put_state(first_state(network, accumulate))
     left = {}
 
     def keep(name, tree):
@@ -94,5 +100,5 @@ if __name__ == "__main__":
     folder, coordinator, processes, process, *runs = sys.argv[1:]
     initialize_processes(coordinator, int(processes), int(process))
     for name in runs:
-        mode, context, accumulate = name.split(":")
-        np.savez(Path(folder, f"{name}.{process}.npz"), **run(mode, int(context), int(accumulate)))
+        network, mode, context, accumulate = name.split(":")
+        np.savez(Path(folder, f"{name}.{process}.npz"), **run(network, mode, int(context), int(accumulate)))

@@ -39,12 +39,13 @@ class TrainState(struct.PyTreeNode):
     accumulate: int = struct.field(pytree_node=False)
 
 
-def create_state(config: ConfigDict, key: jax.Array) -> TrainState:
+def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = None) -> TrainState:
     """The state before the first step.
 
     Args:
         config: of the experiment; its `model` and `train` are read.
         key: of the random numbers that the parameters are drawn with.
+        model: a network with a block or aggregation of one's own; None: `build_model` of the configuration.
 
     Raises:
         InputError: for an unknown or impossible setting.
@@ -53,7 +54,7 @@ def create_state(config: ConfigDict, key: jax.Array) -> TrainState:
         raise InputError(f"train.accumulate: {config.train.accumulate}, expected 1 or more parts of a batch")
     if not config.train.sigma_squared > 0:
         raise InputError(f"train.sigma_squared: {config.train.sigma_squared}, expected more than 0")
-    model = build_model(config.model)
+    model = model or build_model(config.model)
     optimizer = make_optimizer(config.train)
     params = init_params(model, key)
     return TrainState(

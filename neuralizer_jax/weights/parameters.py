@@ -1,13 +1,16 @@
 """Parameters of a network: fresh ones, and what shape each has."""
 
+import math
 from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 
+from neuralizer_jax.model import MemberMean, Neuralizer, PairwiseConvAvg
 from neuralizer_jax.unet import UNet
 
 # A nested dict of arrays, `model.apply({"params": params}, ...)`.
@@ -15,16 +18,33 @@ Params = dict[str, Any]
 
 
 def init_params(model: nn.Module, key: jax.Array) -> Params:
-    """Fresh parameters of a `Neuralizer` or `UNet`, drawn as PyTorch's convolutions are (uniform, +-1/sqrt(fan_in))."""
+    """Fresh parameters of a `Neuralizer` or `UNet`, drawn as PyTorch's convolutions are (uniform, +-1/sqrt(fan_in)).
+
+    A block or aggregation of one's own draws its parameters itself.
+    """
+    if isinstance(model, Neuralizer) and (model.block, model.aggregation) != (PairwiseConvAvg, MemberMean):
+        return jax.jit(partial(_init, model))(key)
+    # What `_init` does, with one draw that is cut up: a hundred draws take ten seconds to compile.
+    shapes = param_shapes(model)
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    numbers = np.asarray(jax.random.uniform(key, (sum(sizes),), jnp.float32, -1, 1))
+    params = {}
+    for (path, shape), part in zip(shapes.items(), np.split(numbers, np.cumsum(sizes)[:-1]), strict=True):
+        fan_in = math.prod(shapes[(*path[:-1], "kernel")][:-1])
+        params[path] = jnp.asarray(part.reshape(shape) / np.float32(fan_in**0.5))
+    return unflatten_dict(params)
+
+
+def param_shapes(model: nn.Module) -> dict[tuple[str, ...], tuple[int, ...]]:
+    """Shape of every parameter of a model by its path, found without computing anything."""
+    params = jax.eval_shape(partial(_init, model), jax.eval_shape(lambda: jax.random.key(0)))
+    return {key: value.shape for key, value in flatten_dict(params).items()}
+
+
+def _init(model: nn.Module, key: jax.Array) -> Params:
     # The smallest arrays that the model takes; its parameters do not depend on their sizes.
     size = (2 ** (model.stages - 1),) * model.dim
     shapes = [(1, *size, model.in_channels)]
     if not isinstance(model, UNet):
         shapes += [(1, 1, *size, model.in_channels), (1, 1, *size, model.out_channels)]
-    return jax.jit(model.init)(key, *(np.zeros(shape, np.float32) for shape in shapes))["params"]
-
-
-def param_shapes(model: nn.Module) -> dict[tuple[str, ...], tuple[int, ...]]:
-    """Shape of every parameter of a model by its path, found without computing anything."""
-    params = jax.eval_shape(partial(init_params, model), jax.eval_shape(lambda: jax.random.key(0)))
-    return {key: value.shape for key, value in flatten_dict(params).items()}
+    return model.init(key, *(np.zeros(shape, np.float32) for shape in shapes))["params"]
