@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 .PHONY: help demo test lint clean
 
 help:
-	@echo "make demo   run the model on slices of a brain template (writes demo/)"
+	@echo "make demo   train a small model on phantoms and predict with it, in minutes (writes demo/)"
 	@echo "make test   lint and run all tests"
 	@echo "make lint   ruff only"
 	@echo "make clean  remove .venv and demo"

@@ -22,7 +22,7 @@ def get_config() -> ConfigDict:
                 "stages": 4,  # resolutions
                 "segmentation_sigmoid": False,  # whether the output for a segmentation is a logit
                 "dtype": "float32",  # to compute in: float32 or bfloat16; parameters, mean and loss are float32
-                "remat": False,  # computes activations twice instead of keeping them: half the memory and more
+                "remat": False,  # computes activations twice instead of keeping them: half the memory
             },
             "train": {
                 "steps": 500_000,  # at most

@@ -62,6 +62,13 @@ class EpisodeStream:
         """What the batch of a step is made of."""
         return self.planner.plan(step, self.rows)
 
+    def subjects(self) -> list[tuple[str, str, str]]:
+        """Dataset, subject and person of all whose images its episodes may show."""
+        collection = self.collection
+        shown = {int(s) for sources in self.planner.sources.values() for source in sources for s in source.subjects}
+        entries = [(collection.names[collection.dataset_of[s]], collection.entries[s]) for s in sorted(shown)]
+        return [(name, entry["subject"], entry["person"]) for name, entry in entries]
+
     def gathered(self, step: int) -> Arrays:
         """The slices of a step's batch, for `finish`: the context padded to `context.pad_to`, and to a `bucket_size`.
 

@@ -35,6 +35,20 @@ def over_members(module: type[nn.Module], in_axes: Any = 0) -> Callable[..., nn.
     return nn.vmap(module, in_axes=in_axes, out_axes=0, variable_axes={"params": None}, split_rngs={"params": False})
 
 
+def one_after_another(module: type[nn.Module]) -> Callable[..., nn.Module]:
+    """As `over_members`, but one member at a time, and nothing is kept for the backward pass but what goes in.
+
+    A loop, since it is the one thing that XLA does not take apart: elsewhere on a CPU it finds that a recomputed value
+    is the same as the one before, and keeps that.
+    """
+
+    class OneMember(module):
+        def __call__(self, carry, member):
+            return carry, module.__call__(self, member)
+
+    return nn.scan(nn.remat(OneMember, prevent_cse=False), variable_broadcast="params", split_rngs={"params": False})
+
+
 class MemberMean(nn.Module):
     """Average over the valid context members, the aggregation of the published model.
 
@@ -73,6 +87,7 @@ class PairwiseConvAvg(nn.Module):
         dim: number of spatial axes, 2 or 3.
         aggregation: makes the module that combines the members, `MemberMean` by default.
         dtype: type to compute in.
+        remat: compute the members' residual units one after another, and again in the backward pass.
     """
 
     features: int
@@ -80,11 +95,12 @@ class PairwiseConvAvg(nn.Module):
     dim: int = 2
     aggregation: Callable[[], nn.Module] = MemberMean
     dtype: Any = None
+    remat: bool = False
 
     def setup(self):  # noqa: D102
         unit = {"features": self.features, "convs": self.convs, "dim": self.dim, "dtype": self.dtype}
         pair = {"features": self.features, "part_channels": (self.features, self.features), "dtype": self.dtype}
-        self.context_conv = over_members(ResidualUnit)(**unit)
+        self.context_conv = (one_after_another if self.remat else over_members)(ResidualUnit)(**unit)
         self.target_conv = ResidualUnit(**unit)
         self.aggregate = self.aggregation()
         self.combine_conv_target = PointwiseConv(**pair)
@@ -93,7 +109,10 @@ class PairwiseConvAvg(nn.Module):
     def __call__(self, target: jax.Array, context: jax.Array, context_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
         """`[B, *spatial, C]`, `[N, B, *spatial, C]`, bool `[N, B]` -> the updated target and context."""
         target = self.target_conv(target)
-        context = self.context_conv(context)
+        if self.remat:
+            _, context = self.context_conv((), context)
+        else:
+            context = self.context_conv(context)
         average = self.aggregate(target, context, context_mask)
         new_target = gelu(target + self.combine_conv_target(average, target))
         new_context = gelu(context + self.combine_conv_context(context, target))
@@ -116,7 +135,7 @@ class Neuralizer(nn.Module):
         block: makes a stage from `(features, convs, dim, aggregation, dtype)`.
         aggregation: makes the module that combines the context members in a block.
         dtype: type to compute in, for example `jnp.bfloat16`; parameters, average and output stay float32.
-        remat: recompute the blocks' activations in the backward pass instead of keeping them.
+        remat: recompute activations in the backward pass instead of keeping them: half the memory.
         segmentation_sigmoid: whether the output for a segmentation is a logit. Not applied here, since the network does
             not know the task, but by losses and inference.
 
@@ -139,12 +158,10 @@ class Neuralizer(nn.Module):
     def setup(self):  # noqa: D102
         widths = stage_widths(self.features, self.stages)
         common = {"dim": self.dim, "dtype": self.dtype}
-        block = partial(
-            nn.remat(self.block) if self.remat else self.block,
-            convs=self.convs,
-            aggregation=self.aggregation,
-            **common,
-        )
+        block = self.block
+        if self.remat:
+            block = partial(block, remat=True) if block is PairwiseConvAvg else nn.remat(block)
+        block = partial(block, convs=self.convs, aggregation=self.aggregation, **common)
         coarse_to_fine = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
 
         self.target_embedding = PointwiseConv(widths[0], (self.in_channels,), self.dtype)

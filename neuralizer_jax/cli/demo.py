@@ -1,35 +1,32 @@
-"""`neuralizer demo`: data and model end to end, made of a real brain template, with nothing to download."""
+"""`neuralizer demo`: data, training and prediction end to end, on a real brain template, with nothing to download."""
 
 import argparse
 import shlex
 from pathlib import Path
 
-from neuralizer_jax.cli import episodes, predict, prepare
+from neuralizer_jax.cli import episodes, predict, prepare, train
 
-_SUBJECTS = 8
+_SUBJECTS = 28
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
     parser = commands.add_parser(
         "demo",
-        help="make a phantom dataset, and run the model on slices of a brain template",
-        description="Prepares a small dataset of phantom heads and draws an episode of every training task. Then cuts "
-        "coronal slices out of the MNI152 T1 template that nilearn ships, makes example pairs of two tasks (tissue "
-        "segmentation; denoising and bias correction) and predicts. No download.",
+        help="make a phantom dataset, train a small model on it, and predict",
+        description="Prepares a small dataset of phantom heads, draws an episode of every training task, and trains a "
+        "small model for a few minutes. Then cuts coronal slices out of the MNI152 T1 template that nilearn ships, "
+        "makes example pairs of two tasks (tissue segmentation; denoising and bias correction) and predicts with what "
+        "it trained. No download. Interrupted, the same command goes on where it was.",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("demo"), help="folder to write (default: demo)")
+    parser.add_argument("--steps", metavar="N", type=int, default=400, help="of training (default: 400)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    import jax
-
-    from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.demo_slices import write_demo_pairs
-    from neuralizer_jax.model import Neuralizer
-    from neuralizer_jax.weights import init_params, save_weights
 
     out: Path = options.out
     print("A dataset of phantom heads: label maps made of the MNI152 brain template, images synthesised from them")
@@ -40,20 +37,26 @@ def run(options: argparse.Namespace) -> None:
     _run_command("episodes", "--data", str(out / "data/phantom"), "--tasks-only", "--out", str(out))
     written.append(out / "tasks.png")
 
-    use_compilation_cache()
-    print("\nThe model on slices of the template: cutting them and making example pairs")
+    print("\nA small model, trained on small images (64x64)")
+    experiment = Path(__file__).parents[2] / "experiments/smoke.py"
+    changes = {"train.steps": options.steps, "validation.every": max(1, options.steps // 4)}
+    _run_command(
+        *("train", "--config", str(experiment), "--workdir", str(out / "run"), "--data", str(out / "data/phantom")),
+        *(f"--config.{key}={value}" for key, value in changes.items()),
+    )
+    print(f"\nValidation, on phantoms that it was not trained on:\n{_validation_table(out / 'run/metrics.csv')}")
+    written += [out / "run" / name for name in ("best.safetensors", "curves.png", "metrics.csv", "summary.json")]
+    written.append(max((out / "run/pictures").iterdir()))
+
+    print("\nThe model on slices of the template, 192x192: cutting them and making example pairs")
     tasks = write_demo_pairs(out)
-    model = Neuralizer()
-    weights = out / "untrained.safetensors"
-    save_weights(weights, model, init_params(model, jax.random.key(0)))
-    written.append(weights)
     for task, more in (
         ("segmentation", ["--task", "segmentation"]),
         ("denoising", ["--bootstrap", "4", "--bootstrap-size", "8", "--augment"]),
     ):
         folder = tasks[task]
         files = {
-            "--weights": weights,
+            "--weights": out / "run/best.safetensors",
             "--target": folder / "target_in.png",
             "--context": folder,
             "--out": out / f"{task}_prediction.png",
@@ -62,20 +65,37 @@ def run(options: argparse.Namespace) -> None:
         _run_command("predict", *(str(part) for option in files.items() for part in option), *more)
         written += sorted(out.glob(f"{task}_*.png"))
     print(
-        "\nThese weights are UNTRAINED, freshly initialised: the pictures show what the model is given and that "
-        "everything runs, from files to files. The predictions mean nothing yet.\n\nWritten:"
+        "\nA few minutes on a few phantoms make a toy: the pictures show that everything works, from files to files, "
+        "and that the model has begun to do what the examples show.\n\nWritten:"
     )
     print("\n".join(f"  {path}" for path in written))
+
+
+def _validation_table(metrics: Path) -> str:
+    """The last scores of each task, a column a context size."""
+    from neuralizer_jax.training.record import read_metrics
+
+    scores: dict[tuple[str, str], dict[str, float]] = {}
+    for name, (_, values) in read_metrics(metrics).items():
+        if "/N=" in name:
+            _, metric, task, members = name.split("/")
+            scores.setdefault((task, metric), {})[members] = values[-1]
+    sizes = sorted({size for row in scores.values() for size in row}, key=lambda size: int(size.removeprefix("N=")))
+    lines = [f"  {'':<27} {'':<8}" + "".join(f"{size:>8}" for size in sizes)]
+    for (task, metric), row in scores.items():
+        unit, digits = ("Dice", 2) if metric == "dice" else ("PSNR, dB", 1)
+        shown = "".join(f"{row[size]:>8.{digits}f}" for size in sizes)
+        lines.append(f"  {task.replace('_', ' '):<27} {unit:<8}{shown}")
+    return "\n".join(lines)
 
 
 def _run_command(*command: str) -> None:
     """Shows a command of `neuralizer` and runs it."""
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers()
-    for module in (prepare, episodes, predict):
+    for module in (prepare, episodes, train, predict):
         module.add_parser(commands)
-    options = parser.parse_args(command)
-    options.changes = []
+    options, options.changes = parser.parse_known_args(command)
     options.command_line = shlex.join(["neuralizer", *command])
     print(f"\n$ {options.command_line}")
     options.run(options)

@@ -79,8 +79,10 @@ def run(options: argparse.Namespace) -> None:
     for name in ("best.safetensors", "metrics.csv", "curves.png", "summary.json"):
         if (folder / name).exists():
             print(f"  {folder / name}")
-    if summary["ended"] == "SIGINT":
-        raise KeyboardInterrupt
+    if summary["ended"].startswith("SIG"):
+        print("the same command goes on from there")
+        # As a shell tells it of a process that a signal has ended; SIGTERM is how a cluster asks, and was obeyed.
+        sys.exit(0 if summary["ended"] == "SIGTERM" else 130)
 
 
 def training_episodes(config: "ConfigDict", process: int = 0, processes: int = 1) -> "Episodes":
