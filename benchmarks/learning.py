@@ -26,7 +26,7 @@ from predict_cpu import table  # noqa: E402
 HELD_OUT = "inpainting"
 EPISODES = 12  # of each task
 MEMBERS = 8
-OVERFIT_STEPS = 300
+OVERFIT_STEPS = 200
 
 
 def smoke_config(data, held_out=()):

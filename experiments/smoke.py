@@ -12,7 +12,7 @@ def get_config() -> ConfigDict:
     """The configuration."""
     config = base.get_config()
     config.model.features = 16
-    config.train.steps = 600
+    config.train.steps = 400
     config.train.batch_size = 4
     config.train.learning_rate = 2e-3
     config.train.warmup_steps = 50

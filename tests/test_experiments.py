@@ -189,7 +189,9 @@ def test_every_key_is_read(tmp_path, monkeypatch):
     for method in get:
         monkeypatch.setattr(ConfigDict, method, recording(method))
     monkeypatch.setattr(episode_stream, "check_config", lambda config: None)  # which reads all of it
-    monkeypatch.setattr("neuralizer_jax.cli.train._batches", lambda stream, step: iter([stream.gathered(step)] * 3))
+    monkeypatch.setattr(
+        "neuralizer_jax.cli.train._batches", lambda stream, step: (stream.gathered(step) for _ in range(3))
+    )
     config.data.apply = "device"
     stream = EpisodeStream(config.data)
     jax.eval_shape(stream.finish, stream.gathered(0))

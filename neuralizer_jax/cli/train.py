@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -116,7 +116,7 @@ def training_episodes(config: "ConfigDict", process: int = 0, processes: int = 1
     )
 
 
-def _batches(stream: "EpisodeStream", step: int) -> "Iterator[dict[str, np.ndarray]]":
+def _batches(stream: "EpisodeStream", step: int) -> "Generator[dict[str, np.ndarray], None, None]":
     """The batches from a step on: by tf.data, or where TensorFlow is not installed by threads, the same."""
     if find_spec("tensorflow") is None:
         from input_pipeline.episode_iterator import episode_iterator

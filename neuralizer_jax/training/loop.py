@@ -5,8 +5,8 @@ same parameters as a run that nobody disturbed.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -41,7 +41,7 @@ class Episodes:
     """
 
     tasks: Sequence[str]
-    batches: Callable[[int], Iterator[HostArrays]]
+    batches: Callable[[int], Generator[HostArrays, None, None]]
     validation: Callable[[], Iterator[HostArrays]]
     finish: Finish | None = None
 
@@ -116,8 +116,11 @@ class _Run:
 
     def go(self, state: TrainState, step: int, signals: StopSignals) -> tuple[str, int]:
         """Trains on from a step; why it ended, and after which step."""
+        with closing(self.episodes.batches(step)) as batches:
+            return self._go(state, step, batches, signals)
+
+    def _go(self, state: TrainState, step: int, batches: Iterator[HostArrays], signals: StopSignals) -> tuple[str, int]:
         config = self.config
-        batches = self.episodes.batches(step)
         started = None
         while not (ended := self._ended(step, signals)):
             asked = time.perf_counter()
