@@ -23,7 +23,7 @@ def pytest_unconfigure() -> None:
 def draw_params(model, seed=0):
     """Parameters with which the output depends on the input, as that of a trained model does.
 
-    Fresh ones (`init_params`) are smaller, and the output is nearly constant; they also take many seconds to compile.
+    Fresh ones (`init_params`) are smaller, and the output is nearly constant.
     """
     from flax.traverse_util import unflatten_dict
 

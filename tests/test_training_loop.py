@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -22,14 +21,10 @@ from neuralizer_jax.training.train_step import forward
 CHILD = Path(__file__).with_name("training_child.py")
 
 
-CACHE = tempfile.TemporaryDirectory()
-
-
 def start(folder, *arguments, devices=1):
-    """A run in a process of its own; programs that an earlier one has compiled are reused."""
+    """A run in a process of its own; the small programs of an earlier one are reused too."""
     environment = os.environ | {
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-        "JAX_COMPILATION_CACHE_DIR": CACHE.name,
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     command = [sys.executable, str(CHILD), str(folder), *arguments]
