@@ -148,11 +148,10 @@ def markdown(results):
     ]
     one = found["overfit"]
     return f"""{heading("Learning", "learning.py", results)}
-`experiments/smoke.py`: 16 features, 64x64, phantoms. The whole command, from its start with an empty or filled
-compilation cache to the weights, took {found["seconds"]:.0f} s.
+`experiments/smoke.py`: 16 features, 64x64, phantoms. The whole command took {found["seconds"]:.0f} s.
 
-Mean Dice (segmentation, skull stripping) or PSNR in dB (the others) of {EPISODES} validation episodes a task, N =
-{MEMBERS}:
+Mean Dice (segmentation, skull stripping) or PSNR in dB (the others) of {EPISODES} validation episodes a task at
+N = {MEMBERS}:
 
 {table(("task", *columns), rows)}
 

@@ -144,7 +144,7 @@ def test_help_shows_the_commands_and_fits_a_terminal(capsys, monkeypatch):
     with pytest.raises(SystemExit) as exit_:
         main(["--help"])
     assert exit_.value.code == 0
-    assert {"prepare", "episodes", "train", "predict", "convert", "demo"} <= set(
+    assert {"prepare", "episodes", "train", "evaluate", "report", "predict", "convert", "demo"} <= set(
         re.findall(r"\w+", capsys.readouterr().out)
     )
     with pytest.raises(SystemExit):

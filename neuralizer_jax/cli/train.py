@@ -58,6 +58,7 @@ def run_experiment(path: str) -> None:
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from neuralizer_jax.compilation_cache import use_compilation_cache
+    from neuralizer_jax.evaluation.training_subjects import write_training_subjects
     from neuralizer_jax.experiment_config import change_config, load_config
     from neuralizer_jax.training.loop import train
     from neuralizer_jax.training.parallel import initialize_processes
@@ -69,9 +70,11 @@ def run(options: argparse.Namespace) -> None:
     change_config(config, options.changes)
     initialize_processes(options.coordinator, options.processes, options.process)
     use_compilation_cache()
-    episodes = training_episodes(config, options.process, options.processes)
+    stream = training_stream(config, options.process, options.processes)
     with open_work_folder(options.workdir, config) as folder:
-        summary = train(config, folder, episodes)
+        if options.process == 0:
+            write_training_subjects(folder, stream.subjects())
+        summary = train(config, folder, training_episodes(config, stream))
     if options.process:
         return
     loss = "no validation yet" if summary["best_loss"] is None else f"best validation loss {summary['best_loss']:.4f}"
@@ -85,29 +88,34 @@ def run(options: argparse.Namespace) -> None:
         sys.exit(0 if summary["ended"] == "SIGTERM" else 130)
 
 
-def training_episodes(config: "ConfigDict", process: int = 0, processes: int = 1) -> "Episodes":
-    """The episodes of `config.data`, for training and validation.
+def training_stream(config: "ConfigDict", process: int = 0, processes: int = 1) -> "EpisodeStream":
+    """The stream of `config.data`.
 
     Raises:
         InputError: for a configuration that is wrong, or that the data cannot serve.
     """
     from input_pipeline.episode_stream import EpisodeStream
-    from input_pipeline.episode_validation import SIZES, validation_batches, validation_config
-    from input_pipeline.operations import TASKS
     from neuralizer_jax.errors import InputError
-    from neuralizer_jax.training.loop import Episodes
 
-    has_context = config.model.architecture != "unet"
-    if has_context and config.data.context.min < 1:
+    if config.model.architecture != "unet" and config.data.context.min < 1:
         raise InputError(f"data.context.min: {config.data.context.min}, expected at least 1 member for a neuralizer")
     multiple = 2 ** (config.model.stages - 1)
     if config.data.size % multiple:
         raise InputError(
             f"data.size: {config.data.size}, expected a multiple of {multiple} for {config.model.stages} stages"
         )
-    stream = EpisodeStream(config.data, process=process, processes=processes)
+    return EpisodeStream(config.data, process=process, processes=processes)
+
+
+def training_episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episodes":
+    """The episodes of a stream, and those of its configuration's validation."""
+    from input_pipeline.episode_stream import EpisodeStream
+    from input_pipeline.episode_validation import SIZES, validation_batches, validation_config
+    from input_pipeline.operations import TASKS
+    from neuralizer_jax.training.loop import Episodes
+
     validation = EpisodeStream(validation_config(config.data))
-    sizes = SIZES if has_context else (0,)
+    sizes = (0,) if config.model.architecture == "unet" else SIZES
     return Episodes(
         tasks=list(TASKS),
         batches=lambda step: _batches(stream, step),

@@ -1,0 +1,32 @@
+"""`neuralizer report DIR`: figures, tables and a page of the results of evaluations."""
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "report",
+        help="figures, tables and a page of a folder of results",
+        description="Reads the scores.csv that `neuralizer evaluate` has written, with models.json, runtime.json and "
+        "examples where they exist. Writes the paper's figures (PNG, SVG) and tables (Markdown, LaTeX), qualitative "
+        "grids, and index.html, one page that holds them all. What cannot be made of the results is named.",
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder of results")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder to write to (default: DIR/report)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Runs the command."""
+    from input_pipeline.protocols import FREESURFER_CLASSES, HAMMERS_CLASSES
+    from neuralizer_jax.evaluation.report import write_report
+
+    names = {f"freesurfer:{label}": name for label, name in FREESURFER_CLASSES.items()}
+    names |= {f"hammers:{label}": name for label, name in HAMMERS_CLASSES.items()}
+    written, left_out = write_report(options.folder, options.out or options.folder / "report", names)
+    for path in written:
+        print(path)
+    for line in left_out:
+        print(f"left out: {line}")

@@ -1,0 +1,1 @@
+"""Evaluation: scores of test subjects in one table, statistics, figures, tables, a page."""

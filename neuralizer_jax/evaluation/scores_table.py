@@ -1,0 +1,97 @@
+"""`scores.csv` while it is written: scores are appended as they come, and a later start goes on where it ended."""
+
+import csv
+import fcntl
+import io
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.evaluation.scores import KEYS, scores_of
+
+_HEADER = [*KEYS, "value"]
+
+
+class ScoresTable:
+    """Appends scores to a file, by one process at a time. A context manager.
+
+    Attributes:
+        path: of the file.
+        known: values of `KEYS` of all scores that are in it.
+    """
+
+    def __init__(self, path: Path):
+        """Opens the table, made where it is missing. A last line that was cut short is dropped.
+
+        Raises:
+            InputError: a file that cannot be written, is used by another process, or is damaged; the line is named.
+        """
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise InputError(f"{path}: another process is writing it, expected one at a time") from None
+        try:
+            self.known = self._read()
+            if not self._file.tell():
+                self._write([_HEADER])
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def append(self, rows: Iterable[tuple]) -> None:
+        """Adds scores, which are on disk when this returns; those that are known already are left out.
+
+        Args:
+            rows: values of `KEYS`, and the score; a missing one is NaN.
+
+        Raises:
+            InputError: where they cannot be written, or a name has a line break or the like in it.
+        """
+        rows = [row for row in rows if row[:-1] not in self.known]
+        for row in rows:
+            if wrong := [name for name in row[:-1] if isinstance(name, str) and not name.isprintable()]:
+                raise InputError(f"{self.path}: {wrong[0]!r} cannot be in the table, expected a printable name")
+        self._write([(*row[:-1], f"{row[-1]:.6g}" if math.isfinite(row[-1]) else "nan") for row in rows])
+        self.known.update(row[:-1] for row in rows)
+
+    def _read(self) -> set[tuple]:
+        self._file.seek(0)
+        data = self._file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            self._file.truncate(len(whole))
+            self._file.seek(0, io.SEEK_END)
+        try:
+            header, *rows = csv.reader(io.StringIO(whole.decode("utf-8"), newline="")) if whole else [_HEADER]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"{self.path}: is no table of scores ({error}), expected CSV") from None
+        if header != _HEADER:
+            raise InputError(f"{self.path}: its columns are {','.join(header)}, expected {','.join(_HEADER)}")
+        table = scores_of(rows, str(self.path), first_line=2)
+        return {table.at(row, *KEYS) for row in range(len(table))}
+
+    def _write(self, rows: Iterable[Iterable]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        try:
+            self._file.write(text.getvalue().encode("utf-8"))
+            self._file.flush()
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written ({error.strerror or error})") from None

@@ -1,0 +1,61 @@
+"""Which subjects a model was trained on, beside its weights: none of them may be tested."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.atomic_file import written_whole
+
+TRAINING_SUBJECTS_FILE = "training_subjects.csv"
+
+_COLUMNS = ["dataset", "subject", "person"]
+
+
+def write_training_subjects(folder: Path, rows: Iterable[tuple[str, str, str]]) -> Path:
+    """Writes `training_subjects.csv` into a run's folder.
+
+    Args:
+        folder: of the run.
+        rows: dataset, subject and person of all whose images training may show.
+
+    Raises:
+        InputError: where it cannot be written.
+    """
+    path = folder / TRAINING_SUBJECTS_FILE
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([_COLUMNS, *rows])
+    return path
+
+
+def check_no_test_subject(path: Path, test_rows: Iterable[tuple[str, str, str]]) -> None:
+    """Makes sure that no person that is tested, or is context in a test, was trained on.
+
+    Args:
+        path: a `training_subjects.csv`.
+        test_rows: dataset, subject and person.
+
+    Raises:
+        InputError: naming the first person that is in both, or where the file is damaged.
+    """
+    trained = {(dataset, person): subject for dataset, subject, person in _read(path)}
+    for dataset, subject, person in test_rows:
+        if (dataset, person) in trained:
+            raise InputError(
+                f"{path}: person {person} of {dataset} was trained on (subject {trained[dataset, person]}) and is to be"
+                f" tested (subject {subject}), expected none to be in both"
+            )
+
+
+def _read(path: Path) -> list[list[str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, csv.Error):
+        header, rows = None, []
+    if header != _COLUMNS or (wrong := next((n for n, row in enumerate(rows, 2) if len(row) != 3), None)):
+        where = path if header != _COLUMNS else f"{path}, line {wrong}"
+        raise InputError(f"{where}: damaged, expected a table with columns {','.join(_COLUMNS)}")
+    return rows
