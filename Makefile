@@ -3,16 +3,20 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test lint clean
+.PHONY: help demo experiments-smoke test lint clean
 
 help:
 	@echo "make demo   train a small model on phantoms and predict with it, in minutes (writes demo/)"
+	@echo "make experiments-smoke   every experiment of the paper, small, on phantoms (writes data/, results/smoke/)"
 	@echo "make test   lint and run all tests"
 	@echo "make lint   ruff only"
 	@echo "make clean  remove .venv and demo"
 
 demo: $(VENV)/installed
 	$(BIN)/neuralizer demo
+
+experiments-smoke: $(VENV)/installed
+	$(BIN)/neuralizer experiment --config experiments/paper.py:scale=smoke --out results/smoke
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -1,9 +1,11 @@
 """Under which conditions a benchmark ran: what its results say about command, hardware, versions and date."""
 
 import datetime
+import json
 import os
 import platform
 from importlib import metadata
+from pathlib import Path
 
 from predict_cpu import available_cores, cpu_model
 
@@ -36,3 +38,11 @@ Written by `benchmarks/{script}`, {results["date"]}:
   {results["load_average_before"]}
 - {", ".join(f"{name} {version}" for name, version in results["versions"].items())}
 """
+
+
+def write_results(name, results, text):
+    """Writes `NAME.json` and `NAME.md` to `benchmarks/results`, and prints the text."""
+    folder = Path(__file__).parent / "results"
+    (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / f"{name}.md").write_text(text)
+    print(text)

@@ -23,7 +23,7 @@ from statistics import median
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading  # noqa: E402
+from conditions import conditions, heading, write_results  # noqa: E402
 from predict_cpu import available_cores, table  # noqa: E402
 
 SIZE = 192
@@ -229,10 +229,7 @@ def main():
     results = conditions("python benchmarks/episodes.py", ("jax", "jaxlib", "numpy"))
     with tempfile.TemporaryDirectory() as folder:
         results["results"] = measure(Path(folder))
-    folder = ROOT / "benchmarks/results"
-    (folder / "episodes.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "episodes.md").write_text(markdown(results))
-    print(markdown(results))
+    write_results("episodes", results, markdown(results))
 
 
 if __name__ == "__main__":

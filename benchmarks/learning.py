@@ -10,7 +10,6 @@ stands the mean of the context's outputs, which needs no model. A third part tra
 nothing else. Writes `learning.json` and `learning.md` to `benchmarks/results`.
 """
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading  # noqa: E402
+from conditions import conditions, heading, write_results  # noqa: E402
 from predict_cpu import table  # noqa: E402
 
 HELD_OUT = "inpainting"
@@ -163,10 +162,7 @@ def main():
     results = conditions("python benchmarks/learning.py", ("jax", "jaxlib", "flax", "optax", "numpy"))
     with tempfile.TemporaryDirectory() as folder:
         results["results"] = measure(Path(folder))
-    folder = ROOT / "benchmarks/results"
-    (folder / "learning.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "learning.md").write_text(markdown(results))
-    print(markdown(results))
+    write_results("learning", results, markdown(results))
 
 
 if __name__ == "__main__":

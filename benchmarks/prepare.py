@@ -10,7 +10,6 @@ and once with a worker a core. Writes `prepare.json` and `prepare.md` to `benchm
 """
 
 import argparse
-import json
 import os
 import platform
 import shutil
@@ -22,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading  # noqa: E402
+from conditions import conditions, heading, write_results  # noqa: E402
 from predict_cpu import available_cores, table  # noqa: E402
 
 from input_pipeline.slice_store import SliceStore  # noqa: E402
@@ -112,9 +111,7 @@ def main():
             print(row, flush=True)
             results["rows"].append(row)
     if not options.only:
-        folder = ROOT / "benchmarks/results"
-        (folder / "prepare.json").write_text(json.dumps(results, indent=1) + "\n")
-        (folder / "prepare.md").write_text(markdown(results))
+        write_results("prepare", results, markdown(results))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 
-from conditions import conditions, heading  # noqa: E402
+from conditions import conditions, heading, write_results  # noqa: E402
 from predict_cpu import current_rss, peak_rss, spread, table  # noqa: E402
 
 SIZE, MEMBERS, RUNS, REPEATS = 192, 8, 4, 3
@@ -231,10 +231,7 @@ def main():
         return loop_child(Path(options.child[1])) if options.child[0] == "loop" else child(options.child[0])
     results = conditions("python benchmarks/train_step.py", ("jax", "jaxlib", "flax", "optax", "numpy", "torch"))
     results["results"] = measure()
-    folder = ROOT / "benchmarks/results"
-    (folder / "train_step.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "train_step.md").write_text(markdown(results))
-    print(markdown(results))
+    write_results("train_step", results, markdown(results))
 
 
 if __name__ == "__main__":

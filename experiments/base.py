@@ -31,6 +31,8 @@ def get_config() -> ConfigDict:
                 "warmup_steps": 0,  # over which the learning rate rises from 0
                 "decay": "constant",  # of the learning rate after that: constant, or cosine to 0 at the last step
                 "gradient_clip": 0.0,  # largest norm of the gradient; 0: no limit
+                "average": 0.0,  # decay of a moving average of the parameters, which is what is evaluated then; 0: none
+                "start": "",  # weights to start from; empty: random ones
                 "accumulate": 1,  # parts of a batch that are computed one after another, to save memory
                 "sigma_squared": 0.05,  # of the loss of images, mean squared error / (2 sigma^2)
             },

@@ -3,9 +3,10 @@
     neuralizer train --config experiments/baseline_unet.py:task=denoising,subjects=8,repeat=1 --workdir runs/unet
     neuralizer train --config experiments/baseline_unet.py:task=segmentation,classes=freesurfer:17 --workdir runs/unet
 
-64 channels, and 256 with all subjects (`subjects=0`). Another `repeat` draws other subjects and other parameters; the
-paper repeats 1 subject three times and 2 subjects twice. A network without a context cannot know which of several tasks
-is meant: no task is augmented, classes or modalities that are to be told apart are named (several joined by `+`).
+As many channels as the Neuralizer, 64, and four times as many with all subjects (`subjects=0`). Another `repeat` draws
+other subjects and other parameters; the paper repeats 1 subject three times and 2 subjects twice. A network without a
+context cannot know which of several tasks is meant: no task is augmented, classes or modalities that are to be told
+apart are named (several joined by `+`).
 """
 
 import base
@@ -14,13 +15,18 @@ from ml_collections import ConfigDict
 
 
 def get_config(
-    task: str = "denoising", subjects: int = 0, repeat: int = 0, classes: str = "", modalities: str = ""
+    task: str = "denoising",
+    subjects: int = 0,
+    repeat: int = 0,
+    classes: str = "",
+    modalities: str = "",
+    scale: str = "full",
 ) -> ConfigDict:
     """The configuration for a task and a number of subjects."""
-    config = neuralizer_seen.get_config()
+    config = neuralizer_seen.get_config(scale)
     config.seed = repeat
     config.model.architecture = "unet"
-    config.model.features = 64 if subjects else 256
+    config.model.features *= 1 if subjects else 4
     config.data.only.tasks = (task,)
     config.data.only.classes = tuple(name for name in classes.split("+") if name)
     config.data.only.modalities = tuple(name for name in modalities.split("+") if name)

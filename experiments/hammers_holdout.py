@@ -8,9 +8,9 @@ import neuralizer_unseen
 from ml_collections import ConfigDict
 
 
-def get_config() -> ConfigDict:
+def get_config(scale: str = "full") -> ConfigDict:
     """The configuration."""
-    return neuralizer_unseen.get_config(datasets="hammers")
+    return neuralizer_unseen.get_config(datasets="hammers", scale=scale)
 
 
 if __name__ == "__main__":

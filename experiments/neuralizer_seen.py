@@ -4,20 +4,17 @@
 
 needs the seven datasets in `data/` (`neuralizer prepare`); `--data DIR ...` names others. Validation runs every 2,000
 steps and ends the training after 25 rounds without a lower loss. `--config.model.dtype=bfloat16` and
-`--config.data.apply=device` are for a GPU.
+`--config.data.apply=device` are for a GPU; `neuralizer_seen.py:scale=smoke` is for a CPU and phantoms.
 """
 
 import base
+import scales
 from ml_collections import ConfigDict
 
-DATASETS = ("oasis3", "brats2021", "ixi", "atlas2", "hammers", "isles2022", "wmh2017")
 
-
-def get_config() -> ConfigDict:
-    """The configuration."""
-    config = base.get_config()
-    config.data.datasets = tuple(f"data/{name}" for name in DATASETS)
-    return config
+def get_config(scale: str = "full") -> ConfigDict:
+    """The configuration, of one of `scales.SCALES`."""
+    return scales.scaled(base.get_config(), scale)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,14 @@ from ml_collections import ConfigDict
 from neuralizer_jax.errors import InputError
 
 
-def get_config(tasks: str = "", modalities: str = "", datasets: str = "", classes: str = "") -> ConfigDict:
+def get_config(
+    tasks: str = "", modalities: str = "", datasets: str = "", classes: str = "", scale: str = "full"
+) -> ConfigDict:
     """The configuration, with what to hold out. Raises InputError where nothing is named."""
     held_out = {"tasks": tasks, "modalities": modalities, "datasets": datasets, "classes": classes}
     if not any(held_out.values()):
         raise InputError(f"neuralizer_unseen.py: holds out nothing, expected one of {', '.join(held_out)}")
-    config = neuralizer_seen.get_config()
+    config = neuralizer_seen.get_config(scale)
     for kind, names in held_out.items():
         config.data.hold_out[kind] = tuple(name for name in names.split("+") if name)
     return config

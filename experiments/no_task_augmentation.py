@@ -8,9 +8,9 @@ import neuralizer_seen
 from ml_collections import ConfigDict
 
 
-def get_config() -> ConfigDict:
+def get_config(scale: str = "full") -> ConfigDict:
     """The configuration."""
-    config = neuralizer_seen.get_config()
+    config = neuralizer_seen.get_config(scale)
     for augmentation in config.data.task_augmentations.values():
         augmentation.probability = 0.0
     return config

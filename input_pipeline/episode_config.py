@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ml_collections import ConfigDict
 
 from input_pipeline.episode_sources import KINDS
+from input_pipeline.slice_collection import SPLITS
 from input_pipeline.spatial_transform import DEFAULTS as SPATIAL
 from input_pipeline.task_augmentations import TASK_AUGMENTATIONS
 from input_pipeline.tasks import TASKS
@@ -18,6 +19,8 @@ def default_config() -> ConfigDict:
     config = ConfigDict(
         {
             "datasets": (),  # folders, OUT/DATASET of `neuralizer prepare`
+            # Whose images are shown: train, val or test, or several, as train+val. Validation during training shows val
+            # whatever stands here: with train+val those that are trained on, so that it cannot tell overfitting.
             "split": "train",
             "seed": 0,
             "batch_size": 8,  # episodes
@@ -61,7 +64,8 @@ def check_config(config: ConfigDict) -> None:
     """
     if not config.datasets:
         raise InputError("datasets: none given, expected folders that `neuralizer prepare` wrote")
-    _check("split", config.split, config.split in ("train", "val", "test"), "train, val or test")
+    is_known = set(config.split.split("+")) <= set(SPLITS)
+    _check("split", config.split, is_known, "train, val or test, or several joined by +")
     _check("apply", config.apply, config.apply in APPLY, " or ".join(APPLY))
     _check("batch_size", config.batch_size, config.batch_size >= 1, "at least 1")
     _check("seed", config.seed, 0 <= config.seed < 2**32, "0 to 2**32 - 1")

@@ -83,7 +83,7 @@ class EvaluationCases:
             config: of the stream; what `only` names is evaluated, of tasks those with a weight.
             sizes: of the contexts.
             draws: random contexts of each subject.
-            split: of the data.
+            split: of the data, or several joined by `+`.
             subjects: of a task, source and class at most so many, drawn at random; 0: all.
             modalities: of a task, dataset and protocol at most so many (of a transfer, pairs or triples of them), drawn
                 at random; 0: all. The directions of DTI are one modality, of which the first is shown.

@@ -137,6 +137,45 @@ HAMMERS_CLASSES: dict[int, str] = dict(
     )
 )
 
+# Structures of Neuromorphometrics by left and right number; gyri by the right one, the left one is the next.
+_NEUROMORPHOMETRICS_SIDES = {
+    (30, 23): "accumbens area", (32, 31): "amygdala", (34, 33): "amygdala, anterior part", (37, 36): "caudate",
+    (39, 38): "cerebellar cortex", (41, 40): "cerebellar white matter", (43, 42): "cerebral exterior",
+    (45, 44): "cerebral white matter", (48, 47): "hippocampus", (50, 49): "inferior lateral ventricle",
+    (52, 51): "lateral ventricle", (54, 53): "lesion", (56, 55): "pallidum", (58, 57): "putamen", (60, 59): "thalamus",
+    (62, 61): "ventral diencephalon", (64, 63): "vessel", (65, 66): "insula", (67, 68): "operculum",
+    (75, 76): "basal forebrain",
+}  # fmt: skip
+_NEUROMORPHOMETRICS_GYRI = {
+    100: "anterior cingulate gyrus", 102: "anterior insula", 104: "anterior orbital gyrus", 106: "angular gyrus",
+    108: "calcarine cortex", 110: "cingulate gyrus", 112: "central operculum", 114: "cuneus", 116: "entorhinal area",
+    118: "frontal operculum", 120: "frontal pole", 122: "fusiform gyrus", 124: "straight gyrus",
+    126: "inferior frontal gyrus", 128: "inferior occipital gyrus", 130: "intermediate orbital gyrus",
+    132: "inferior temporal gyrus", 134: "lingual gyrus", 136: "lateral orbital gyrus", 138: "middle cingulate gyrus",
+    140: "medial frontal cortex", 142: "middle frontal gyrus", 144: "middle occipital gyrus",
+    146: "medial orbital gyrus", 148: "postcentral gyrus, medial segment", 150: "precentral gyrus, medial segment",
+    152: "superior frontal gyrus, medial segment", 154: "middle temporal gyrus", 156: "occipital pole",
+    158: "orbitofrontal cortex", 160: "occipital fusiform gyrus", 162: "inferior frontal gyrus, opercular part",
+    164: "inferior frontal gyrus, orbital part", 166: "posterior cingulate gyrus", 168: "precuneus",
+    170: "parahippocampal gyrus", 172: "posterior insula", 174: "parietal operculum", 176: "postcentral gyrus",
+    178: "posterior orbital gyrus", 180: "planum polare", 182: "precentral gyrus", 184: "planum temporale",
+    186: "subcallosal area", 188: "supracalcarine cortex", 190: "superior frontal gyrus",
+    192: "supplementary motor cortex", 194: "supramarginal gyrus", 196: "superior occipital gyrus",
+    198: "superior parietal lobule", 200: "superior temporal gyrus", 202: "temporal pole",
+    204: "inferior frontal gyrus, triangular part", 206: "transverse temporal gyrus",
+}  # fmt: skip
+NEUROMORPHOMETRICS_CLASSES: dict[int, str] = dict(
+    sorted(
+        [(4, "third ventricle"), (11, "fourth ventricle"), (15, "fifth ventricle"), (35, "brain stem")]
+        + [(46, "cerebrospinal fluid"), (69, "optic chiasm"), (71, "cerebellar vermis, lobules 1 to 5")]
+        + [(72, "cerebellar vermis, lobules 6 and 7"), (73, "cerebellar vermis, lobules 8 to 10")]
+        + [(right, f"right {name}") for (_, right), name in _NEUROMORPHOMETRICS_SIDES.items()]
+        + [(left, f"left {name}") for (left, _), name in _NEUROMORPHOMETRICS_SIDES.items()]
+        + [(right, f"right {name}") for right, name in _NEUROMORPHOMETRICS_GYRI.items()]
+        + [(right + 1, f"left {name}") for right, name in _NEUROMORPHOMETRICS_GYRI.items()]
+    )
+)
+
 # Parts, and other names, of a structure; 0 for what SynthSeg has none for (vessels, fifth ventricle, optic chiasm).
 _FOLDED = {
     **dict.fromkeys((*range(1000, 2000), *range(11100, 11200), 19, 20), 3),  # parcels, insula, operculum

@@ -17,10 +17,13 @@ from input_pipeline.unpacked_slices import UnpackedSlices, open_unpacked
 # The extra-cerebral classes come after these numbers of structures of the brain.
 _BRAIN_LABELS = 500
 
+# Each person of a dataset is in one of them (`splits`).
+SPLITS = ("train", "val", "test")
+
 
 @dataclass(frozen=True, eq=False)
 class SliceCollection:
-    """Tables of G subjects with R rows, of the datasets of some folders and one split.
+    """Tables of G subjects with R rows, of some splits of the datasets of some folders.
 
     Attributes:
         names: of the datasets, those of their folders.
@@ -126,7 +129,11 @@ class SliceCollection:
 
 
 def open_collection(folders: Sequence[str | Path], split: str) -> SliceCollection:
-    """Opens the datasets in `folders`, each `OUT/DATASET`, and makes the tables of the subjects of a split.
+    """Opens datasets and makes the tables of the subjects of a split, or of several.
+
+    Args:
+        folders: each `OUT/DATASET`.
+        split: one of `SPLITS`, or several joined by `+`.
 
     Raises:
         InputError: where a folder holds no dataset.
@@ -137,7 +144,7 @@ def open_collection(folders: Sequence[str | Path], split: str) -> SliceCollectio
         (number, place, entry)
         for number, dataset in enumerate(datasets)
         for place, entry in enumerate(dataset.index)
-        if entry["split"] == split
+        if entry["split"] in split.split("+")
     ]
     people: dict[tuple[int, str], int] = {}
     person_of = [people.setdefault((number, entry["person"]), len(people)) for number, _, entry in chosen]

@@ -1,4 +1,4 @@
-"""Experiment files: a Python file with `get_config()`, and values changed on the command line."""
+"""Experiment files: Python files with `get_config()` or `get_steps()`, and values changed on the command line."""
 
 import ast
 import difflib
@@ -8,10 +8,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ml_collections import ConfigDict
 
 from neuralizer_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from neuralizer_jax.experiment_steps import Step
 
 _PREFIX = "--config."
 
@@ -25,6 +29,24 @@ def load_config(experiment: str | Path) -> ConfigDict:
     Raises:
         InputError: where the file is missing or has no `get_config`, or an argument is wrong.
     """
+    return _call(experiment, "get_config", "a ConfigDict")
+
+
+def load_steps(experiment: str | Path, out: Path, data: Path) -> "list[Step]":
+    """The commands of a whole experiment, of a file that is run too.
+
+    Args:
+        experiment: as in `load_config`, of its `get_steps(out, data, NAME=...)`.
+        out: folder of the experiment.
+        data: folder of prepared datasets.
+
+    Raises:
+        InputError: as `load_config`.
+    """
+    return _call(experiment, "get_steps", "a list of steps", out, data)
+
+
+def _call(experiment: str | Path, function: str, returns: str, *given: object) -> Any:
     name, suffix, text = str(experiment).partition(".py:")
     path = Path(f"{name}.py" if suffix else experiment)
     if not path.is_file():
@@ -35,9 +57,10 @@ def load_config(experiment: str | Path) -> ConfigDict:
     module = importlib.util.module_from_spec(spec)
     with _importing_from(path.parent.resolve()):
         spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise InputError(f"{path}: has no get_config(), expected one that returns a ConfigDict")
-    return module.get_config(**_arguments(path, module.get_config, text))
+        called = getattr(module, function, None)
+        if called is None:
+            raise InputError(f"{path}: has no {function}(), expected one that returns {returns}")
+        return called(*given, **_arguments(path, called, text, len(given)))
 
 
 @contextmanager
@@ -54,9 +77,10 @@ def _importing_from(folder: Path) -> Iterator[None]:
                 del sys.modules[name]
 
 
-def _arguments(path: Path, get_config: Callable, text: str) -> dict[str, object]:
-    """Arguments `NAME=VALUE,...` as values of the types of the defaults: text, or a number."""
-    defaults = {name: parameter.default for name, parameter in inspect.signature(get_config).parameters.items()}
+def _arguments(path: Path, called: Callable, text: str, given: int) -> dict[str, object]:
+    """Arguments `NAME=VALUE,...` as values of the types of the defaults: text, or a number; not those given."""
+    parameters = list(inspect.signature(called).parameters.items())[given:]
+    defaults = {name: parameter.default for name, parameter in parameters}
     values = {}
     for part in text.split(",") if text else ():
         name, equals, value = part.partition("=")

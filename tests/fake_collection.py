@@ -3,6 +3,7 @@
 import numpy as np
 
 from input_pipeline.slice_collection import SliceCollection
+from input_pipeline.splits import split_subjects
 from input_pipeline.unpacked_slices import UnpackedSlices
 
 SIZE = 32
@@ -52,6 +53,15 @@ _CLASSES = {
     "regions": {"neuromorphometrics": (45, 44, 60, 59, 48, 47), "freesurfer": (2, 41, 10, 49, 17, 53)},
     "lesions": {"lesion": (1,), "freesurfer": (2, 41)},
 }  # fmt: skip
+
+
+def fake_dataset(folder) -> UnpackedSlices:
+    """One of them, its persons in splits."""
+    dataset = fake_collection((folder.name,)).datasets[0]
+    splits = split_subjects(folder.name, {entry["subject"]: entry["person"] for entry in dataset.index})
+    for own in dataset.index:
+        own["split"] = splits[own["subject"]]
+    return dataset
 
 
 def fake_collection(names=tuple(DATASETS)) -> SliceCollection:

@@ -212,7 +212,7 @@ class TestValidation:
             assert_same(one, other)
 
     def test_nothing_is_augmented(self):
-        config = validation_config(configured())
+        config = validation_config(configured(split="train+val"))
         assert config.split == "val"
         its = EpisodeStream(config)
         plans = [its.plan(step) for step in range(20)]

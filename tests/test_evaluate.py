@@ -13,9 +13,9 @@ import jax
 import numpy as np
 import pytest
 from conftest import draw_params
-from fake_collection import fake_collection
+from fake_collection import fake_collection, fake_dataset
 
-from input_pipeline import episode_stream
+from input_pipeline import episode_stream, slice_collection
 from neuralizer_jax.cli import evaluate as command
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.evaluation import predictor
@@ -338,6 +338,26 @@ class TestCommand:
         with pytest.raises(InputError, match=r"best\.safetensors: has changed since"):
             self.run(tmp_path / "out", [weights])
 
+    def test_all_persons_of_data_that_nothing_was_trained_on(self, tmp_path, monkeypatch, tiny_model, tiny_params):
+        """Each is a target and the others are its context; a model that was trained on one of them is not evaluated."""
+        monkeypatch.setattr(episode_stream, "open_collection", slice_collection.open_collection)
+        monkeypatch.setattr(slice_collection, "open_unpacked", fake_dataset)
+        weights = tmp_path / "run" / "best.safetensors"
+        weights.parent.mkdir()
+        save_weights(weights, tiny_model, tiny_params)
+        write_training_subjects(weights.parent, [("regions", "r0", "r0")])
+        few = ("--subjects", "0", "--modalities", "1", "--config.data.only.tasks=modality_transfer", "--sizes", "9")
+        self.run(tmp_path / "out", [weights], *few, "--split", "all")
+        index = fake_dataset(Path("heads")).index
+        found = read_scores(tmp_path / "out/scores.csv").unique("subject")
+        assert found == sorted(entry["subject"] for entry in index)
+        with pytest.raises(InputError, match="no case in split test of heads"):
+            self.run(tmp_path / "out", [weights], *few)
+        trained = next(entry["subject"] for entry in index if entry["split"] == "train")
+        write_training_subjects(weights.parent, [("heads", trained, trained)])
+        with pytest.raises(InputError, match=f"person {trained} of heads was trained on"):
+            self.run(tmp_path / "out", [weights], *few, "--split", "all")
+
     @pytest.mark.parametrize(
         ("more", "expected"),
         [
@@ -355,21 +375,6 @@ class TestCommand:
             self.run(tmp_path / "out", [tiny_weights], *more)
         assert "\n" not in str(error.value)
         assert not (tmp_path / "out").exists()
-
-    @pytest.mark.parametrize(
-        ("argument", "expected"),
-        [
-            ("a/best.safetensors", ("a", None, 0, "a/best.safetensors")),
-            ("a/tiny.safetensors", ("tiny", None, 0, "a/tiny.safetensors")),
-            ("Seen, old=x=1/best.safetensors", ("Seen, old", None, 0, "x=1/best.safetensors")),
-            ("a/x=1/w.safetensors", ("w", None, 0, "a/x=1/w.safetensors")),
-            ("Baseline@32=a/b", ("Baseline", 32, 0, "a/b")),
-            ("Baseline@1#2=a/b", ("Baseline", 1, 2, "a/b")),
-        ],
-    )
-    def test_names_of_weights(self, argument, expected):
-        *names, path = command._parsed(argument)
-        assert (*names, str(path)) == expected
 
 
 def test_widths_that_differ_and_lists_are_models_too():

@@ -25,7 +25,11 @@ ARGUMENTS = {
     "neuralizer_unseen": ":tasks=inpainting+denoising,modalities=T1",
     "baseline_unet": ":task=denoising,subjects=4",
 }
-EXPERIMENTS = [f"{path}{ARGUMENTS.get(path.stem, '')}" for path in sorted(FOLDER.glob("*.py"))]
+EXPERIMENTS = [
+    f"{path}{ARGUMENTS.get(path.stem, '')}"
+    for path in sorted(FOLDER.glob("*.py"))
+    if "def get_config(" in path.read_text()
+]
 DATA = ("heads", "regions")
 TINY = {
     "model.features": 2,
@@ -70,6 +74,23 @@ def test_seed_and_batch_size_are_one():
     assert (config.data.seed, config.data.batch_size) == (7, 3)
 
 
+@pytest.mark.parametrize(
+    "experiment", ["neuralizer_seen", "neuralizer_unseen", "baseline_unet", "no_task_augmentation"]
+)
+def test_a_scale_changes_all_experiments_alike(experiment):
+    arguments = ARGUMENTS.get(experiment, "")
+    full, smoke = (
+        load_config(f"{FOLDER / experiment}.py{arguments}{',' if arguments else ':'}scale={scale}")
+        for scale in ("full", "smoke")
+    )
+    assert (full.data.size, smoke.data.size) == (192, 64)
+    assert (full.model.features, smoke.model.features) == (64, 16)
+    assert (len(full.data.datasets), smoke.data.datasets) == (7, ("data/phantom",))
+    # What makes it this experiment is the same.
+    assert full.data.hold_out == smoke.data.hold_out
+    assert full.data.context.min == smoke.data.context.min
+
+
 def test_held_out_and_baseline():
     unseen = load_config(f"{FOLDER / 'neuralizer_unseen.py'}:tasks=inpainting+denoising,classes=freesurfer:17")
     assert unseen.data.hold_out.tasks == ("inpainting", "denoising")
@@ -90,6 +111,8 @@ def test_held_out_and_baseline():
         ),
         ("baseline_unet.py:subjects=many", "argument 'subjects=many', expected a value of type int"),
         ("smoke.py:steps=3", "argument 'steps=3' is unknown, expected none"),
+        ("neuralizer_seen.py:scale=huge", "scale=huge: unknown, expected smoke, labelmaps, full"),
+        ("pretrained.py:stage=2", "expected no argument, or stage=2,start=FILE"),
         ("missing.py", "does not exist"),
     ],
 )

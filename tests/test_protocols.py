@@ -9,10 +9,12 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from input_pipeline.alignment.centroids import fold_variants
 from input_pipeline.alignment.reference import REFERENCE_CENTROIDS
 from input_pipeline.deformation import swap_hemispheres
+from input_pipeline.protocol_sides import SEGMENTATION_CLASSES, other_side
 from input_pipeline.protocols import (
     FREESURFER_CLASSES,
     HAMMERS_CLASSES,
     HAMMERS_TO_FREESURFER,
+    NEUROMORPHOMETRICS_CLASSES,
     NEUROMORPHOMETRICS_TO_FREESURFER,
     fold_freesurfer,
     to_freesurfer,
@@ -140,7 +142,9 @@ def test_neuromorphometrics_sides():
 # --- names ---
 
 
-@pytest.mark.parametrize(("classes", "count"), [(FREESURFER_CLASSES, 31), (HAMMERS_CLASSES, 95)])
+@pytest.mark.parametrize(
+    ("classes", "count"), [(FREESURFER_CLASSES, 31), (HAMMERS_CLASSES, 95), (NEUROMORPHOMETRICS_CLASSES, 157)]
+)
 def test_every_class_has_a_name_of_its_own(classes, count):
     assert len(classes) == len({*classes.values()}) == count
     lefts = {name.removeprefix("left ") for name in classes.values() if side_of(name) == "left"}
@@ -153,6 +157,39 @@ def test_names():
     expected = {1: "right hippocampus", 2: "left hippocampus", 20: "left insula, posterior long gyrus"}
     assert expected.items() <= HAMMERS_CLASSES.items()
     assert {label for label, name in HAMMERS_CLASSES.items() if not side_of(name)} == {19, 44, 49}
+
+
+def test_neuromorphometrics_names():
+    """A name for whatever a label map can hold: what has a counterpart, is drawn, or is a gyrus."""
+    known = {*NEUROMORPHOMETRICS_CLASSES}
+    assert {*NEUROMORPHOMETRICS_TO_FREESURFER, *SEGMENTATION_CLASSES["neuromorphometrics"]} <= known
+    assert {42, 43, 53, 54, 67, 68, *range(100, 208)} <= known
+    expected = {4: "third ventricle", 35: "brain stem", 47: "right hippocampus", 48: "left hippocampus"}
+    expected |= {23: "right accumbens area", 30: "left accumbens area", 65: "left insula", 66: "right insula"}
+    expected |= {75: "left basal forebrain", 100: "right anterior cingulate gyrus", 173: "left posterior insula"}
+    expected |= {191: "left superior frontal gyrus", 206: "right transverse temporal gyrus"}
+    assert expected.items() <= NEUROMORPHOMETRICS_CLASSES.items()
+    assert all(name == name.lower() for name in NEUROMORPHOMETRICS_CLASSES.values())
+    assert {label for label, name in NEUROMORPHOMETRICS_CLASSES.items() if not side_of(name)} == {
+        *(4, 11, 15, 35, 46, 69, 71, 72, 73)
+    }
+
+
+@pytest.mark.parametrize("label", NEUROMORPHOMETRICS_TO_FREESURFER)
+def test_a_neuromorphometrics_structure_stays_on_its_side(label):
+    freesurfer = FREESURFER_CLASSES.get(NEUROMORPHOMETRICS_TO_FREESURFER[label])
+    name = NEUROMORPHOMETRICS_CLASSES[label]
+    assert freesurfer is None or side_of(name) == side_of(freesurfer)
+    if freesurfer and label < 65 and "amygdala" not in name:
+        assert name == freesurfer
+
+
+def test_the_other_side_has_the_other_name():
+    for label, name in NEUROMORPHOMETRICS_CLASSES.items():
+        swapped = {"left": "right", "right": "left"}.get(side_of(name))
+        other = NEUROMORPHOMETRICS_CLASSES[int(other_side("neuromorphometrics")[label])]
+        if label not in (53, 54, 67, 68):
+            assert other == (name.replace(side_of(name), swapped, 1) if swapped else name)
 
 
 def test_left_freesurfer_numbers_are_swapped_with_right_ones():

@@ -26,9 +26,10 @@ EVERYTHING = {
     *(f"{name}.{ending}" for name in ("figure4", "figure4_t1", "figure5", "ablations") for ending in ("png", "svg")),
     *(
         f"{name}.{ending}"
-        for name in ("table3", "table4", "table_seen_unseen", "table_baselines", "table_trivial", "table_other_metrics")
+        for name in ("table3", "table4", "table_baselines", "table_trivial", "table_other_metrics")
         for ending in ("md", "tex")
     ),
+    *(f"{name}.{ending}" for name in ("table_seen_unseen", "table_modalities") for ending in ("md", "tex")),
     *(f"{name}.{ending}" for name in ("table_ablations", "table_runtime") for ending in ("md", "tex")),
     "qualitative_1.png",
     "index.html",
@@ -40,6 +41,7 @@ def some_rows():
     rows += made_up_rows(
         "experiment3", (UNSEEN, BASELINE), sizes=(8,), classes=CLASSES, **FEW | {"tasks": FEW["tasks"][:1]}
     )
+    rows += made_up_rows("experiment1_modalities", (SEEN, UNSEEN), sizes=(8,), classes=CLASSES, **FEW)
     return rows + made_up_rows("ablations", ABLATIONS, sizes=(8,), classes=CLASSES, **FEW)
 
 
@@ -232,6 +234,7 @@ class TestLittle:
         assert left_out == [
             "figure4_t1: no scores of T1 input alone (Figure 4)",
             "table_seen_unseen: no Neuralizer-unseen to compare",
+            "table_modalities: scores.csv has no experiment1_modalities",
             "table_baselines: no n at which there are Neuralizer-seen and Baseline-seen",
             "table_trivial: no trivial predictors, which are models that models.json has no weights of",
             "figure5: experiment1 has no subject with Neuralizer-seen at more than one n",
@@ -339,6 +342,13 @@ class TestTables:
         assert [cell.bold for cell in second] == [False, False, False, True]
         assert means == ()
 
+    def test_the_mean_is_of_who_has_tasks_of_the_metric(self):
+        columns = {"A": {"s": sure(0.9), "t": sure(0.7), "d": sure(20.0)}, "B": {"d": sure(30.0)}}
+        table = scores_table("t", "", columns, {"s": "dice", "t": "dice", "d": "psnr"}, intervals=False)
+        (row,) = table.parts[1]
+        assert [cell.text for cell in row][:2] == ["Mean of 2 tasks, Dice", "0.800"]
+        assert row[2].text == "–"  # noqa: RUF001
+
     def test_less_distance_is_better(self):
         table = scores_table("t", "", {"A": {"s": sure(9.5)}, "B": {"s": sure(10.5)}}, {"s": "hd95"})
         assert [cell.bold for cell in table.parts[0][0]] == [False, True, False]
@@ -380,20 +390,62 @@ class TestTables:
         assert [row[0].text for row in table.parts[0]] == [f"p:{label}" for label in range(20)]
         assert [row[0].text for row in table.parts[1]] == ["Mean"]
 
+    @pytest.mark.parametrize(
+        ("classes", "sizes", "columns"), [(8, 1, 8 + 2), (9, 1, 1 + 1), (14, 6, 6 + 1), (14, 18, 14 + 2)]
+    )
+    def test_what_there_is_less_of_stands_side_by_side(self, classes, sizes, columns):
+        """Unless the classes are few."""
+        scores = {(SEEN, n, f"p:{label}"): np.array([0.5, 0.7]) for n in range(sizes) for label in range(classes)}
+        scores |= {(SEEN, n, ""): np.array([0.5, 0.7]) for n in range(sizes)}
+        assert len(classes_table("table3", "", scores, [SEEN], {}, {}).head) == columns
+
     def test_runtime(self):
         records = [
-            {"model": "A", "parameters": 1_273_859, "n": 8, "flops": 4.8e11, "seconds": 0.0456, "peak_bytes": None},
             {"model": "B", "training_seconds": 5400, "training_steps": 20_000, "seconds": 12.34, "device": "a | b"},
+            {"model": "A", "parameters": 1_273_859, "n": 16, "flops": 9.6e11, "seconds": None, "peak_bytes": None},
+            {"model": "A", "parameters": 1_273_859, "n": 8, "flops": 4.8e11, "seconds": 0.0456, "peak_bytes": None},
         ]
         table = runtime_table("t", "", records)
         assert table.head == (
-            *("Model", "Parameters", "N", "GFLOP", "Prediction (s)", "Device", "Training (h)", "Training steps"),
+            *("Model", "Parameters", "Training", "Training steps", "N", "GFLOP", "Prediction (s)", "Device"),
         )
         no = "–"  # noqa: RUF001
-        assert [[cell.text for cell in row] for row in table.parts[0]] == [
-            ["A", "1,273,859", "8", "480", "0.0456", no, no, no],
-            ["B", no, no, no, "12.3", "a | b", "1.5", "20,000"],
+        assert [[[cell.text for cell in row] for row in part] for part in table.parts] == [
+            [["A", "1,273,859", no, no, "8", "480", "0.0456", no], ["", "", "", "", "16", "960", no, no]],
+            [["B", no, "1.50 h", "20,000", no, no, "12.3", "a | b"]],
         ]
+
+    def test_runtime_of_the_papers_models(self):
+        """In the paper's order, a part a model; what is the same for a model and for all stands once."""
+        records = [
+            {"model": model, "n": n, "parameters": 9, "device": "gpu", "seconds": 0.001 * n, "training_seconds": 180}
+            for n in (32, 1, 8)
+            for model in ("Other", UNSEEN, SEEN)
+        ]
+        table = runtime_table("t", "Time.", records)
+        assert table.caption == "Time. Device: gpu."
+        assert table.head == ("Model", "Parameters", "Training", "N", "Prediction (s)")
+        assert [[[cell.text for cell in row] for row in part] for part in table.parts] == [
+            [
+                [model, "9", "3.00 min", "1", "0.00100"],
+                ["", "", "", "8", "0.00800"],
+                ["", "", "", "32", "0.0320"],
+            ]
+            for model in (SEEN, UNSEEN, "Other")
+        ]
+
+    def test_another_training_of_the_same_model_shows(self):
+        records = [{"model": "A", "n": n, "training_steps": steps} for n, steps in ((1, 100), (2, 100), (4, 200))]
+        (rows,) = runtime_table("t", "", records).parts
+        assert [row[1].text for row in rows] == ["100", "", "200"]
+
+    @pytest.mark.parametrize(
+        ("seconds", "expected"),
+        [(28 * 3600, "28.0 h"), (1_000_000, "278 h"), (180, "3.00 min"), (45.04, "45.0 s"), (0, "0.00 s")],
+    )
+    def test_the_time_of_a_training(self, seconds, expected):
+        (((_, cell),),) = runtime_table("t", "", [{"model": "A", "training_seconds": seconds}]).parts
+        assert cell.text == expected
 
     def test_strange_names(self):
         strange = r"50 % of a_b & $c {d} \e #1 <x> [y](z) a|b ~^*"

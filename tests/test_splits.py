@@ -1,11 +1,15 @@
 """Subjects are split by person, the same way in every run, and (nearly) the same way when a dataset grows."""
 
 import random
+from pathlib import Path
 
 import pytest
+from fake_collection import fake_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
+from input_pipeline import slice_collection
+from input_pipeline.slice_collection import SPLITS, open_collection
 from input_pipeline.splits import split_position, split_subjects
 
 
@@ -105,3 +109,34 @@ def test_tiny_datasets():
     assert split_subjects("set", {}) == {}
     for count in (2, 15, 30, 31):
         assert len(persons_in("test", [f"p{i}" for i in range(count)])) >= min(15, count // 2)
+
+
+class TestSeveralSplits:
+    """What a configuration's `split` names, of ten and six persons."""
+
+    @pytest.fixture(autouse=True)
+    def _in_memory(self, monkeypatch):
+        monkeypatch.setattr(slice_collection, "open_unpacked", fake_dataset)
+
+    def opened(self, split):
+        collection = open_collection(["heads", "regions"], split)
+        return [entry["subject"] for entry in collection.entries], collection
+
+    def test_one_or_several(self):
+        one = {split: self.opened(split)[0] for split in SPLITS}
+        assert min(map(len, one.values())) > 0
+        everyone = [entry["subject"] for name in ("heads", "regions") for entry in fake_dataset(Path(name)).index]
+        assert sorted(one["train"] + one["val"] + one["test"]) == sorted(everyone)
+        assert set(self.opened("train+val")[0]) == {*one["train"], *one["val"]}
+        assert self.opened("val+train")[0] == self.opened("train+val")[0]
+        assert self.opened("train+val+test")[0] == everyone
+
+    def test_tables_are_of_the_same_subjects(self):
+        subjects, collection = self.opened("train+val")
+        for number, subject in enumerate(subjects):
+            dataset = collection.datasets[collection.dataset_of[number]]
+            assert dataset.index[collection.place_of[number]]["subject"] == subject
+            rows = collection.y[collection.subject_of == number]
+            assert rows.tolist() == collection.entries[number]["y"]
+            assert collection.subject_of[collection.first_row[number]] == number
+        assert len(set(collection.person_of.tolist())) == len(subjects)

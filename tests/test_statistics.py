@@ -201,6 +201,17 @@ class TestComparisons:
             (SEEN, "denoising", 32): 7,
         }
 
+    def test_along_n_the_cells_are_the_same(self):
+        """A baseline of one modality at n = 8 alone: the others are averaged over that modality at all n."""
+        rows = [row(value, modality=m, n=n) for m, value in (("T1", 10), ("T2", 90)) for n in (1, 8)]
+        rows += [row(12, model=BASELINE, n=8)]
+        means = task_means(compared(table(*rows)))
+        assert {key: estimate.value for key, estimate in means.items()} == {
+            (SEEN, "denoising", 1): 10,
+            (SEEN, "denoising", 8): 10,
+            (BASELINE, "denoising", 8): 12,
+        }
+
     def test_the_contexts_that_all_models_have(self):
         rows = [row(value, draw=draw) for draw, value in enumerate((10, 20, 60))]
         rows += [row(value, draw=draw, model=UNSEEN) for draw, value in enumerate((11, 21))]

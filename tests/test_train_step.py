@@ -14,6 +14,7 @@ from neuralizer_jax.metrics import dice, psnr
 from neuralizer_jax.training.optimizer import learning_rate, make_optimizer
 from neuralizer_jax.training.train_state import build_model, create_state
 from neuralizer_jax.training.train_step import eval_step, train_step
+from neuralizer_jax.weights import save_weights
 
 # Most of the time these tests take is the compiler's.
 QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -205,6 +206,43 @@ class TestLearningRate:
             state, _ = step(state, episodes())
             np.testing.assert_allclose(np.abs(state.params["weights"] - before), rate, rtol=1e-2)
             before = state.params["weights"]
+
+
+class TestAverage:
+    def test_it_follows_the_parameters_and_is_what_is_evaluated(self):
+        state = blend_state(average=0.5, learning_rate=0.1)
+        average = np.array(state.params["weights"])
+        for decay in (0.1, 2 / 11, 0.25):  # (steps before + 1) / (steps before + 10): at first it forgets sooner
+            state, _ = step(state, episodes())
+            average = decay * average + (1 - decay) * np.array(state.params["weights"])
+            np.testing.assert_allclose(state.average["weights"], average, rtol=1e-6)
+        plain = state.replace(params=state.average, average=None)
+        for name, value in evaluate(plain, episodes()).items():
+            np.testing.assert_array_equal(evaluate(state, episodes())[name], value)
+
+    def test_a_failed_step_leaves_it(self):
+        state = blend_state(average=0.5, learning_rate=0.1)
+        batch = episodes() | {"target_in": np.full_like(episodes()["target_in"], np.nan)}
+        after, _ = step(state, batch)
+        np.testing.assert_array_equal(after.average["weights"], state.average["weights"])
+
+
+class TestStart:
+    def config(self, path, **changes):
+        return ConfigDict({"model": model_config(**changes), "train": train_config(start=str(path), average=0.9)})
+
+    def test_from_weights(self, tmp_path):
+        model = build_model(model_config())
+        save_weights(tmp_path / "w.safetensors", model, params := draw_params(model))
+        state = create_state(self.config(tmp_path / "w.safetensors"), jax.random.key(0))
+        assert_same(state.params, params)
+        assert_same(state.average, params)
+
+    def test_of_another_network(self, tmp_path):
+        model = build_model(model_config())
+        save_weights(tmp_path / "w.safetensors", model, draw_params(model))
+        with pytest.raises(InputError, match=r"train.start: .* has features 4, expected 8 of the configuration"):
+            create_state(self.config(tmp_path / "w.safetensors", features=8), jax.random.key(0))
 
 
 class TestConfiguration:

@@ -33,6 +33,8 @@ def tiny_config(**changes) -> ConfigDict:
                 "decay": "constant",
                 "gradient_clip": 0.0,
                 "accumulate": 1,
+                "average": 0.9,
+                "start": "",
                 "sigma_squared": 0.05,
             },
             "validation": {"every": 8, "patience": 25},

@@ -3,6 +3,7 @@
 from functools import cache
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
@@ -13,7 +14,7 @@ from neuralizer_jax.training.train_state import TrainState
 
 def train_config(**changes):
     settings = {"steps": 100, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 0, "decay": "constant"}
-    settings |= {"gradient_clip": 0.0, "accumulate": 1, "sigma_squared": 0.05}
+    settings |= {"gradient_clip": 0.0, "accumulate": 1, "average": 0.0, "start": "", "sigma_squared": 0.05}
     return ConfigDict(settings | changes)
 
 
@@ -60,12 +61,14 @@ def state_of(model, params, **changes):
     return TrainState(
         step=np.int32(0),
         params=params,
+        average=jax.tree.map(np.array, params) if config.average else None,
         opt_state=optimizer.init(params),
         failed=np.bool_(False),
         model=model,
         optimizer=optimizer,
         sigma_squared=config.sigma_squared,
         accumulate=config.accumulate,
+        average_decay=config.average,
     )
 
 

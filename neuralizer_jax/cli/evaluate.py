@@ -1,17 +1,17 @@
 """`neuralizer evaluate --config FILE --weights FILE --out DIR`: models on test subjects, scores in a table."""
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from input_pipeline.episode_evaluation import EvaluationCases
+    from neuralizer_jax.cli.named_weights import NamedWeights
     from neuralizer_jax.evaluation.predictor import Predictor
 
 _EPILOG = """examples:
   neuralizer evaluate --config experiments/neuralizer_seen.py --out results \\
-      --weights Neuralizer-seen=runs/seen/best.safetensors
+      --weights Neuralizer-seen=runs/seen/best.safetensors --trivial
   neuralizer evaluate --config experiments/neuralizer_seen.py --out results \\
       --weights Baseline-seen@8=runs/unet/best.safetensors \\
       --config.data.only.tasks=denoising
@@ -39,9 +39,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--weights",
         metavar="[NAME=]FILE",
         nargs="+",
-        required=True,
+        default=[],
         help="weights, each with the model's name in the table (default: the file's). A U-Net, which has no context, "
         "is Baseline...@N=FILE for N training subjects; another training with as many is @N#1, @N#2, ...",
+    )
+    parser.add_argument(
+        "--trivial",
+        action="store_true",
+        help="score what has learned nothing as well, which a model has to beat: the input as it is, the mean output "
+        "of the context, its nearest pair, a map of intensities fitted on it",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of results")
     parser.add_argument(
@@ -58,7 +64,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_cases(cases: argparse._ArgumentGroup) -> None:
-    cases.add_argument("--split", choices=("train", "val", "test"), default="test", help="(default: test)")
+    cases.add_argument(
+        "--split",
+        choices=("train", "val", "test", "all"),
+        default="test",
+        help="of the subjects; all: every subject of datasets that no model here was trained on, which is checked "
+        "(default: test)",
+    )
     cases.add_argument(
         "--sizes",
         metavar="N",
@@ -85,10 +97,12 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from input_pipeline.episode_evaluation import EvaluationCases
+    from input_pipeline.slice_collection import SPLITS
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.evaluation.evaluate import evaluate
     from neuralizer_jax.evaluation.models_file import describe_model, record_models
     from neuralizer_jax.evaluation.scores_table import ScoresTable
+    from neuralizer_jax.evaluation.trivial import trivial_predictors
     from neuralizer_jax.experiment_config import change_config, load_config
 
     _check(options)
@@ -97,32 +111,35 @@ def run(options: argparse.Namespace) -> None:
         config.data.datasets = tuple(options.data)
     change_config(config, options.changes)
     use_compilation_cache()
-    weights = _parsed_all(options.weights)
+    weights = _parsed(options.weights)
     models = [_model(*parsed, config.data.size, options) for parsed in weights]
+    trivial = trivial_predictors() if options.trivial else []
+    split = "+".join(SPLITS) if options.split == "all" else options.split
     cases = EvaluationCases(
         config.data,
         options.sizes,
         options.draws,
-        split=options.split,
+        split=split,
         subjects=options.subjects,
         modalities=options.modalities,
         other_modality=options.context_modality == "other",
     )
-    _check_subjects([path for *_, path in weights], cases, options.split)
+    _check_subjects([path for *_, path in weights], cases, split)
     left_out = f", {cases.left_out} contexts left out for want of subjects" if cases.left_out else ""
     print(f"{len(cases.cases)} cases of {len({case.task for case in cases.cases})} tasks{left_out}", flush=True)
 
     experiment = options.experiment or Path(options.config.partition(".py:")[0]).stem
+    sources = [(name, path) for name, *_, path in weights] + [(model.name, None) for model in trivial]
+    made_by = options.command_line, options.config
     with ScoresTable(options.out / "scores.csv") as table:
-        record_models(
-            options.out,
-            [
-                describe_model(name, experiment, path, options.command_line, options.config)
-                for name, *_, path in weights
-            ],
-        )
+        record_models(options.out, [describe_model(name, experiment, path, *made_by) for name, path in sources])
         made = evaluate(
-            models, cases.cases, cases.episodes, table, experiment=experiment, examples=options.out / "examples"
+            [*models, *trivial],
+            cases.cases,
+            cases.episodes,
+            table,
+            experiment=experiment,
+            examples=options.out / "examples",
         )
     print(f"{made} predictions, {table.path}\n\n{_means(table.path, experiment)}")
 
@@ -130,6 +147,8 @@ def run(options: argparse.Namespace) -> None:
 def _check(options: argparse.Namespace) -> None:
     from neuralizer_jax.errors import InputError
 
+    if not options.weights and not options.trivial:
+        raise InputError("neither --weights nor --trivial is given, expected at least one of them")
     for name, least in (("draws", 1), ("subjects", 0), ("modalities", 0), ("bootstrap", 0)):
         if getattr(options, name) < least:
             raise InputError(f"--{name} is {getattr(options, name)}, expected {least} or more")
@@ -139,28 +158,16 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError("--augment needs --bootstrap, expected a number of context sets to draw")
 
 
-def _parsed_all(arguments: list[str]) -> list[tuple[str, int | None, int, Path]]:
-    """All weights, see `_parsed`. Raises InputError where two could not be told from each other in the table."""
+def _parsed(arguments: list[str]) -> "list[NamedWeights]":
+    """All weights. Raises InputError where a name could not be told from another's in the table."""
+    from neuralizer_jax.cli.named_weights import parse_all
     from neuralizer_jax.errors import InputError
+    from neuralizer_jax.evaluation.trivial import trivial_predictors
 
-    weights = [_parsed(argument) for argument in arguments]
-    names = [names for *names, _ in weights]
-    if twice := [name for place, (name, *_) in enumerate(names) if names[place] in names[:place]]:
-        raise InputError(f"--weights: {twice[0]} is there twice, expected names that differ, NAME=FILE")
+    weights = parse_all(arguments)
+    if taken := {its.name for its in weights} & {model.name for model in trivial_predictors()}:
+        raise InputError(f"--weights: {taken.pop()} is what --trivial calls a row, expected another name, NAME=FILE")
     return weights
-
-
-def _parsed(argument: str) -> tuple[str, int | None, int, Path]:
-    """Name, training subjects, training and file of `FILE`, `NAME=FILE` or `NAME@N#TRAINING=FILE`."""
-    match = re.fullmatch(r"(?:(?P<name>[^=/@#]+)(?:@(?P<n>\d+)(?:#(?P<training>\d+))?)?=)?(?P<file>.+)", argument)
-    if match is None:
-        from neuralizer_jax.errors import InputError
-
-        raise InputError(f"--weights {argument!r}: expected FILE, NAME=FILE or NAME@N=FILE")
-    path = Path(match["file"])
-    # A run's weights are all called the same.
-    name = match["name"] or (path.absolute().parent.name if path.stem == "best" else path.stem)
-    return name, None if match["n"] is None else int(match["n"]), int(match["training"] or 0), path
 
 
 def _model(

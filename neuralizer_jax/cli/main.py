@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from neuralizer_jax import __version__
-from neuralizer_jax.cli import convert, demo, episodes, evaluate, predict, prepare, report, train
+from neuralizer_jax.cli import convert, demo, episodes, evaluate, experiment, predict, prepare, report, runtime, train
 from neuralizer_jax.errors import InputError
 
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="neuralizer", description="In-context neuroimage analysis: example pairs in, result out.")
     parser.add_argument("--version", action="version", version=f"neuralizer {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (prepare, episodes, train, evaluate, report, predict, convert, demo):
+    for command in (prepare, episodes, train, evaluate, runtime, report, experiment, predict, convert, demo):
         command.add_parser(commands)
     options, options.changes = parser.parse_known_args(arguments)
     if options.changes and not getattr(options, "changes_config", False):

@@ -20,11 +20,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from input_pipeline.protocols import FREESURFER_CLASSES, HAMMERS_CLASSES
+    from input_pipeline.protocols import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_CLASSES
     from neuralizer_jax.evaluation.report import write_report
 
-    names = {f"freesurfer:{label}": name for label, name in FREESURFER_CLASSES.items()}
-    names |= {f"hammers:{label}": name for label, name in HAMMERS_CLASSES.items()}
+    protocols = {
+        "freesurfer": FREESURFER_CLASSES,
+        "hammers": HAMMERS_CLASSES,
+        "neuromorphometrics": NEUROMORPHOMETRICS_CLASSES,
+    }
+    names = {f"{protocol}:{label}": name for protocol, classes in protocols.items() for label, name in classes.items()}
     written, left_out = write_report(options.folder, options.out or options.folder / "report", names)
     for path in written:
         print(path)

@@ -51,11 +51,12 @@ def evaluate(
 
     Args:
         models: with names that differ, or for those without a context their training subjects or training.
-        cases: see `Case`; a model without a context predicts each once.
+        cases: see `Case`; each model predicts them at its `Predictor.sizes`.
         make_episodes: the episodes of some cases; called in another thread.
         table: open.
         experiment: name in the table.
-        examples: folder; gets the predictions for the first case of each task, dataset and modality.
+        examples: folder; gets the predictions for the first case of each task, dataset and modality, of models that are
+            shown there.
 
     Returns:
         How many predictions were made.
@@ -80,7 +81,8 @@ def evaluate(
                     if not np.isfinite(prediction).all():
                         raise InputError(f"{job.model.name}: the prediction of {case} is not finite, expected numbers")
                     # Before the scores, which say that nothing is left to be done here.
-                    if case in shown and job.model.training == 0 and job.members in (0, shown[case]):
+                    is_kept = job.model.in_examples and job.model.training == 0
+                    if is_kept and case in shown and job.members in (0, shown[case]):
                         episode = _one(episodes, row, shown[case])
                         name = job.model.name if job.model.has_context else f"{job.model.name}@{job.n}"
                         add_prediction(examples, experiment, case, episode, name, prediction)
@@ -104,8 +106,8 @@ def _jobs(models: Sequence[Predictor], part: Sequence[Case], table: ScoresTable,
 
     jobs = []
     for model in models:
-        for size in sorted({size for case in part for size in case.sizes}) if model.has_context else [0]:
-            rows = [row for row, case in enumerate(part) if not model.has_context or size in case.sizes]
+        for size in sorted({size for case in part for size in model.sizes(case)}):
+            rows = [row for row, case in enumerate(part) if size in model.sizes(case)]
             n = size if model.has_context else model.subjects
             if not all(done(model, part[row], n) for row in rows):
                 jobs.append(_Job(model, size, n, rows))

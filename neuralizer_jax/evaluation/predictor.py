@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.evaluation.case import Case
 from neuralizer_jax.evaluation.statistics import is_baseline
 from neuralizer_jax.inference import predict
 from neuralizer_jax.losses import task_output
@@ -36,12 +37,16 @@ class Predictor:
             segmentation the probability, a pixel above 0.5 is in the mask.
         subjects: of what has no context the number of its training subjects, its `n` in the table; None: it has one.
         training: of what has no context, which training with so many subjects it is, from 0.
+        of_masks: whether it predicts segmentations too.
+        in_examples: whether its predictions are kept to be looked at.
     """
 
     name: str
     predict: Callable[[Arrays], np.ndarray]
     subjects: int | None = None
     training: int = 0
+    of_masks: bool = True
+    in_examples: bool = True
 
     @property
     def has_context(self) -> bool:
@@ -51,6 +56,12 @@ class Predictor:
     def draw(self, draw: int) -> int:
         """The draw of a case as it stands in the table: another one for each training."""
         return draw + _TRAININGS_APART * self.training
+
+    def sizes(self, case: Case) -> tuple[int, ...]:
+        """Of the contexts with which it predicts a case, 0 being none; empty where it does not predict it."""
+        if case.is_segmentation and not self.of_masks:
+            return ()
+        return case.sizes if self.has_context else (0,)
 
 
 def network(

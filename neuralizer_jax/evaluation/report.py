@@ -92,10 +92,11 @@ def _how_it_was_made(results: Results) -> Section:
         return Section("How it was made", [*blocks, "No models.json: which weights and commands is not known."])
     columns = {"model": "Model", "experiment": "Experiment", "config": "Configuration", "step": "Step"}
     columns |= {"weights": "Weights", "sha256": "SHA-256 of the weights"}
-    rows = tuple(
+    # One row of a model, however many commands evaluated it.
+    rows = dict.fromkeys(
         tuple(Cell("" if record.get(key) is None else str(record[key])) for key in columns) for record in results.models
     )
-    blocks.append(Table("models", "", tuple(columns.values()), (rows,), numbers=False))
+    blocks.append(Table("models", "", tuple(columns.values()), (tuple(rows),), numbers=False))
     commands = list(dict.fromkeys(str(record["command"]) for record in results.models if record.get("command")))
     if commands:
         blocks += ["Commands:", commands]

@@ -22,8 +22,10 @@ from neuralizer_jax.evaluation.statistics import (
 from neuralizer_jax.evaluation.table_formats import Table
 from neuralizer_jax.evaluation.tables import classes_table, differences_table, runtime_table, scores_table
 
-# Names of experiments in the table of scores: baselines, context sizes, new protocol (paper, section 4), ablations.
-BASELINES, SIZES, PROTOCOL, ABLATIONS = "experiment1", "experiment2", "experiment3", "ablations"
+# Names of experiments in the table of scores: baselines, modalities held out, context sizes, new protocol (paper,
+# section 4), ablations.
+BASELINES, MODALITIES, SIZES = "experiment1", "experiment1_modalities", "experiment2"
+PROTOCOL, ABLATIONS = "experiment3", "ablations"
 
 # What a task is told in besides its main metric.
 _OTHER_METRIC = {"dice": "hd95", "psnr": "ssim"}
@@ -55,7 +57,8 @@ def report_items(results: Results, class_names: Mapping[str, str]) -> tuple[list
         "figure4": lambda name: _scores(name, results.comparison(BASELINES), "all modalities (Figure 4)"),
         "figure4_t1": lambda name: _scores(name, of_t1(results.comparison(BASELINES)), "T1 input alone (Figure 4)"),
         "table4": lambda name: _tasks(name, results.comparison(BASELINES)),
-        "table_seen_unseen": lambda name: _seen_unseen(name, results.comparison(BASELINES)),
+        "table_seen_unseen": lambda name: _seen_unseen(name, results.comparison(BASELINES), "task or class"),
+        "table_modalities": lambda name: _seen_unseen(name, _own(results, MODALITIES), "modality"),
         "table_baselines": lambda name: _baselines(name, results.comparison(BASELINES)),
         "table_trivial": lambda name: _trivial(name, results.comparison(BASELINES)),
         "table_other_metrics": lambda name: _other_metrics(name, results),
@@ -109,7 +112,14 @@ def _tasks(name: str, comparison: Comparison) -> Item:
     )
 
 
-def _seen_unseen(name: str, comparison: Comparison) -> Item:
+def _own(results: Results, experiment: str) -> Comparison:
+    """The comparison of an experiment that no other can stand for. Raises LeftOut where it is missing."""
+    if experiment not in results.scores.unique("experiment"):
+        raise LeftOut(f"scores.csv has no {experiment}")
+    return results.comparison(experiment)
+
+
+def _seen_unseen(name: str, comparison: Comparison, held_out: str) -> Item:
     if missing := {SEEN, UNSEEN} - set(comparison.models):
         raise LeftOut(f"no {' or '.join(sorted(missing))} to compare")
     columns = {
@@ -117,10 +127,10 @@ def _seen_unseen(name: str, comparison: Comparison) -> Item:
         for n in comparison.shared_sizes(SEEN, UNSEEN)
     }
     caption = (
-        f"{SEEN} minus {UNSEEN}: what is lost where a task or modality was not trained on. {_MEANS}, {_INTERVALS}, on"
-        " the same subjects and contexts; bold where the interval is above 0."
+        f"{SEEN} minus {UNSEEN}: what is lost where a {held_out} was not trained on. {_MEANS}, {_INTERVALS}, on the"
+        " same subjects and contexts; bold where the interval is above 0."
     )
-    return _table_item("Seen minus unseen", differences_table(name, caption, columns, comparison.metrics))
+    return _table_item(f"Seen minus unseen, {held_out}", differences_table(name, caption, columns, comparison.metrics))
 
 
 def _baselines(name: str, comparison: Comparison) -> Item:
@@ -201,9 +211,7 @@ def _classes(name: str, results: Results, class_names: Mapping[str, str]) -> Ite
 
 
 def _ablations(name: str, results: Results) -> Item:
-    if ABLATIONS not in results.scores.unique("experiment"):
-        raise LeftOut(f"scores.csv has no {ABLATIONS}")
-    comparison = results.comparison(ABLATIONS)
+    comparison = _own(results, ABLATIONS)
     others = [model for model in comparison.models if model != SEEN]
     if SEEN not in comparison.models or not others:
         raise LeftOut(f"{ABLATIONS} has no {SEEN} with another model beside it")

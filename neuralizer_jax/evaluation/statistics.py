@@ -80,11 +80,12 @@ def main_scores(scores: Scores) -> Scores:
 def compared(scores: Scores) -> Scores:
     """The rows by which models can be compared: of each task, n and metric, what all of them have.
 
-    Compared are all models that have the task at that n. The subjects of a cell have to agree, and the contexts
-    (draws) of models that have some. A missing score (NaN) counts as not there: who has no distance under one model is
-    left out for all.
+    Compared are all models that have the task at that n, in the cells that all models of the task have, at whatever n:
+    along n, nothing but n changes. The subjects of a cell have to agree, and the contexts (draws) of models that have
+    some. A missing score (NaN) counts as not there: who has no distance under one model is left out for all.
     """
     scores = scores.rows(np.isfinite(scores.value))
+    scores = scores.rows(_shared(scores, "model", ("task", "metric"), CELL))
     within = ("task", "n", "metric")
     has_context = np.array([not is_baseline(name) for name in scores.names["model"]], bool)[scores.codes["model"]]
     keep = np.ones(len(scores), bool)

@@ -6,28 +6,32 @@ from typing import Any
 
 import numpy as np
 
-from neuralizer_jax.evaluation.shown_names import METRICS, shown_task, tasks_in_order
+from neuralizer_jax.evaluation.shown_names import METRICS, models_in_order, shown_task, tasks_in_order
 from neuralizer_jax.evaluation.statistics import Estimate, mean_of
 from neuralizer_jax.evaluation.table_formats import NOTHING, Cell, Table
 
 _DIGITS = {"dice": 3, "psnr": 2, "ssim": 3, "hd95": 2}
 _LESS_IS_BETTER = ("hd95",)
 
-# More classes than this stand one below the other.
-_MOST_CLASSES = 16
+# More classes than this, and than rows, stand one below the other: on a printed page columns are scarce.
+_MOST_CLASSES = 8
 
-# A record's key, the column's name, and what its value is divided by.
-_RUNTIME = (
-    ("model", "Model", None),
-    ("parameters", "Parameters", 1),
-    ("n", "N", 1),
-    ("flops", "GFLOP", 1e9),
-    ("seconds", "Prediction (s)", 1),
-    ("peak_bytes", "Memory (MiB)", 2**20),
-    ("device", "Device", None),
-    ("training_seconds", "Training (h)", 3600),
-    ("training_steps", "Training steps", 1),
-)
+# What a value of `runtime.json` is called, and how a number is shown. The first tell of a model, the others of a
+# prediction.
+_OF_MODEL = {
+    "model": ("Model", str),
+    "parameters": ("Parameters", lambda count: f"{count:,.0f}"),
+    "training_seconds": ("Training", lambda seconds: _duration(seconds)),
+    "training_steps": ("Training steps", lambda count: f"{count:,.0f}"),
+}
+_OF_PREDICTION = {
+    "n": ("N", lambda count: f"{count:,.0f}"),
+    "flops": ("GFLOP", lambda count: _three_digits(count / 1e9)),
+    "seconds": ("Prediction (s)", lambda seconds: _three_digits(seconds)),
+    "peak_bytes": ("Memory (MiB)", lambda count: _three_digits(count / 2**20)),
+    "device": ("Device", str),
+}
+_RUNTIME = _OF_MODEL | _OF_PREDICTION
 
 
 def scores_table(
@@ -96,7 +100,7 @@ def classes_table(
     """Mean and standard deviation over subjects of each class, a row a model and n (paper, Table 3).
 
     The best of each class is bold. The mean is over classes, its deviation that of the subjects' means. Many classes
-    stand one below the other.
+    stand one below the other, then a column is a model and n.
 
     Args:
         name: of the files.
@@ -115,7 +119,7 @@ def classes_table(
         columns[label] = [Cell(text, mean == best) if text else NOTHING for mean, text in shown]
     names = [class_names.get(label, label) for label in classes]
     rows = [f"{model}, N = {size_names.get(n, n)}" for model, n in keys]
-    if len(classes) <= _MOST_CLASSES:
+    if len(classes) <= max(_MOST_CLASSES, len(rows)):
         lines = [(Cell(row), *cells) for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True)]
         of_model = [[line for line, (its, _) in zip(lines, keys, strict=True) if its == model] for model in models]
         return Table(name, caption, ("Model", *names, "Mean"), tuple(tuple(part) for part in of_model if part))
@@ -124,11 +128,28 @@ def classes_table(
 
 
 def runtime_table(name: str, caption: str, records: Iterable[Mapping[str, Any]]) -> Table:
-    """Size and time of models, a row a record of `runtime.json`; columns that nobody has a value for are left out."""
-    records = list(records)
-    columns = [column for column in _RUNTIME if any(record.get(column[0]) is not None for record in records)]
-    lines = tuple(tuple(_measured(record.get(key), unit) for key, _, unit in columns) for record in records)
-    return Table(name, caption, tuple(heading for _, heading, _ in columns), (lines,))
+    """Size and time of models: a part a model and device, in it a row an n.
+
+    What the row above tells of the model is not told again; columns that nobody has a value for are left out; a device
+    that all have in common stands in the caption.
+
+    Args:
+        name: of the files.
+        caption: text.
+        records: of `runtime.json`, in any order.
+    """
+    parts: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for record in sorted(records, key=lambda record: _natural(str(record.get("n")))):
+        parts.setdefault((str(record.get("model")), str(record.get("device"))), []).append(record)
+    order = models_in_order(model for model, _ in parts)
+    rows = [parts[part] for part in sorted(parts, key=lambda part: (order.index(part[0]), part[1]))]
+    keys = {key for part in rows for record in part for key, value in record.items() if value is not None}
+    if "device" in keys and len({device for _, device in parts}) == 1:
+        keys.remove("device")
+        caption = f"{caption} Device: {rows[0][0]['device']}.".lstrip()
+    columns = [key for key in _RUNTIME if key in keys]
+    head = tuple(_RUNTIME[key][0] for key in columns)
+    return Table(name, caption, head, tuple(_runtime_lines(part, columns) for part in rows))
 
 
 def shown_estimate(estimate: Estimate, metric: str, *, interval: bool = True, signed: bool = False) -> str:
@@ -142,16 +163,20 @@ def shown_estimate(estimate: Estimate, metric: str, *, interval: bool = True, si
 
 
 def _parts(columns: Mapping[str, Mapping[str, Estimate]], metrics: Mapping[str, str], cells) -> tuple:
-    """Rows of tasks, and of the means over the tasks that all columns have."""
+    """Rows of tasks, and of the means over the tasks of a metric that all columns have, but those that have none."""
     tasks = [task for task in tasks_in_order(metrics) if any(task in column for column in columns.values())]
     rows, means = [], []
     for task in tasks:
         estimates = [column.get(task) for column in columns.values()]
         rows.append((Cell(f"{shown_task(task)}, {METRICS[metrics[task]]}"), *cells(estimates, metrics[task])))
     for metric in dict.fromkeys(metrics[task] for task in tasks):
-        shared = [task for task in tasks if metrics[task] == metric and all(task in of for of in columns.values())]
+        of_metric = [task for task in tasks if metrics[task] == metric]
+        having = [column for column in columns.values() if any(task in column for task in of_metric)]
+        shared = [task for task in of_metric if all(task in column for column in having)]
         if len(shared) > 1:
-            estimates = [mean_of(column[task] for task in shared) for column in columns.values()]
+            estimates = [
+                mean_of(column[task] for task in shared) if column in having else None for column in columns.values()
+            ]
             means.append((Cell(f"Mean of {len(shared)} tasks, {METRICS[metric]}"), *cells(estimates, metric)))
     return tuple(rows), tuple(means)
 
@@ -178,12 +203,29 @@ def _natural(text: str) -> list[str | int]:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
-def _measured(value: Any, unit: float | None) -> Cell:
+def _runtime_lines(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> tuple[tuple[Cell, ...], ...]:
+    """A row a record of the same model."""
+    above: Mapping[str, Any] = {}
+    lines = []
+    for record in records:
+        again = {key for key in _OF_MODEL if above and record.get(key) == above.get(key)}
+        lines.append(tuple(Cell("") if key in again else _measured(key, record.get(key)) for key in columns))
+        above = record
+    return tuple(lines)
+
+
+def _measured(key: str, value: Any) -> Cell:
     if value is None:
         return NOTHING
-    if unit is None or isinstance(value, str):
-        return Cell(str(value))
-    value = value / unit
-    if value == int(value) or value >= 1000:
-        return Cell(f"{value:,.0f}")
-    return Cell(f"{value:.3g}" if value < 100 else f"{value:.0f}")
+    _, show = _RUNTIME[key]
+    return Cell(show(value) if isinstance(value, int | float) else str(value))
+
+
+def _duration(seconds: float) -> str:
+    length, unit = next((its for its in ((3600, "h"), (60, "min")) if seconds >= its[0]), (1, "s"))
+    return f"{_three_digits(seconds / length)} {unit}"
+
+
+def _three_digits(value: float) -> str:
+    """A number with three digits that count, or all of those before the point."""
+    return f"{value:,.0f}" if value >= 999.5 else f"{value:#.3g}".rstrip(".")

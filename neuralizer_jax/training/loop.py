@@ -81,7 +81,8 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
             report.message(f"{folder}: going on from step {start}")
         # A run that failed may try again: what made it fail may have been put right.
         state = steps.put_state(restored.state.replace(failed=np.zeros((), bool)) if restored else fresh)
-        run = _Run(config, folder, episodes, steps, checkpoints, report, stopping)
+        seconds_before = restored.meta["seconds"] if restored else 0.0  # of the run, up to this checkpoint
+        run = _Run(config, folder, episodes, steps, checkpoints, report, stopping, began - seconds_before)
         ended, step = run.go(state, start, stack.enter_context(StopSignals()))
         summary = {
             "ended": ended,
@@ -89,8 +90,7 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
             "best_step": stopping.best_step,
             "best_loss": stopping.best_loss,
             "parameters": sum(x.size for x in jax.tree.leaves(fresh.params)),
-            "steps_this_time": step - start,
-            "seconds_this_time": time.perf_counter() - began,
+            "seconds": run.seconds() if step > start else seconds_before,
             "devices": [str(device.device_kind) for device in jax.devices()],
             "versions": {name: version(name) for name in ("neuralizer-jax", "jax", "flax", "optax")},
         }
@@ -110,9 +110,15 @@ class _Run:
         checkpoints: Checkpoints,
         report: Report,
         stopping: EarlyStopping,
+        began: float,
     ):
         self.config, self.folder, self.episodes = config, folder, episodes
         self.steps, self.checkpoints, self.report, self.stopping = steps, checkpoints, report, stopping
+        self._began = began
+
+    def seconds(self) -> float:
+        """That the run has taken so far, with what was saved of it before it was interrupted."""
+        return time.perf_counter() - self._began
 
     def go(self, state: TrainState, step: int, signals: StopSignals) -> tuple[str, int]:
         """Trains on from a step; why it ended, and after which step."""
@@ -174,7 +180,7 @@ class _Run:
         scores, rows = validate(self.steps, state, self.episodes.validation(), self.episodes.tasks)
         best = self.stopping.add(step, scores.loss)
         if best and jax.process_index() == 0:
-            save_weights(self.folder / "best.safetensors", state.model, self.steps.host_state(state).params)
+            save_weights(self.folder / "best.safetensors", state.model, self.steps.host_state(state).evaluated_params)
         self.report.validated(step, scores, rows, best=best, seconds=time.perf_counter() - began)
         return scores.loss
 
@@ -183,5 +189,6 @@ class _Run:
             "model": describe(state.model),
             "config": self.config.to_dict(),
             "early_stopping": self.stopping.saved(),
+            "seconds": self.seconds(),
         }
         self.checkpoints.save(step, self.steps.host_state(state), meta, validation_loss)

@@ -1,5 +1,7 @@
 """All that training changes, and what it does not change but needs to know: one value that goes from step to step."""
 
+from pathlib import Path
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,34 +11,44 @@ from ml_collections import ConfigDict
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.training.optimizer import make_optimizer
-from neuralizer_jax.weights import architecture, init_params
+from neuralizer_jax.weights import architecture, init_params, load_weights
+from neuralizer_jax.weights.architecture import describe
 from neuralizer_jax.weights.parameters import Params
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 class TrainState(struct.PyTreeNode):
-    """The state of training: a pytree of the first four; the others are fixed, part of its structure.
+    """The state of training: a pytree of the first five; the others are fixed, part of its structure.
 
     Attributes:
         step: int32, number of updates made.
         params: of the model, float32.
+        average: moving average of the parameters, or None.
         opt_state: of the optimizer.
         failed: bool, whether a loss or gradient was not finite; from then on nothing is updated.
         model: the network.
         optimizer: makes updates of gradients.
         sigma_squared: of the loss of images.
         accumulate: parts that a device's share of the batch is split into, one in memory at a time.
+        average_decay: share of the average that stays at a step.
     """
 
     step: jax.Array
     params: Params
+    average: Params | None
     opt_state: optax.OptState
     failed: jax.Array
     model: nn.Module = struct.field(pytree_node=False)
     optimizer: optax.GradientTransformation = struct.field(pytree_node=False)
     sigma_squared: float = struct.field(pytree_node=False)
     accumulate: int = struct.field(pytree_node=False)
+    average_decay: float = struct.field(pytree_node=False)
+
+    @property
+    def evaluated_params(self) -> Params:
+        """The parameters that are validated and exported: the average where there is one."""
+        return self.params if self.average is None else self.average
 
 
 def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = None) -> TrainState:
@@ -54,19 +66,36 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
         raise InputError(f"train.accumulate: {config.train.accumulate}, expected 1 or more parts of a batch")
     if not config.train.sigma_squared > 0:
         raise InputError(f"train.sigma_squared: {config.train.sigma_squared}, expected more than 0")
+    if not 0 <= config.train.average < 1:
+        raise InputError(f"train.average: {config.train.average}, expected 0 to less than 1")
     model = model or build_model(config.model)
     optimizer = make_optimizer(config.train)
-    params = init_params(model, key)
+    params = _start(model, Path(config.train.start)) if config.train.start else init_params(model, key)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
+        average=jax.tree.map(jnp.copy, params) if config.train.average else None,
         opt_state=optimizer.init(params),
         failed=jnp.zeros((), bool),
         model=model,
         optimizer=optimizer,
         sigma_squared=config.train.sigma_squared,
         accumulate=config.train.accumulate,
+        average_decay=config.train.average,
     )
+
+
+def _start(model: nn.Module, path: Path) -> Params:
+    """The parameters of a weights file, which is to be of the same network."""
+    found, params = load_weights(path)
+    described, expected = describe(found), describe(model)
+    if described != expected:
+        differing = next(name for name in expected if described.get(name) != expected[name])
+        raise InputError(
+            f"train.start: {path} has {differing} {described.get(differing)!r}, expected {expected[differing]!r} of the"
+            " configuration"
+        )
+    return params
 
 
 def build_model(config: ConfigDict) -> nn.Module:

@@ -58,7 +58,8 @@ def train_step(state: TrainState, episode: Arrays, axis_name: str | None = None)
 
     updates, opt_state = state.optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    updated = state.replace(step=state.step + 1, params=params, opt_state=opt_state)
+    average = _moved(state, params)
+    updated = state.replace(step=state.step + 1, params=params, average=average, opt_state=opt_state)
     state = jax.tree.map(partial(jnp.where, failed), state, updated).replace(failed=failed)
     metrics = {"loss": loss, "losses": losses, "task": episode["task"], "gradient_norm": norm, "failed": failed}
     return state, metrics
@@ -71,7 +72,7 @@ def eval_step(state: TrainState, episode: Arrays) -> Arrays:
         `losses`, `dice` and `psnr` (dB) `[B]`, and `prediction` `[B, H, W, 1]`: probabilities of a segmentation where
         the network's output is logits.
     """
-    output = forward(state.model, state.params, episode)
+    output = forward(state.model, state.evaluated_params, episode)
     prediction = task_output(output, episode["is_segmentation"], state.model.segmentation_sigmoid)
     truth = episode["target_out"]
     return {
@@ -94,6 +95,14 @@ def batch_losses(state: TrainState, output: jax.Array, episode: Arrays) -> jax.A
     """The loss of each episode `[B]` for the network's output."""
     sigmoid = state.model.segmentation_sigmoid
     return episode_loss(output, episode, segmentation_sigmoid=sigmoid, sigma_squared=state.sigma_squared)
+
+
+def _moved(state: TrainState, params: Params) -> Params | None:
+    """The average after a step; at first the steps before count less, so that it soon forgets where it began."""
+    if state.average is None:
+        return None
+    decay = jnp.minimum(state.average_decay, (state.step + 1) / (state.step + 10))
+    return optax.incremental_update(params, state.average, 1 - decay)
 
 
 def _split(episode: Arrays, parts: int) -> Arrays:

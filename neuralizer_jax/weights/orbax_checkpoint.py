@@ -1,7 +1,8 @@
 """Parameters out of an Orbax training checkpoint.
 
 A checkpoint folder has one numbered folder a step, as Orbax's `CheckpointManager` writes them, with two items:
-`state`, a tree whose `params` are the parameters, and `meta`, JSON whose `model` is the model's description.
+`state`, a tree whose `params` are the parameters, and `meta`, JSON whose `model` is the model's description. Where the
+run's configuration in `meta` asks for an average of the parameters, that is read, `average` of the tree.
 """
 
 import json
@@ -36,8 +37,10 @@ def read_orbax_checkpoint(path: Path, model: nn.Module | None = None) -> tuple[n
         raise InputError(f"{path}: no training checkpoint in this folder, expected numbered step folders of Orbax")
     step = max(steps, key=lambda p: int(p.name) if p.name.isdigit() else 0).absolute()
     try:
-        config = json.loads((step / "meta" / "metadata").read_text())["model"]
-    except (OSError, ValueError, KeyError, TypeError):
+        meta = json.loads((step / "meta" / "metadata").read_text())
+        config = meta["model"]
+        which = "average" if meta.get("config", {}).get("train", {}).get("average") else "params"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{step}: no readable meta item, expected JSON with the model's description") from None
     if model is None:
         model = architecture.build(config, step)
@@ -45,12 +48,12 @@ def read_orbax_checkpoint(path: Path, model: nn.Module | None = None) -> tuple[n
     import orbax.checkpoint as ocp
 
     shapes = param_shapes(model)
-    wanted = {"params": unflatten_dict({key: np.zeros(shape, np.float32) for key, shape in shapes.items()})}
+    wanted = {which: unflatten_dict({key: np.zeros(shape, np.float32) for key, shape in shapes.items()})}
     as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
     try:
         with ocp.PyTreeCheckpointer() as checkpointer:
             arguments = ocp.args.PyTreeRestore(item=wanted, restore_args=as_numpy, partial_restore=True)
-            params = checkpointer.restore(step / "state", args=arguments)["params"]
+            params = checkpointer.restore(step / "state", args=arguments)[which]
     except Exception as error:  # Orbax and TensorStore document no common base of what they raise
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{step}: the checkpoint's parameters cannot be read ({reason})") from None

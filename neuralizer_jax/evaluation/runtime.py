@@ -1,0 +1,191 @@
+"""`runtime.json`: size of models, and what one prediction takes of work, time and memory (paper, supplement)."""
+
+import json
+import math
+import os
+import re
+import statistics
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.training.train_step import forward
+from neuralizer_jax.weights.parameters import Params
+
+RUNTIME_FILE = "runtime.json"
+
+KEYS = (
+    *("model", "parameters", "flops", "n", "seconds", "peak_bytes", "device"),
+    *("training_seconds", "training_steps"),
+)
+
+Record = dict[str, Any]
+
+# What a process on a CPU takes is up to 1.4 times what its program needs.
+_CPU_MARGIN = 1.5
+
+
+def measure(
+    name: str,
+    model: nn.Module,
+    params: Params,
+    members: int | None,
+    *,
+    size: int = 192,
+    repeats: int = 5,
+    training: tuple[float | None, int | None] = (None, None),
+) -> Record:
+    """Measures the prediction of one target on JAX's first device.
+
+    Args:
+        name: of the model in the record.
+        model: a `Neuralizer` or `UNet`.
+        params: its parameters.
+        members: of the context; None for a `UNet`.
+        size: pixels of an image along each axis.
+        repeats: predictions that are timed, after one that is not.
+        training: of `training_time`.
+
+    Returns:
+        A record with the keys `KEYS`. `flops`: of the program before XLA optimizes it, a multiplication and an addition
+        counted as two. `seconds`: the median, from images in the host's memory to the prediction there, with the
+        parameters on the device and the program compiled. `peak_bytes`: of the program's arrays, parameters and
+        images included; on a CPU the process takes up to 40 % more.
+        `seconds` and `peak_bytes` are None where the memory does not suffice.
+    """
+    device = jax.devices()[0]
+    record = dict.fromkeys(KEYS) | {
+        "model": name,
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
+        "n": members,
+        "device": device_name(device),
+        "training_seconds": training[0],
+        "training_steps": training[1],
+    }
+    try:
+        episode = _episode(model, members, size)
+        lowered = jax.jit(partial(forward, model)).lower(params, episode)
+        record["flops"] = _operations(lowered)
+        record["seconds"], record["peak_bytes"] = _time_and_memory(lowered, params, episode, repeats, device)
+    except (MemoryError, RuntimeError) as error:
+        # RESOURCE_EXHAUSTED is what JAX raises when an array finds no memory.
+        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+    return record
+
+
+def training_time(weights: Path) -> tuple[float | None, int | None]:
+    """Seconds and steps of the training that made weights, from the `summary.json` beside them; None: not known."""
+    try:
+        summary = json.loads((weights.absolute().parent / "summary.json").read_text(encoding="utf-8"))
+        return float(summary["seconds"]), int(summary["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
+
+
+def device_name(device: jax.Device) -> str:
+    """What kind of device it is; of a CPU also how many cores this process may use."""
+    if device.platform != "cpu":
+        return device.device_kind
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{device.device_kind}, {cores} core{'s' * (cores != 1)}"
+
+
+def record_runtime(folder: Path, records: Iterable[Record]) -> None:
+    """Adds records to `runtime.json`, each in place of an earlier one of the same model, n and device.
+
+    Raises:
+        InputError: where the file is damaged or cannot be written.
+    """
+    by_name = {_name(record): record for record in [*read_runtime(folder), *records]}
+    folder.mkdir(parents=True, exist_ok=True)
+    with written_whole(folder / RUNTIME_FILE) as temporary:
+        temporary.write_text(json.dumps(list(by_name.values()), indent=2) + "\n", encoding="utf-8")
+
+
+def read_runtime(folder: Path) -> list[Record]:
+    """The records of `runtime.json`, none where there is no such file. Raises InputError where it is damaged."""
+    path = folder / RUNTIME_FILE
+    if not path.exists():
+        return []
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))
+        for record in records:
+            _name(record)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: damaged, expected a list of records, one a model, n and device") from None
+    return records
+
+
+def _name(record: Record) -> str:
+    return json.dumps([record["model"], record["n"], record["device"]])
+
+
+def _episode(model: nn.Module, members: int | None, size: int) -> dict[str, np.ndarray]:
+    """A batch of one episode with random intensities: time does not depend on what images show."""
+    rng = np.random.default_rng(0)
+    image = (size,) * model.dim
+    episode = {"target_in": rng.random((1, *image, model.in_channels), np.float32)}
+    if members is not None:
+        episode["context_in"] = rng.random((1, members, *image, model.in_channels), np.float32)
+        episode["context_out"] = rng.random((1, members, *image, 1), np.float32)
+        episode["context_mask"] = np.ones((1, members), bool)
+    return episode
+
+
+def _time_and_memory(
+    lowered: jax.stages.Lowered, params: Params, episode: dict[str, np.ndarray], repeats: int, device: jax.Device
+) -> tuple[float, int | None]:
+    """Seconds and bytes, see `measure`. Raises MemoryError, or RuntimeError as JAX does, where memory is short."""
+    compiled = lowered.compile()
+    need = _need(compiled)
+    # A GPU refuses what it has no room for; a CPU's system hands it out, and ends the process when it is used.
+    if device.platform == "cpu" and need is not None and _CPU_MARGIN * need > _free_bytes():
+        raise MemoryError
+    params = jax.device_put(params, device)
+    before = _statistics(device)
+    seconds = []
+    for _ in range(1 + repeats):
+        began = time.perf_counter()
+        np.asarray(compiled(params, episode))
+        seconds.append(time.perf_counter() - began)
+    # A device tells the most that the process ever had in use: of this prediction only if nothing before had more.
+    peak = _statistics(device).get("peak_bytes_in_use", 0)
+    if peak > before.get("peak_bytes_in_use", 0):
+        need = peak - before["bytes_in_use"] + sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    return statistics.median(seconds[1:]), need
+
+
+def _need(compiled: jax.stages.Compiled) -> int | None:
+    """Bytes of a program's arguments, results and what is between them; None where XLA does not tell."""
+    memory = compiled.memory_analysis()
+    if memory is None:
+        return None
+    return memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+
+
+def _operations(lowered: jax.stages.Lowered) -> int | None:
+    flops = (lowered.cost_analysis() or {}).get("flops")
+    return None if flops is None else round(flops)
+
+
+def _statistics(device: jax.Device) -> dict[str, int]:
+    return device.memory_stats() or {}
+
+
+def _free_bytes() -> float:
+    """Memory that is left on this machine, as Linux tells; infinite elsewhere."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8")
+    except OSError:
+        return math.inf
+    available = re.search(r"^MemAvailable:\s+(\d+) kB", lines, re.MULTILINE)
+    return int(available[1]) * 1024 if available else math.inf

@@ -1,0 +1,187 @@
+"""A whole experiment: its commands are run once each, in order, and interrupted it goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from neuralizer_jax import experiment_steps
+from neuralizer_jax.cli import evaluate, prepare, report, runtime, train
+from neuralizer_jax.cli.main import main
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.evaluation import report_items
+from neuralizer_jax.experiment_config import change_config, load_config, load_steps
+from neuralizer_jax.experiment_steps import RECORD, Step, run_steps
+
+FOLDER = Path(__file__).parent.parent / "experiments"
+SCALES = ("smoke", "labelmaps", "full")
+EXPERIMENTS = ("experiment1", "experiment2", "experiment3", "runtime", "ablations", "paper")
+
+# Stands for `neuralizer`: `write FILE` notes that it ran, `fail`, `nothing`, `wait FILE` until it is told to stop.
+COMMAND = """
+import signal, sys, time
+from pathlib import Path
+what, *paths = sys.argv[1:]
+if what == "wait":
+    def stop(number, frame):
+        Path(paths[0] + ".saved").write_text(str(number))
+        sys.exit(0)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    Path(paths[0] + ".began").touch()
+    time.sleep(60)
+for path in paths:
+    with open(path, "a") as file:
+        file.write("ran ")
+sys.exit(3 if what == "fail" else 0)
+"""
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    script = tmp_path / "command.py"
+    script.write_text(COMMAND)
+    monkeypatch.setattr(experiment_steps, "_NEURALIZER", (sys.executable, str(script)))
+    return script
+
+
+def step(tmp_path, what, name):
+    return Step((what, str(tmp_path / name)), tmp_path / name)
+
+
+def test_each_command_is_run_once(command, tmp_path, capsys):
+    steps = [step(tmp_path, "write", name) for name in ("a", "b", "a")]
+    run_steps(steps, tmp_path / "out")
+    run_steps(steps, tmp_path / "out")
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["ran ", "ran "]
+    assert capsys.readouterr().out.count("done before") == 2
+    assert set(json.loads((tmp_path / "out" / RECORD).read_text())) == {one.line for one in steps}
+
+
+def test_what_is_missing_is_made_again(command, tmp_path):
+    steps = [step(tmp_path, "write", name) for name in "ab"]
+    run_steps(steps, tmp_path / "out")
+    (tmp_path / "a").unlink()
+    run_steps(steps, tmp_path / "out")
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["ran ", "ran "]
+
+
+def test_what_depends_on_more_is_run_each_time(command, tmp_path):
+    once = step(tmp_path, "write", "a")
+    for _ in range(2):
+        run_steps([Step(once.arguments, once.makes, always=True)], tmp_path / "out")
+    assert (tmp_path / "a").read_text() == "ran ran "
+
+
+def test_a_failure_ends_it_and_is_run_again(command, tmp_path):
+    steps = [step(tmp_path, "write", "a"), step(tmp_path, "fail", "b"), step(tmp_path, "write", "c")]
+    for times in (1, 2):
+        with pytest.raises(InputError, match="failed with status 3") as error:
+            run_steps(steps, tmp_path / "out")
+        assert "\n" not in str(error.value)
+        assert (tmp_path / "a").read_text() == "ran "
+        assert (tmp_path / "b").read_text() == "ran " * times
+        assert not (tmp_path / "c").exists()
+
+
+def test_a_command_that_makes_nothing_has_not_worked(command, tmp_path):
+    with pytest.raises(InputError, match="made no"):
+        run_steps([Step(("nothing",), tmp_path / "a")], tmp_path / "out")
+
+
+def test_a_damaged_record(command, tmp_path):
+    (tmp_path / RECORD).write_text("[1]")
+    with pytest.raises(InputError, match="damaged"):
+        run_steps([step(tmp_path, "write", "a")], tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_command_and_ends_the_experiment(command, tmp_path, number):
+    driver = tmp_path / "driver.py"
+    driver.write_text(
+        textwrap.dedent(f"""
+        import sys
+        from pathlib import Path
+        from neuralizer_jax import experiment_steps
+        experiment_steps._NEURALIZER = (sys.executable, {str(command)!r})
+        folder = Path({str(tmp_path)!r})
+        steps = [
+            experiment_steps.Step(("wait", str(folder / "a")), folder / "a.began"),
+            experiment_steps.Step(("write", str(folder / "b")), folder / "b"),
+        ]
+        try:
+            experiment_steps.run_steps(steps, folder / "out")
+        except experiment_steps.Stopped as stopped:
+            sys.exit(128 + stopped.number)
+        """)
+    )
+    process = subprocess.Popen([sys.executable, driver], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "a.began").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    # The command saved its state once, what follows was not run, and the command is not taken for done.
+    assert (tmp_path / "a.saved").read_text() == str(int(number))
+    assert not (tmp_path / "b").exists()
+    assert not (tmp_path / "out" / RECORD).exists()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_commands_of_an_experiment(experiment, scale, tmp_path, monkeypatch):
+    steps = load_steps(f"{FOLDER / experiment}.py:scale={scale}", tmp_path, tmp_path / "data")
+    assert steps[-1].arguments == ("report", str(tmp_path))
+    taken = []
+    for module in (prepare, train, evaluate, runtime, report):
+        monkeypatch.setattr(module, "run", taken.append)
+    made, workdirs = set(), {}
+    for each in steps:
+        assert main(each.arguments) == 0
+        options = taken.pop()
+        if each.arguments[0] in ("train", "evaluate"):
+            config = load_config(options.config)
+            change_config(config, options.changes)
+        if each.arguments[0] == "train":
+            # A folder has one training, and what is made there is what comes after works with.
+            assert workdirs.setdefault(options.workdir, each.line) == each.line
+            assert each.makes == options.workdir / "best.safetensors"
+            made.add(str(each.makes))
+        if each.arguments[0] in ("evaluate", "runtime"):
+            assert {weights.partition("=")[2] for weights in options.weights} <= made
+        if each.arguments[0] == "evaluate":
+            shown = (report_items.BASELINES, report_items.MODALITIES, report_items.SIZES)
+            assert options.experiment in (*shown, report_items.PROTOCOL, report_items.ABLATIONS)
+
+
+def test_an_experiment_is_listed(tmp_path, capsys):
+    config = f"{FOLDER / 'experiment2.py'}:scale=smoke"
+    assert main(["experiment", "--config", config, "--out", str(tmp_path / "out"), "--list"]) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == [
+        "prepare",
+        "train",
+        "evaluate",
+        "report",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("paper.py:scale=huge", "scale=huge: unknown, expected smoke, labelmaps, full"),
+        ("paper.py:out=here", "argument 'out=here' is unknown, expected scale=..."),
+        ("smoke.py", "has no get_steps()"),
+    ],
+)
+def test_wrong_experiments_end_in_one_line(config, expected, tmp_path, capsys):
+    assert main(["experiment", "--config", str(FOLDER / config), "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.count("\n") == 1
