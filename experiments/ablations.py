@@ -17,7 +17,8 @@ def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:
     plain = commands.train("no_task_augmentation", "no_task_augmentation.py")
 
     def evaluated(models: dict[str, Step], *options: str) -> Step:
-        return commands.evaluate("ablations", models, options=options)
+        more = ("--sizes", str(max(commands.scale.sizes)), *commands.scale.ablations, *options)
+        return commands.evaluate("ablations", models, options=more)
 
     return [
         *commands.prepare(),

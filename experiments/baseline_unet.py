@@ -27,6 +27,8 @@ def get_config(
     config.seed = repeat
     config.model.architecture = "unet"
     config.model.features *= 1 if subjects else 4
+    # Trained for one small structure, a linear output falls below 0 everywhere, where soft Dice has no gradient.
+    config.model.segmentation_sigmoid = True
     config.data.only.tasks = (task,)
     config.data.only.classes = tuple(name for name in classes.split("+") if name)
     config.data.only.modalities = tuple(name for name in modalities.split("+") if name)

@@ -14,8 +14,7 @@ def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:
     """The commands."""
     commands = Commands(out, data, scale)
     seen = commands.train("seen", "neuralizer_seen.py")
-    # More contexts of each subject than elsewhere: a context of one differs much from the next.
-    evaluation = commands.evaluate("experiment2", {"Neuralizer-seen": seen}, options=("--draws", "4"))
+    evaluation = commands.evaluate("experiment2", {"Neuralizer-seen": seen})
     return [*commands.prepare(), seen, evaluation, commands.report()]
 
 

@@ -66,6 +66,7 @@ class Scale:
         modalities: likewise.
         sizes: of contexts.
         cases: options of `neuralizer evaluate`.
+        ablations: more options of `neuralizer evaluate` for the ablations, of which resampling is slow.
         changes: of every configuration.
     """
 
@@ -78,6 +79,7 @@ class Scale:
     modalities: tuple[str, ...] = ()
     sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     cases: tuple[str, ...] = ()
+    ablations: tuple[str, ...] = ()
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -91,7 +93,6 @@ SCALES = {
         baselines=(
             {"task": "segmentation", "classes": "freesurfer:10"},
             {"task": "segmentation", "classes": "freesurfer:49"},
-            {"task": "skull_stripping"},
             {"task": "modality_transfer", "modalities": "T1+T2"},
             {"task": "inpainting"},
         ),
@@ -105,7 +106,8 @@ SCALES = {
         classes=("freesurfer:2", "freesurfer:10", "freesurfer:49"),
         modalities=("T1", "T2", "FLAIR"),
         sizes=(1, 2, 4, 8),
-        cases=("--subjects", "6", "--draws", "2"),
+        cases=("--subjects", "5", "--draws", "2"),
+        ablations=("--modalities", "1"),
         changes=_SMALL
         | {
             "model.features": 16,

@@ -178,6 +178,7 @@ def write_example(path: Path, number=0, size=64, models=MODELS, pairs=2):
         modality=np.array(MODALITIES[number % len(MODALITIES)]),
         **{"class": np.array("freesurfer:17" if number % 2 == 0 else "")},
         subject=np.array(f"ixi{number:03d}"),
+        experiment=np.array("experiment1"),
         n=np.array(8),
     )
 

@@ -231,7 +231,7 @@ class TestExamples:
         assert names == [
             "made-up_denoising_ixi_T1.npz",
             "made-up_modality_transfer_ixi_T1-T2.npz",
-            "made-up_segmentation_ixi_T1.npz",
+            "made-up_segmentation_ixi_T1_freesurfer-17.npz",
         ]
         example = read_example(tmp_path / "examples" / names[2])
         episode = child.made_up_episodes(CASES[:1], 3)

@@ -31,7 +31,7 @@ EVERYTHING = {
     ),
     *(f"{name}.{ending}" for name in ("table_seen_unseen", "table_modalities") for ending in ("md", "tex")),
     *(f"{name}.{ending}" for name in ("table_ablations", "table_runtime") for ending in ("md", "tex")),
-    "qualitative_1.png",
+    "qualitative_experiment1.png",
     "index.html",
 }
 
@@ -242,7 +242,7 @@ class TestLittle:
             "ablations: scores.csv has no ablations",
             "table_ablations: scores.csv has no ablations",
             "table_runtime: no runtime.json",
-            "qualitative_1: no examples",
+            "qualitative: no examples",
         ]
         page = (tmp_path / "report/index.html").read_text()
         assert all(line in page for line in left_out)

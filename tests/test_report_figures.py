@@ -221,7 +221,7 @@ class TestFiles:
             save_figure(figure, tmp_path / "none", "figure")
 
 
-def constant(path, truth, predictions, size=40, label="", task="denoising"):
+def constant(path, truth, predictions, size=40, label="", task="denoising", experiment="experiment1"):
     """An example of images of one grey value each."""
 
     def image(*values):
@@ -239,6 +239,7 @@ def constant(path, truth, predictions, size=40, label="", task="denoising"):
         "models": np.array(list(predictions)),
         "task": np.array(task),
         "class": np.array(label),
+        "experiment": np.array(experiment),
     }
     np.savez(path, **content)
     return path
@@ -265,7 +266,7 @@ class TestExamples:
         first = constant(tmp_path / "a.npz", 0.4, {SEEN: 0.4, "Baseline-seen@2": 0.9, "Baseline-seen@16": 0.65})
         second = constant(tmp_path / "b.npz", 0.4, {UNSEEN: 0.15}, size=160)
         [path] = draw_examples([first, second], tmp_path, {})
-        assert path.name == "qualitative_1.png"
+        assert path.name == "qualitative_experiment1.png"
         shown = cells(path, 10, 2)
         greys = np.round(255 * np.array([0.5, 0.2, 0.3, 0.4]))[:, None] * np.ones(3)
         np.testing.assert_allclose(shown[0, :4], greys, atol=1)
@@ -282,12 +283,30 @@ class TestExamples:
         # Nothing is cut off.
         assert all((edge > 250).all() for edge in (picture[:2], picture[-2:], picture[:, :2], picture[:, -2:]))
 
-    def test_pages(self, tmp_path):
+    def test_each_experiment_has_its_models_and_at_most_nine_rows(self, tmp_path):
         names = [constant(tmp_path / f"{number:02d}.npz", 0.4, {SEEN: 0.4}, size=16) for number in range(10)]
-        paths = draw_examples(names, tmp_path, {})
-        assert [path.name for path in paths] == ["qualitative_1.png", "qualitative_2.png"]
-        heights = [pixels(path).shape[0] for path in paths]
-        assert heights[0] - heights[1] == 8 * (30 + 12 + 160)
+        other = constant(tmp_path / "z.npz", 0.4, {UNSEEN: 0.4}, size=16, experiment="ablations")
+        paths = draw_examples([*names, other], tmp_path, {})
+        assert [path.name for path in paths] == ["qualitative_experiment1.png", "qualitative_ablations.png"]
+        (height, width), (less, same) = (pixels(path).shape[:2] for path in paths)
+        assert height - less == 8 * (30 + 12 + 160)
+        assert width == same
+        assert draw_examples([*names, other], tmp_path, {}, alike=("ablations",)) == paths[:1]
+        assert draw_examples([other], tmp_path, {}, alike=("ablations",)) == paths[1:]
+
+    def test_what_most_models_have_predicted_is_shown_of_each_task(self, tmp_path):
+        names = [
+            constant(tmp_path / f"{number:02d}.npz", 0.1 * task, {SEEN: 0.4} | more, size=16, task=f"task {task}")
+            for number, (task, more) in enumerate((task, {}) for task in range(9) for _ in range(2))
+        ]
+        # The second of each task has one more.
+        for task in range(9):
+            truth = 0.1 * task
+            constant(names[2 * task + 1], truth, {SEEN: 0.4, UNSEEN: 0.9}, size=16, task=f"task {task}")
+        [path] = draw_examples(names, tmp_path, {})
+        shown = cells(path, 8, 9)
+        np.testing.assert_allclose(shown[:, 3, 0], 255 * 0.1 * np.arange(9), atol=1)
+        np.testing.assert_allclose(shown[:, 5, 0], 255 * 0.9, atol=1)
 
     def test_same_bytes_every_time(self, tmp_path):
         name = constant(tmp_path / "a.npz", 0.4, {SEEN: 0.4}, label="p:1$", task="seg$mentation")
@@ -321,7 +340,7 @@ class TestExamples:
         assert expected in str(error.value)
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)
-        assert not (tmp_path / "qualitative_1.png").exists()
+        assert not list(tmp_path.glob("*.png"))
 
     def test_no_example(self, tmp_path):
         path = tmp_path / "a.npz"

@@ -21,11 +21,14 @@ _EPISODE = ("target_in", "target_out", "context_in", "context_out")
 
 
 def example_cases(cases: Iterable[Case]) -> dict[Case, int]:
-    """The first case of each task, dataset and modality, and the size of its context: its largest up to 8."""
+    """Cases to keep, and the size of their contexts: the largest up to 8.
+
+    Of each task and dataset the first case of each class, or where there are no classes of each modality.
+    """
     found: dict[tuple[str, ...], Case] = {}
     for case in cases:
         if any(size <= _MOST_MEMBERS for size in case.sizes):
-            found.setdefault((case.task, case.dataset, case.modality), case)
+            found.setdefault((case.task, case.dataset, case.class_name or case.modality), case)
     return {case: max(size for size in case.sizes if size <= _MOST_MEMBERS) for case in found.values()}
 
 
@@ -49,7 +52,7 @@ def add_prediction(folder: Path, experiment: str, case: Case, episode: Arrays, m
     names |= {"class": case.class_name, "subject": case.subject}
     content = {name: np.asarray(episode[name], np.float32) for name in _EPISODE}
     content |= {name: np.array(text) for name, text in names.items()} | {"n": np.array(len(content["context_in"]))}
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_.+-]', '-', '_'.join(list(names.values())[:4]))}.npz"
+    path = folder / f"{re.sub(r'[^A-Za-z0-9_.+-]', '-', '_'.join(filter(None, list(names.values())[:5])))}.npz"
     predictions = {}
     if path.exists():
         before = read_example(path)

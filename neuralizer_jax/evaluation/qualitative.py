@@ -1,6 +1,8 @@
 """Qualitative grids: what went in, what it should be, what each model made of it, and where it is wrong."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from textwrap import fill
 
@@ -36,20 +38,25 @@ _SHAPES = {
     "predictions": ("k", "H", "W"),
 }
 _NAMES = ("task", "dataset", "modality", "class", "subject")
+_NEEDED = (*_SHAPES, *_NAMES, "experiment")
 
 Example = Mapping[str, np.ndarray]
 
 
-def draw_examples(examples: Sequence[Path], folder: Path, class_names: Mapping[str, str]) -> list[Path]:
-    """Draws examples to `qualitative_1.png`, `qualitative_2.png`, ... of up to 9 rows.
+def draw_examples(
+    examples: Sequence[Path], folder: Path, class_names: Mapping[str, str], alike: Collection[str] = ()
+) -> list[Path]:
+    """Draws the examples of each experiment to `qualitative_EXPERIMENT.png`, up to 9 rows.
 
     The columns are the input, a context pair, the truth, then the prediction of each model and its error: the absolute
-    difference to the truth, on a fixed scale. Of a baseline's trainings the one with the most subjects is shown.
+    difference to the truth, on a fixed scale. Of a baseline's trainings the one with the most subjects is shown. Of
+    each task those examples come first that most models have predicted.
 
     Args:
-        examples: files, at least one, in the order of the rows.
+        examples: files, at least one.
         folder: to write to.
         class_names: what to call a class; those that are not in it are called as they are.
+        alike: experiments that show what others do: drawn only where there are no others.
 
     Returns:
         The files written.
@@ -58,20 +65,34 @@ def draw_examples(examples: Sequence[Path], folder: Path, class_names: Mapping[s
         InputError: a file that is no example, or that cannot be read or written.
     """
     loaded = [_load(path) for path in examples]
-    models = models_in_order(model for example in loaded for model in _predictions(example))
-    largest = max(size for example in loaded for size in example["target_out"].shape)
-    side = largest * -(-_LEAST // largest)
+    experiments: dict[str, list[Example]] = {}
+    for example in loaded:
+        experiments.setdefault(str(example["experiment"]), []).append(example)
+    shown = {name: of for name, of in experiments.items() if name not in alike} or experiments
     paths = []
-    for start in range(0, len(loaded), MOST_ROWS):
-        path = folder / f"qualitative_{start // MOST_ROWS + 1}.png"
-        _draw_page(path, loaded[start : start + MOST_ROWS], models, side, class_names)
-        paths.append(path)
+    for experiment, of_experiment in shown.items():
+        rows = _rows(of_experiment)
+        models = models_in_order(model for example in rows for model in _predictions(example))
+        largest = max(size for example in rows for size in example["target_out"].shape)
+        side = largest * -(-_LEAST // largest)
+        paths.append(folder / f"qualitative_{re.sub(r'[^A-Za-z0-9_.-]', '-', experiment)}.png")
+        _draw_page(paths[-1], rows, models, side, class_names)
     return paths
+
+
+def _rows(examples: Sequence[Example]) -> list[Example]:
+    """The examples to show, by task: of each task the one with the most predictions, then the next ones."""
+    by_task: dict[str, list[Example]] = {}
+    for example in sorted(examples, key=lambda example: -len(_predictions(example))):
+        by_task.setdefault(str(example["task"]), []).append(example)
+    in_turn = [example for rank in zip_longest(*by_task.values()) for example in rank if example is not None]
+    chosen = in_turn[:MOST_ROWS]
+    return [example for task in sorted(by_task) for example in by_task[task] if any(example is one for one in chosen)]
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     example = read_example(path)
-    missing = [name for name in (*_SHAPES, *_NAMES) if name not in example]
+    missing = [name for name in _NEEDED if name not in example]
     if missing:
         raise InputError(f"{path}: has no {', '.join(missing)}, expected an example of an evaluation")
     size = dict(zip("HW", example["target_out"].shape, strict=False))

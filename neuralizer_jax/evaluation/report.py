@@ -11,7 +11,7 @@ from neuralizer_jax.evaluation.figure_style import save_figure
 from neuralizer_jax.evaluation.headline import cautions, headline
 from neuralizer_jax.evaluation.page import Picture, Section, write_page
 from neuralizer_jax.evaluation.qualitative import draw_examples
-from neuralizer_jax.evaluation.report_items import Item, report_items
+from neuralizer_jax.evaluation.report_items import MODALITIES, SIZES, Item, report_items
 from neuralizer_jax.evaluation.results import Results, read_results
 from neuralizer_jax.evaluation.table_formats import Cell, Table, latex, markdown
 from neuralizer_jax.files.atomic_file import written_whole
@@ -51,11 +51,11 @@ def write_report(folder: Path, out: Path, class_names: Mapping[str, str] | None 
         blocks += [*([item.caption] if item.caption not in blocks else []), _shown(item, files)]
     sections = [Section(title, blocks) for title, blocks in parts.items()]
     if results.examples:
-        grids = draw_examples(results.examples, out, class_names)
+        grids = draw_examples(results.examples, out, class_names, alike=(MODALITIES, SIZES))
         written += grids
         sections.append(Section("Examples", [_EXAMPLES, *(Picture(grid, "Examples", 2000) for grid in grids)]))
     else:
-        left_out.append("qualitative_1: no examples")
+        left_out.append("qualitative: no examples")
     if left_out:
         sections.append(Section("Left out", [left_out]))
     sections.append(_how_it_was_made(results))
