@@ -111,10 +111,10 @@ SCALES = {
         changes=_SMALL
         | {
             "model.features": 16,
-            "train.steps": 200,
+            "train.steps": 150,
             "train.batch_size": 4,
             "train.learning_rate": 2e-3,
-            "validation.every": 100,
+            "validation.every": 75,
             "validation.episodes": 4,
             "checkpoint.every": 50,
             "log.every": 25,

@@ -32,8 +32,8 @@ class _Cell:
         task: name.
         source: of the task.
         label: the class; 0: none.
-        subjects: `[k]` that show it.
-        context: `[c]` those of them that may be context.
+        subjects: `[k]` that show it and may be targets.
+        context: `[c]` that show it and may be members of a context.
     """
 
     task: str
@@ -43,14 +43,14 @@ class _Cell:
     context: np.ndarray
 
 
-def evaluation_config(config: ConfigDict, split: str) -> ConfigDict:
-    """The configuration of an evaluation: episodes of a split, as in validation, of held-out tasks and so on as well.
+def evaluation_config(config: ConfigDict, splits: str) -> ConfigDict:
+    """The configuration of an evaluation: episodes of some splits, as in validation; held-out tasks and so on too.
 
     The seed is always the same one, whatever that of the training was.
     """
     config = validation_config(config)
     with config.unlocked():
-        config.split, config.seed = split, 0
+        config.split, config.seed = splits, 0
         config.context.min, config.context.max, config.context.pad_to = 0, 1, 1
         for kind in config.hold_out:
             config.hold_out[kind] = ()
@@ -73,6 +73,7 @@ class EvaluationCases:
         draws: int,
         *,
         split: str = "test",
+        context_split: str = "",
         subjects: int = 0,
         modalities: int = 0,
         other_modality: bool = False,
@@ -83,7 +84,8 @@ class EvaluationCases:
             config: of the stream; what `only` names is evaluated, of tasks those with a weight.
             sizes: of the contexts.
             draws: random contexts of each subject.
-            split: of the data, or several joined by `+`.
+            split: of the targets, or several joined by `+`.
+            context_split: of the members of contexts, likewise; empty: the targets'.
             subjects: of a task, source and class at most so many, drawn at random; 0: all.
             modalities: of a task, dataset and protocol at most so many (of a transfer, pairs or triples of them), drawn
                 at random; 0: all. The directions of DTI are one modality, of which the first is shown.
@@ -93,9 +95,13 @@ class EvaluationCases:
         Raises:
             InputError: for a configuration that is wrong, or that leaves no case.
         """
-        self.stream = EpisodeStream(evaluation_config(config, split))
+        of_targets, of_contexts = split.split("+"), (context_split or split).split("+")
+        shown = "+".join(dict.fromkeys([*of_targets, *of_contexts]))
+        self.stream = EpisodeStream(evaluation_config(config, shown))
         self._other_modality = other_modality
         collection = self.stream.collection
+        split_of = np.array([entry["split"] for entry in collection.entries])
+        self._is_target, self._is_context = (np.isin(split_of, names) for names in (of_targets, of_contexts))
         self._subjects = {
             (collection.names[dataset], entry["subject"]): subject
             for subject, (dataset, entry) in enumerate(zip(collection.dataset_of, collection.entries, strict=True))
@@ -107,6 +113,10 @@ class EvaluationCases:
         if not self.cases:
             names = ", ".join(collection.names)
             raise InputError(f"no case in split {split} of {names}, expected two persons that show one of the tasks")
+
+    def targets(self) -> list[tuple[str, str, str]]:
+        """Dataset, subject and person of all that may be targets."""
+        return [row for row in self.stream.subjects() if self._is_target[self._subjects[row[:2]]]]
 
     def episodes(self, cases: Sequence[Case], members: int) -> Arrays:
         """The episodes of some cases, with the first so many members of each one's context, or all that it has.
@@ -167,12 +177,14 @@ class EvaluationCases:
             one_image = CHANNELS[TASKS[name].needs] == 1
             if self._other_modality and not one_image:
                 continue
-            for source in _drawn(sources, most):
+            with_targets = [source for source in sources if self._is_target[source.subjects].any()]
+            for source in _drawn(with_targets, most):
                 subjects = source.subjects
                 for label in selection.classes[source.protocol] if source.protocol else (0,):
                     showing = subjects[self._showing(source, label)] if label else subjects
                     able = [bool(self._other_modalities(s, source)) or not self._other_modality for s in showing]
-                    yield _Cell(name, source, label, showing, showing[np.array(able, bool)])
+                    context = showing[np.array(able, bool) & self._is_context[showing]]
+                    yield _Cell(name, source, label, showing[self._is_target[showing]], context)
 
     def _showing(self, source: Source, label: int) -> np.ndarray:
         """Which subjects of a source show enough of a class `[k]` bool."""

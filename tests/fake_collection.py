@@ -55,6 +55,14 @@ _CLASSES = {
 }  # fmt: skip
 
 
+def opened_in_split(folders, split) -> SliceCollection:
+    """As `slice_collection.open_collection`, all subjects as though they were of that split."""
+    collection = fake_collection(tuple(folders))
+    for own in collection.entries:
+        own["split"] = split
+    return collection
+
+
 def fake_dataset(folder) -> UnpackedSlices:
     """One of them, its persons in splits."""
     dataset = fake_collection((folder.name,)).datasets[0]

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import draw_params
-from fake_collection import fake_collection, fake_dataset
+from fake_collection import fake_dataset, opened_in_split
 
 from input_pipeline import episode_stream, slice_collection
 from neuralizer_jax.cli import evaluate as command
@@ -278,7 +278,7 @@ class TestCommand:
 
     @pytest.fixture(autouse=True)
     def _in_memory(self, monkeypatch):
-        monkeypatch.setattr(episode_stream, "open_collection", lambda folders, split: fake_collection(tuple(folders)))
+        monkeypatch.setattr(episode_stream, "open_collection", opened_in_split)
 
     def run(self, out, weights, *more):
         parser = argparse.ArgumentParser()
@@ -357,6 +357,24 @@ class TestCommand:
         write_training_subjects(weights.parent, [("heads", trained, trained)])
         with pytest.raises(InputError, match=f"person {trained} of heads was trained on"):
             self.run(tmp_path / "out", [weights], *few, "--split", "all")
+
+    def test_a_context_may_have_been_trained_on(self, tmp_path, monkeypatch, capsys, tiny_model, tiny_params):
+        """A target may not; contexts of other splits are larger, and of whom they are is said."""
+        monkeypatch.setattr(episode_stream, "open_collection", slice_collection.open_collection)
+        monkeypatch.setattr(slice_collection, "open_unpacked", fake_dataset)
+        split_of = {entry["subject"]: entry["split"] for entry in fake_dataset(Path("heads")).index}
+        weights = tmp_path / "run" / "best.safetensors"
+        weights.parent.mkdir()
+        save_weights(weights, tiny_model, tiny_params)
+        trained = [("heads", subject, subject) for subject, split in split_of.items() if split != "val"]
+        write_training_subjects(weights.parent, trained)
+        few = ("--modalities", "1", "--config.data.only.tasks=modality_transfer", "--sizes", "9")
+        self.run(tmp_path / "out", [weights], *few, "--split", "val", "--context-split", "all")
+        assert "contexts are of split train+val+test: a model may have been trained on" in capsys.readouterr().out
+        scores = read_scores(tmp_path / "out/scores.csv")
+        assert {split_of[subject] for subject in scores.unique("subject")} == {"val"}
+        assert scores.unique("n") == [9]
+        self.run(tmp_path / "again", [weights], *few[:-1], "1", "--split", "all", "--context-split", "val")
 
     @pytest.mark.parametrize(
         ("more", "expected"),

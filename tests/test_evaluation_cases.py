@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from fake_collection import DATASETS, SIZE, fake_collection
+from fake_collection import DATASETS, SIZE, fake_dataset, opened_in_split
 
-from input_pipeline import episode_stream
+from input_pipeline import episode_stream, slice_collection
 from input_pipeline.episode_config import default_config
 from input_pipeline.episode_evaluation import EvaluationCases
 from neuralizer_jax.errors import InputError
@@ -25,7 +25,7 @@ def configured(**changes):
 @pytest.fixture(autouse=True, scope="module")
 def _in_memory():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(episode_stream, "open_collection", lambda folders, split: fake_collection(tuple(folders)))
+        patch.setattr(episode_stream, "open_collection", opened_in_split)
         yield
 
 
@@ -174,6 +174,61 @@ class TestContext:
             shown |= {(case.modality, other) for _, (other,) in members if case.dataset == "heads"}
         names = ("T1", "T2", "FLAIR", "DTI")
         assert shown == {(a, b) for a in names for b in names if a != b}
+
+
+class TestContextOfAnotherSplit:
+    """Targets of one split, contexts of others: of ten persons four, one and five are for training, validation, test."""
+
+    CHANGES = {"datasets": ("heads", "lesions"), "only.tasks": TASKS}
+
+    @pytest.fixture(autouse=True)
+    def _in_splits(self, monkeypatch):
+        monkeypatch.setattr(episode_stream, "open_collection", slice_collection.open_collection)
+        monkeypatch.setattr(slice_collection, "open_unpacked", fake_dataset)
+
+    def made(self, split, context_split="", sizes=(1, 2, 4, 9), **options):
+        return EvaluationCases(configured(**self.CHANGES), sizes, 2, split=split, context_split=context_split, **options)
+
+    @pytest.mark.parametrize("context", ["train", "train+test", "train+val+test"])
+    def test_who_is_shown(self, context):
+        its = self.made("val", context)
+        entries = its.stream.collection.entries
+        split_of = {entry["subject"]: entry["split"] for entry in entries}
+        there = {entry["person"] for entry in entries if entry["split"] in context.split("+")}
+        assert len(its.cases) > 20
+        for case in its.cases:
+            assert split_of[case.subject] == "val"
+            members = [entries[subject] for subject, _ in its.context(case)]
+            assert {member["split"] for member in members} <= set(context.split("+"))
+            persons = {member["person"] for member in members}
+            assert len(persons) == len(members) == max(case.sizes)
+            query = next(entry["person"] for entry in entries if entry["subject"] == case.subject)
+            assert query not in persons
+            if case.dataset == "heads" and not case.class_name:
+                others = {person for person in there if person.startswith("h")} - {query}
+                assert max(case.sizes) == max(size for size in (1, 2, 4, 9) if size <= len(others))
+        assert {subject for _, subject, _ in its.targets()} == {name for name in split_of if split_of[name] == "val"}
+
+    def test_targets_are_those_of_the_split_alone(self):
+        """The same images with the same artefacts; the contexts are others, and larger ones."""
+        alone, wide = self.made("test"), self.made("test", "train+val+test")
+        plain, others = ({own(case): case for case in its.cases} for its in (alone, wide))
+        assert plain.keys() <= others.keys()
+        cases = of(alone.cases, task="denoising", dataset="heads", modality="T1")
+        assert {case.sizes for case in cases} == {(1, 2, 4)}
+        same = [others[own(case)] for case in cases]
+        assert {case.sizes for case in same} == {(1, 2, 4, 9)}
+        one, other = alone.episodes(cases, 2), wide.episodes(same, 2)
+        for name in ("target_in", "target_out"):
+            np.testing.assert_array_equal(one[name], other[name])
+        assert (one["context_out"] != other["context_out"]).any((1, 2, 3, 4)).all()
+        assert alone.targets() == wide.targets() == alone.stream.subjects()
+        assert len(wide.stream.subjects()) == 18
+
+    def test_of_the_same_split_nothing_changes(self):
+        alone, same = self.made("test"), self.made("test", "test")
+        assert alone.cases == same.cases
+        assert [alone.context(case) for case in alone.cases] == [same.context(case) for case in same.cases]
 
 
 class TestEpisodes:

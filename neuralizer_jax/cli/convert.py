@@ -15,6 +15,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("source", metavar="SRC", type=Path, help="weights to read")
     parser.add_argument("destination", metavar="DST", type=Path, help="file to write, ending in .safetensors")
+    parser.add_argument("--half", action="store_true", help="round to 16-bit numbers, which need half the space")
     parser.set_defaults(run=run)
 
 
@@ -25,12 +26,12 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.weights import read_weights, save_weights
 
     weights = read_weights(options.source)
-    save_weights(options.destination, weights.model, weights.params)
+    save_weights(options.destination, weights.model, weights.params, half=options.half)
     count = sum(leaf.size for leaf in jax.tree.leaves(weights.params))
     model = weights.model
     print(
         f"{options.destination}: {type(model).__name__}, {model.dim}-D, {model.stages} stages of {model.features} "
-        f"features, {count:,} parameters"
+        f"features, {count:,} parameters{' of 16 bits' if options.half else ''}"
     )
     if weights.ignored:
         print(f"ignored, not part of the model: {', '.join(weights.ignored)}")

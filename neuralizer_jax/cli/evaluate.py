@@ -72,6 +72,12 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
         "(default: test)",
     )
     cases.add_argument(
+        "--context-split",
+        choices=("train", "val", "test", "all"),
+        help="of the members of contexts, of other persons than the target's in any case; a model may have been trained "
+        "on them then, which is said (default: as --split)",
+    )
+    cases.add_argument(
         "--sizes",
         metavar="N",
         type=int,
@@ -114,17 +120,20 @@ def run(options: argparse.Namespace) -> None:
     weights = _parsed(options.weights)
     models = [_model(*parsed, config.data.size, options) for parsed in weights]
     trivial = trivial_predictors() if options.trivial else []
-    split = "+".join(SPLITS) if options.split == "all" else options.split
+    split, context_split = (
+        "+".join(SPLITS) if name == "all" else name for name in (options.split, options.context_split or options.split)
+    )
     cases = EvaluationCases(
         config.data,
         options.sizes,
         options.draws,
         split=split,
+        context_split=context_split,
         subjects=options.subjects,
         modalities=options.modalities,
         other_modality=options.context_modality == "other",
     )
-    _check_subjects([path for *_, path in weights], cases, split)
+    _check_subjects([path for *_, path in weights], cases, split, context_split)
     left_out = f", {cases.left_out} contexts left out for want of subjects" if cases.left_out else ""
     print(f"{len(cases.cases)} cases of {len({case.task for case in cases.cases})} tasks{left_out}", flush=True)
 
@@ -197,8 +206,11 @@ def _model(
     )
 
 
-def _check_subjects(weights: list[Path], cases: "EvaluationCases", split: str) -> None:
-    """Makes sure that who is tested was not trained on, as far as files beside the weights tell."""
+def _check_subjects(weights: list[Path], cases: "EvaluationCases", split: str, context_split: str) -> None:
+    """Makes sure that who is tested was not trained on, as far as files beside the weights tell.
+
+    Members of contexts are checked too, but for those of splits of which no one is tested.
+    """
     from neuralizer_jax.evaluation.training_subjects import TRAINING_SUBJECTS_FILE, check_no_test_subject
 
     for path in weights:
@@ -206,9 +218,11 @@ def _check_subjects(weights: list[Path], cases: "EvaluationCases", split: str) -
         if split == "train":
             continue
         if trained.exists():
-            check_no_test_subject(trained, cases.stream.subjects())
+            check_no_test_subject(trained, cases.targets())
         else:
             print(f"{path}: no {TRAINING_SUBJECTS_FILE} beside it, not checked against the test subjects")
+    if weights and not set(context_split.split("+")) <= set(split.split("+")):
+        print(f"contexts are of split {context_split}: a model may have been trained on their members, not checked")
 
 
 def _means(path: Path, experiment: str) -> str:

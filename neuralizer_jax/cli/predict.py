@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from neuralizer_jax.inference import Prediction
 
 _EPILOG = """examples:
-  neuralizer predict --weights W.safetensors --target t.png --context pairs/ \\
-      --out out.png
-  neuralizer predict --weights W.safetensors --task segmentation \\
-      --target t1.nii.gz --slice y=-17 --context pairs/ --out out.nii.gz
+  neuralizer predict --target t.png --context pairs/ --out out.png
+  neuralizer predict --task segmentation --target t1.nii.gz --slice y=-17 \\
+      --context pairs/ --out out.nii.gz
 """
 
 
@@ -36,7 +35,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     files = parser.add_argument_group("files")
-    files.add_argument("--weights", metavar="FILE", required=True, type=Path, help="release file, checkpoint or folder")
+    files.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="release file, checkpoint or checkpoint folder, or the name of weights that come with the package; a "
+        "folder with such a name is ./NAME (default: small, which come with it)",
+    )
     files.add_argument(
         "--target", metavar="FILE", required=True, nargs="+", type=Path, help="image files, or folders of image files"
     )
@@ -96,11 +100,12 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.files.volume_slices import parse_slice
 
     checks.check_options(options)
+    weights = checks.weights_to_use(options.weights)
     choice = None if options.slice is None else parse_slice(options.slice)
     target_paths = _target_files(options.target)
     pairs = _pairs(options, target_paths)
     destinations, new_folder = _destinations(options, target_paths)
-    sources = [*target_paths, *pairs.inputs, *pairs.outputs, options.weights]
+    sources = [*target_paths, *pairs.inputs, *pairs.outputs, weights]
     checks.check_files_to_write(destinations, sources, new_folder, options)
 
     segmentation = options.task == "segmentation"
@@ -119,8 +124,8 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.weights import load_weights
 
     use_compilation_cache()
-    model, params = load_weights(options.weights)
-    checks.check_model(model, targets[0], options.weights)
+    model, params = load_weights(weights)
+    checks.check_model(model, targets[0], weights)
     for note in (*pairs.notes, *checks.suspicions(outputs, labels, options)):
         print(f"neuralizer: note: {note}", file=sys.stderr)
     with tqdm(total=len(targets) * max(1, options.bootstrap), unit="pass", disable=None) as progress:
@@ -145,7 +150,7 @@ def run(options: argparse.Namespace) -> None:
                 _make_folder(new_folder)
             written = _write(prediction, target, checks.output_files(destination, options))
             if options.figure:
-                caption = f"{options.task} · {len(inputs)} example pairs · weights {options.weights.name}"
+                caption = f"{options.task} · {len(inputs)} example pairs · weights {weights.name}"
                 draw_figure(options.figure, *arrays, prediction, caption)
                 written.append(options.figure)
             progress.write("\n".join(map(str, written)))

@@ -13,6 +13,7 @@ import numpy as np
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.image_files import ImageFile, image_bytes, image_stem, image_suffix
 from neuralizer_jax.preprocess import resize
+from neuralizer_jax.pretrained import DEFAULT, PRETRAINED, weights_path
 
 # A slice of a fine parcellation has fewer labels; a grey image that was taken for a label map has more.
 _MANY_LABELS = 100
@@ -33,6 +34,13 @@ def check_options(options: argparse.Namespace) -> None:
         raise InputError("--labels: there are labels in a segmentation only, expected --task segmentation with it")
     if options.figure and options.figure.suffix.lower() != ".png":
         raise InputError(f"{options.figure}: figures are drawn as PNG, expected a name that ends in .png")
+
+
+def weights_to_use(given: str | None) -> Path:
+    """The weights that are given by path or name, else those that come with the package."""
+    if given is None and DEFAULT not in PRETRAINED:
+        raise InputError("no weights come with this copy of neuralizer_jax, expected --weights FILE")
+    return weights_path(DEFAULT if given is None else given)
 
 
 def output_files(path: Path, options: argparse.Namespace) -> dict[str, Path]:

@@ -16,6 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.pretrained import PRETRAINED, weights_path
 from neuralizer_jax.weights import architecture
 from neuralizer_jax.weights.parameters import Params, param_shapes
 from neuralizer_jax.weights.torch_names import from_torch_layout, to_torch_layout, torch_key, torch_shape
@@ -43,8 +44,8 @@ def load_weights(path: str | os.PathLike, model: nn.Module | None = None) -> tup
     """Loads a model and its parameters. Never runs code from the file and needs no torch.
 
     Args:
-        path: a release file (`.safetensors`), a PyTorch or Lightning checkpoint (`.ckpt`, `.pt`, `.pth`), or a folder
-            with an Orbax training checkpoint.
+        path: a release file (`.safetensors`), a PyTorch or Lightning checkpoint (`.ckpt`, `.pt`, `.pth`), a folder with
+            an Orbax training checkpoint, or the name of weights that come with the package (`"small"`).
         model: the network to fill, for weights with a block or aggregation of your own; None: as the file says.
 
     Returns:
@@ -59,13 +60,16 @@ def load_weights(path: str | os.PathLike, model: nn.Module | None = None) -> tup
 
 def read_weights(path: str | os.PathLike, model: nn.Module | None = None) -> Weights:
     """As `load_weights`, and also says which tensors of the file were ignored."""
-    path = Path(path)
+    path = weights_path(path)
     if path.is_dir():
         from neuralizer_jax.weights.orbax_checkpoint import read_orbax_checkpoint
 
         return Weights(*read_orbax_checkpoint(path, model))
     if not path.exists():
-        raise InputError(f"{path}: no such file, expected weights (.safetensors, .ckpt, .pt or a checkpoint folder)")
+        along = f", or a name: {', '.join(PRETRAINED)}" if PRETRAINED else "; none come with this copy of neuralizer_jax"
+        raise InputError(
+            f"{path}: no such file, expected weights (.safetensors, .ckpt, .pt or a checkpoint folder){along}"
+        )
     if path.suffix == ".safetensors":
         tensors, config = _read_safetensors(path)
         hyper_parameters: dict[str, Any] = {}
@@ -88,7 +92,7 @@ def read_weights(path: str | os.PathLike, model: nn.Module | None = None) -> Wei
     return Weights(model, params, outside + ignored)
 
 
-def save_weights(path: str | os.PathLike, model: nn.Module, params: Params) -> None:
+def save_weights(path: str | os.PathLike, model: nn.Module, params: Params, *, half: bool = False) -> None:
     """Writes a release file: tensors in the published PyTorch names and layouts, the model's configuration as metadata.
 
     `torch_model.load_state_dict(safetensors.torch.load_file(path))` loads it into the published network.
@@ -97,9 +101,11 @@ def save_weights(path: str | os.PathLike, model: nn.Module, params: Params) -> N
         path: file to write, ending in `.safetensors`; replaced whole or not at all.
         model: a `Neuralizer` or `UNet`.
         params: its parameters.
+        half: store them rounded to float16, in half the space; they are read back as float32.
 
     Raises:
-        InputError: another ending, a folder that cannot be written, or parameters that are not the model's.
+        InputError: another ending, a folder that cannot be written, parameters that are not the model's, or with `half`
+            one beyond the range of float16, 65504.
     """
     from safetensors.numpy import save
 
@@ -114,11 +120,24 @@ def save_weights(path: str | os.PathLike, model: nn.Module, params: Params) -> N
         raise InputError(
             f"{path}: parameter {'.'.join(wrong)} has shape {got.get(wrong)}, the model's has {expected.get(wrong)}"
         )
+    if half:
+        values = {key: _as_half(key, value, path) for key, value in values.items()}
     tensors = {torch_key(key): to_torch_layout(key, value, model.dim) for key, value in values.items()}
     # One entry: safetensors writes several in no fixed order, and the same weights would give different bytes.
     metadata = {_METADATA_KEY: json.dumps(architecture.describe(model))}
     with written_whole(path) as temporary:
         temporary.write_bytes(save(tensors, metadata))
+
+
+def _as_half(key: tuple[str, ...], value: np.ndarray, path: Path) -> np.ndarray:
+    with np.errstate(over="ignore"):  # reported below
+        half = value.astype(np.float16)
+    if not np.isfinite(half).all():
+        raise InputError(
+            f"{path}: parameter {'.'.join(key)} holds {value[~np.isfinite(half)].flat[0]:g}, expected at most "
+            f"{np.finfo(np.float16).max:g} in size for 16-bit numbers"
+        )
+    return half
 
 
 def _params_from_tensors(
