@@ -16,7 +16,15 @@ from pathlib import Path
 from conditions import conditions, heading, write_results
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLES = ("table4", "table_trivial", "table_seen_unseen", "table_baselines", "table3", "table_ablations", "table_runtime")
+TABLES = (
+    "table4",
+    "table_trivial",
+    "table_seen_unseen",
+    "table_baselines",
+    "table3",
+    "table_ablations",
+    "table_runtime",
+)
 
 
 def short(command):

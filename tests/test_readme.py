@@ -154,6 +154,25 @@ def test_numbers_are_those_of_the_results():
         assert shown == seconds + memory
 
 
+def test_the_table_of_the_experiments_is_that_of_the_results():
+    tables = json.loads((ROOT / "benchmarks/results/experiments.json").read_text())["results"]["tables"]
+
+    def rows(text):
+        plain = re.sub(r" \[.*?\]|\*\*", "", text)
+        cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in plain.splitlines() if "|" in line]
+        return {name: values for name, *values in cells}
+
+    models, trivial = rows(tables["table4"]), rows(tables["table_trivial"])
+    shown = rows(re.search(r"best that learned nothing \|\n(.*?)\n\n", README, re.DOTALL)[1])
+    assert len(shown) == 6  # with the line below the heading
+    for task, values in list(shown.items())[1:]:
+        own = dict(zip(trivial["Task"], trivial[task], strict=True))
+        untrained = [own[name] for name in own if name not in models["Task"]]
+        assert values[:3] == models[task]
+        assert values[3] == own["Mean context output"]
+        assert float(values[4]) == max(float(value) for value in untrained if value[0].isdigit())
+
+
 def test_files_that_the_readme_names_exist():
     for name in re.findall(r"`((?:neuralizer_jax|input_pipeline|tests|benchmarks|experiments)/[\w/.]+)`", README):
         assert (ROOT / name).exists(), name
