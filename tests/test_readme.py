@@ -1,5 +1,6 @@
 """What the README shows works as it stands there: every command and every Python example, and the demo."""
 
+import itertools
 import json
 import re
 import shlex
@@ -16,6 +17,7 @@ from PIL import Image
 from input_pipeline.task_augmentations import TASK_AUGMENTATIONS
 from input_pipeline.tasks import TASKS
 from neuralizer_jax.cli.main import main
+from neuralizer_jax.pretrained import PRETRAINED
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -180,8 +182,9 @@ def test_files_that_the_readme_names_exist():
         assert (ROOT / name).is_file(), name
 
 
-def test_demo(tmp_path, capsys, monkeypatch):
+def test_demo(tmp_path, capsys, monkeypatch, tiny_weights):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PRETRAINED, "small", tiny_weights)
     assert main(["demo", "--steps", "4"]) == 0
     out = capsys.readouterr().out
     assert "ended by steps after step 4" in out
@@ -190,8 +193,10 @@ def test_demo(tmp_path, capsys, monkeypatch):
     assert len(written) >= 6
     for name in written:
         assert (tmp_path / name).is_file()
-    for figure in ("segmentation", "denoising"):
-        with Image.open(tmp_path / "demo" / f"{figure}_figure.png") as picture:
+    # What the weights that come along can do comes first, the toy after its training.
+    assert out.index("pretrained_denoising_figure.png") < out.index("neuralizer train") < out.index("toy_segmentation")
+    for figure in itertools.product(("pretrained", "toy"), ("segmentation", "denoising")):
+        with Image.open(tmp_path / "demo" / f"{'_'.join(figure)}_figure.png") as picture:
             width, height = picture.size
         assert width > 2 * height > 400
     # The demo's example pairs are real images: a brain on a black background, every tissue in it.
@@ -200,7 +205,9 @@ def test_demo(tmp_path, capsys, monkeypatch):
     assert set(np.unique(labels)) == {0, 1, 2, 3}
     means = [image[labels == tissue].mean() for tissue in range(4)]
     assert means == sorted(means)
-    # A second run writes the same predictions.
+    # A second run writes the same predictions, and where no weights come along those of the toy alone.
+    monkeypatch.delitem(PRETRAINED, "small")
     first = {name: (tmp_path / name).read_bytes() for name in written if not name.endswith("summary.json")}
     assert main(["demo", "--steps", "4"]) == 0
+    assert "pretrained" not in capsys.readouterr().out
     assert all((tmp_path / name).read_bytes() == content for name, content in first.items())

@@ -14,6 +14,7 @@ from PIL import Image
 from neuralizer_jax.cli import report as command
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.evaluation.comparison import ALL, compare, of_t1
+from neuralizer_jax.evaluation.page import Section, write_page
 from neuralizer_jax.evaluation.report import write_report
 from neuralizer_jax.evaluation.scores import scores_of
 from neuralizer_jax.evaluation.statistics import Estimate
@@ -32,6 +33,7 @@ EVERYTHING = {
     *(f"{name}.{ending}" for name in ("table_seen_unseen", "table_modalities") for ending in ("md", "tex")),
     *(f"{name}.{ending}" for name in ("table_ablations", "table_runtime") for ending in ("md", "tex")),
     "qualitative_experiment1.png",
+    "scores.json",
     "index.html",
 }
 
@@ -139,6 +141,18 @@ class TestReport:
         for name in ("figure4.png", "figure4.svg", "figure5.svg", "table4.md", "table_baselines.tex"):
             assert (folder / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
+    def test_the_table_of_scores_is_there_for_other_programs(self, results, report):
+        table = json.loads((report[0] / "scores.json").read_text())
+        header, *lines = (results / "scores.csv").read_text().splitlines()
+        assert list(table) == header.split(",")
+
+        def texts(rows):
+            return sorted(
+                (*map(str, keys), "nan" if value in (None, "nan") else f"{float(value):.6f}") for *keys, value in rows
+            )
+
+        assert texts(zip(*table.values(), strict=True)) == texts(line.split(",") for line in lines)
+
     def test_the_numbers_of_table_4(self, report):
         rows = [row for row in some_rows() if row[0] == "experiment1"]
         table = cells_of((report[0] / "table4.md").read_text())
@@ -229,7 +243,7 @@ class TestLittle:
         written, left_out = write_report(folder, tmp_path / "report")
         assert {path.name for path in written} == {
             *("figure4.png", "figure4.svg", "table4.md", "table4.tex", "index.html"),
-            *("table_other_metrics.md", "table_other_metrics.tex"),
+            *("table_other_metrics.md", "table_other_metrics.tex", "scores.json"),
         }
         assert left_out == [
             "figure4_t1: no scores of T1 input alone (Figure 4)",
@@ -258,7 +272,7 @@ class TestLittle:
         rows = made_up_rows(tasks=("denoising",), models=(SEEN,), sizes=(4,), modalities=("T1",), subjects=2)
         rows += made_up_rows(tasks=("denoising",), models=(UNSEEN,), sizes=(4,), modalities=("T2",), subjects=2)
         written, left_out = write_report(write_results(tmp_path, rows, records=False), tmp_path / "report")
-        assert [path.name for path in written] == ["index.html"]
+        assert [path.name for path in written] == ["scores.json", "index.html"]
         assert "figure4: the models of experiment1 have no Dice or PSNR of the same subjects and contexts" in left_out
 
     def test_another_name_of_the_experiment(self, tmp_path):
@@ -471,6 +485,15 @@ class TestTables:
         wide = Table("t", "", tuple("abcdefghij"), ((tuple([Cell("1.00 [1.00, 1.00]")] * 10),),))
         assert r"\resizebox{\textwidth}" in latex(wide)
         assert r"\rotatebox" not in latex(wide)
+
+    def test_intervals_of_long_rows_stand_below_their_numbers(self, tmp_path):
+        number = Cell("-0.004 [-0.011, -0.004]")
+        for columns, style in ((4, '<table class="">'), (5, '<table class="stacked">'), (6, '<table class="tall">')):
+            table = Table(
+                "t", "", tuple("abcdefg"[:columns]), (((Cell("A task of a long name"), *[number] * (columns - 1)),),)
+            )
+            write_page(tmp_path / "page.html", "Title", [], [], [Section("Table", [table])])
+            assert style in (tmp_path / "page.html").read_text()
 
 
 class TestWrongInput:

@@ -13,6 +13,9 @@ from neuralizer_jax.files.atomic_file import written_whole
 # Tables of more columns are set tightly.
 _MOST_COLUMNS = 5
 
+# In tables of rows longer than this, in letters, intervals stand below their numbers.
+_MOST_LETTERS = 110
+
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 _STYLE = """
@@ -42,7 +45,7 @@ th, td { padding: .35rem .8rem; text-align: right; vertical-align: top; border-t
 th:first-child, td:first-child, .words td, .words th { text-align: left; }
 td { white-space: nowrap; }
 td small { color: var(--soft); font-weight: 400; }
-.tall small { display: block; }
+.tall small, .stacked small { display: block; }
 .tall td:first-child { white-space: normal; }
 .tall th, .tall td { padding: .35rem .4rem; font-size: .8rem; }
 .tall th { font-size: .7rem; line-height: 1.25; vertical-align: bottom; hyphens: auto; }
@@ -135,8 +138,17 @@ def _block(block: str | list[str] | Table | Picture) -> str:
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in table.head)
     bodies = "".join(f"<tbody>{''.join(map(_row, part))}</tbody>" for part in table.parts if part)
-    look = ("tall" if len(table.head) > _MOST_COLUMNS else "") if table.numbers else "words"
+    look = _look(table) if table.numbers else "words"
     return f'<div class="wide"><table class="{look}"><thead><tr>{head}</tr></thead>{bodies}</table></div>\n'
+
+
+def _look(table: Table) -> str:
+    """How a table of numbers is set so that it fits the page: its style."""
+    if len(table.head) > _MOST_COLUMNS:
+        return "tall"
+    columns = zip(*(row for part in table.parts for row in part), strict=True)
+    letters = sum(max(len(cell.text) for cell in column) for column in columns)
+    return "stacked" if letters > _MOST_LETTERS else ""
 
 
 def _row(row: Iterable[Cell]) -> str:

@@ -1,5 +1,6 @@
 """The report of a folder of results: figures, tables and a page, all made of its scores."""
 
+import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,7 @@ def write_report(folder: Path, out: Path, class_names: Mapping[str, str] | None 
     Args:
         folder: with `scores.csv`, and as far as there are `models.json`, `runtime.json`, `examples/*.npz`.
         out: folder to write to, made where it is missing: figures as PNG and SVG, tables as Markdown and LaTeX,
-            qualitative grids, `index.html`.
+            qualitative grids, `index.html`, and `scores.json`, the table of scores by columns.
         class_names: what to call a class, as `freesurfer:17`; those that are not in it are called as they are.
 
     Returns:
@@ -59,9 +60,12 @@ def write_report(folder: Path, out: Path, class_names: Mapping[str, str] | None 
     if left_out:
         sections.append(Section("Left out", [left_out]))
     sections.append(_how_it_was_made(results))
+    table = out / "scores.json"
+    with written_whole(table) as temporary:
+        temporary.write_text(json.dumps(results.scores.columns()), encoding="utf-8")
     page = out / "index.html"
     write_page(page, f"Results of {folder.resolve().name}", headline(results), cautions(results), sections)
-    return [*written, page], left_out
+    return [*written, table, page], left_out
 
 
 _EXAMPLES = (

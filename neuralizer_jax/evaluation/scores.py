@@ -55,6 +55,11 @@ class Scores:
             keep &= np.array([name in values for name in self.names[column]], bool)[self.codes[column]]
         return self.rows(keep)
 
+    def columns(self) -> dict[str, list[Any]]:
+        """The table as plain lists, a column each; a value that is missing is None."""
+        table = {name: [self.names[name][code] for code in self.codes[name]] for name in KEYS}
+        return table | {"value": [value if math.isfinite(value) else None for value in self.value.tolist()]}
+
     def unique(self, column: str) -> list[Any]:
         """What occurs in a column, sorted."""
         return [self.names[column][code] for code in np.unique(self.codes[column])]
