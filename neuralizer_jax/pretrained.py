@@ -30,7 +30,7 @@ def pretrained_path(name: str = DEFAULT) -> Path:
 def weights_path(weights: str | os.PathLike) -> Path:
     """Path of weights that are given by name, or as a file or folder themselves.
 
-    A name means the same wherever it is used: a string that is one is never a folder that happens to be called so, which
-    is `./small` or `Path("small")`.
+    A name means the same wherever it is used: such a string is never a folder that happens to be called so, which is
+    `./small` or `Path("small")`.
     """
     return pretrained_path(weights) if weights in PRETRAINED else Path(weights)

@@ -311,7 +311,8 @@ class TestCommand:
             ("Neuralizer-seen", "first", str(self.BASE)), ("Baseline-seen", "first", str(self.BASE)),
         ]  # fmt: skip
         assert models[0]["command"].startswith("neuralizer evaluate --config")
-        assert len(list((tmp_path / "examples").iterdir())) == 4
+        # One of each class, and of each transfer.
+        assert len(list((tmp_path / "examples").iterdir())) == 9
 
     def test_who_was_trained_on_is_not_tested(self, tmp_path, tiny_model, tiny_params, capsys):
         weights = tmp_path / "run" / "best.safetensors"
@@ -374,7 +375,8 @@ class TestCommand:
         scores = read_scores(tmp_path / "out/scores.csv")
         assert {split_of[subject] for subject in scores.unique("subject")} == {"val"}
         assert scores.unique("n") == [9]
-        self.run(tmp_path / "again", [weights], *few[:-1], "1", "--split", "all", "--context-split", "val")
+        with pytest.raises(InputError, match="of heads was trained on"):
+            self.run(tmp_path / "again", [weights], *few[:-1], "1", "--split", "all", "--context-split", "val")
 
     @pytest.mark.parametrize(
         ("more", "expected"),

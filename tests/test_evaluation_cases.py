@@ -177,27 +177,28 @@ class TestContext:
 
 
 class TestContextOfAnotherSplit:
-    """Targets of one split, contexts of others: of ten persons four, one and five are for training, validation, test."""
-
-    CHANGES = {"datasets": ("heads", "lesions"), "only.tasks": TASKS}
+    """Targets of one split, contexts of others: of ten persons four are for training, one for validation."""
 
     @pytest.fixture(autouse=True)
     def _in_splits(self, monkeypatch):
         monkeypatch.setattr(episode_stream, "open_collection", slice_collection.open_collection)
         monkeypatch.setattr(slice_collection, "open_unpacked", fake_dataset)
 
-    def made(self, split, context_split="", sizes=(1, 2, 4, 9), **options):
-        return EvaluationCases(configured(**self.CHANGES), sizes, 2, split=split, context_split=context_split, **options)
+    def made(self, split, context_split=""):
+        config = configured(datasets=("heads", "lesions"))
+        return EvaluationCases(config, (1, 2, 4, 9), 2, split=split, context_split=context_split)
 
-    @pytest.mark.parametrize("context", ["train", "train+test", "train+val+test"])
-    def test_who_is_shown(self, context):
-        its = self.made("val", context)
+    @pytest.mark.parametrize(
+        ("split", "context"), [("val", "train"), ("val", "train+val+test"), ("test", "train"), ("test", "val+train")]
+    )
+    def test_who_is_shown(self, split, context):
+        its = self.made(split, context)
         entries = its.stream.collection.entries
         split_of = {entry["subject"]: entry["split"] for entry in entries}
         there = {entry["person"] for entry in entries if entry["split"] in context.split("+")}
         assert len(its.cases) > 20
         for case in its.cases:
-            assert split_of[case.subject] == "val"
+            assert split_of[case.subject] == split
             members = [entries[subject] for subject, _ in its.context(case)]
             assert {member["split"] for member in members} <= set(context.split("+"))
             persons = {member["person"] for member in members}
@@ -207,7 +208,7 @@ class TestContextOfAnotherSplit:
             if case.dataset == "heads" and not case.class_name:
                 others = {person for person in there if person.startswith("h")} - {query}
                 assert max(case.sizes) == max(size for size in (1, 2, 4, 9) if size <= len(others))
-        assert {subject for _, subject, _ in its.targets()} == {name for name in split_of if split_of[name] == "val"}
+        assert {subject for _, subject, _ in its.targets()} == {name for name in split_of if split_of[name] == split}
 
     def test_targets_are_those_of_the_split_alone(self):
         """The same images with the same artefacts; the contexts are others, and larger ones."""

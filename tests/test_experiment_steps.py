@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from input_pipeline.episode_config import check_config
+from input_pipeline.protocol_sides import SEGMENTATION_CLASSES
+from input_pipeline.tasks import TASKS
 from neuralizer_jax import experiment_steps
 from neuralizer_jax.cli import evaluate, prepare, report, runtime, train
 from neuralizer_jax.cli.main import main
@@ -158,6 +161,38 @@ def test_commands_of_an_experiment(experiment, scale, tmp_path, monkeypatch):
         if each.arguments[0] == "evaluate":
             shown = (report_items.BASELINES, report_items.MODALITIES, report_items.SIZES)
             assert options.experiment in (*shown, report_items.PROTOCOL, report_items.ABLATIONS)
+
+
+def test_commands_of_the_evaluation_of_trained_weights(tmp_path, monkeypatch):
+    """Of data that the training did not see, under names that the report knows, each dataset in a folder of its own."""
+    experiment = f"{FOLDER / 'pretrained_evaluation.py'}:weights={tmp_path / 'best.safetensors'},subjects=3,regions=2"
+    steps = load_steps(experiment, tmp_path / "out", tmp_path / "data")
+    trained_on = load_config(FOLDER / "pretrained.py").data
+    taken = []
+    for module in (evaluate, report):
+        monkeypatch.setattr(module, "run", taken.append)
+    evaluated = set()
+    for each in steps:
+        assert main(each.arguments) == 0
+        options = taken.pop()
+        if each.arguments[0] == "report":
+            assert options.folder in evaluated
+            continue
+        evaluated.add(options.out)
+        assert each.makes == options.out / "scores.csv"
+        assert options.experiment in (report_items.BASELINES, report_items.PROTOCOL, report_items.ABLATIONS)
+        assert {weights.partition("=")[2] for weights in options.weights} == {str(tmp_path / "best.safetensors")}
+        config = load_config(options.config)
+        config.data.datasets = tuple(options.data)
+        change_config(config, options.changes)
+        check_config(config.data)
+        classes = [name.split(":") for name in config.data.only.classes]
+        assert all(int(label) in SEGMENTATION_CLASSES[protocol] for protocol, label in classes)
+        assert set(config.data.only.tasks) <= set(TASKS)
+        trained = {Path(name).name for name in trained_on.datasets} & {Path(name).name for name in options.data}
+        assert not trained or options.split not in trained_on.split.split("+")
+    assert len(evaluated) == 2
+    assert {each.makes.parent.parent for each in steps if each.arguments[0] == "report"} == evaluated
 
 
 def test_an_experiment_is_listed(tmp_path, capsys):

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from neuralizer_jax.pretrained import weights_path
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
@@ -10,10 +12,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "convert",
         help="turn a PyTorch or training checkpoint into a release file (.safetensors)",
         description="Reads a PyTorch or Lightning checkpoint (.ckpt, .pt, .pth; without torch and without running "
-        "anything in it), an Orbax training checkpoint (a folder) or a release file, and writes a release file. Its "
-        "tensors have the published PyTorch names and layouts.",
+        "anything in it), an Orbax training checkpoint (a folder), a release file, or what comes with the package "
+        "(small), and writes a release file. Its tensors have the published PyTorch names and layouts.",
     )
-    parser.add_argument("source", metavar="SRC", type=Path, help="weights to read")
+    parser.add_argument("source", metavar="SRC", type=weights_path, help="weights to read")
     parser.add_argument("destination", metavar="DST", type=Path, help="file to write, ending in .safetensors")
     parser.add_argument("--half", action="store_true", help="round to 16-bit numbers, which need half the space")
     parser.set_defaults(run=run)

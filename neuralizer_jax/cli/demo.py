@@ -1,23 +1,31 @@
-"""`neuralizer demo`: data, training and prediction end to end, on a real brain template, with nothing to download."""
+"""`neuralizer demo`: prediction, data and training end to end, on a real brain template, with nothing to download."""
 
 import argparse
 import shlex
 from pathlib import Path
 
 from neuralizer_jax.cli import episodes, predict, prepare, train
+from neuralizer_jax.pretrained import DEFAULT, PRETRAINED
 
 _SUBJECTS = 28
+
+# Options of the prediction for each of the demo's tasks.
+_TASKS = {
+    "segmentation": ("--task", "segmentation"),
+    "denoising": ("--bootstrap", "4", "--bootstrap-size", "8", "--augment"),
+}
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
     parser = commands.add_parser(
         "demo",
-        help="make a phantom dataset, train a small model on it, and predict",
-        description="Prepares a small dataset of phantom heads, draws an episode of every training task, and trains a "
-        "small model for a few minutes. Then cuts coronal slices out of the MNI152 T1 template that nilearn ships, "
-        "makes example pairs of two tasks (tissue segmentation; denoising and bias correction) and predicts with what "
-        "it trained. No download. Interrupted, the same command goes on where it was.",
+        help="predict on a brain template; make a phantom dataset, train a small model on it, and predict",
+        description="Cuts coronal slices out of the MNI152 T1 template that nilearn ships, makes example pairs of two "
+        "tasks (tissue segmentation; denoising and bias correction) and, where weights come with the package, predicts "
+        "with them. Then shows how weights are made: prepares a small dataset of phantom heads, draws an episode of "
+        "every training task, trains a small model for a few minutes, and predicts with that. No download. "
+        "Interrupted, the same command goes on where it was.",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("demo"), help="folder to write (default: demo)")
     parser.add_argument("--steps", metavar="N", type=int, default=400, help="of training (default: 400)")
@@ -29,9 +37,18 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.demo_slices import write_demo_pairs
 
     out: Path = options.out
-    print("A dataset of phantom heads: label maps made of the MNI152 brain template, images synthesised from them")
+    print("Slices of the MNI152 brain template, 192x192: cutting them, and making example pairs of two tasks")
+    pairs = write_demo_pairs(out)
+    written = []
+    if DEFAULT in PRETRAINED:
+        print("\nThe model with the weights that come along, trained on label maps alone: it has seen no real image")
+        written += _predict_tasks(out, pairs, "pretrained")
+        print(f"\nLook at {out / 'pretrained_segmentation_figure.png'} and {out / 'pretrained_denoising_figure.png'}.")
+        print("\nWhat follows is how weights are made, all of it in a few minutes, and so of a toy.")
+
+    print("\nA dataset of phantom heads: label maps made of the MNI152 brain template, images synthesised from them")
     _run_command("prepare", "phantom", "--subjects", str(_SUBJECTS), "--out", str(out / "data"))
-    written = [_draw_phantoms(out / "data/phantom", out / "phantom.png"), out / "data/phantom/quality/index.html"]
+    written += [_draw_phantoms(out / "data/phantom", out / "phantom.png"), out / "data/phantom/quality/index.html"]
 
     print("\nTraining episodes of the phantom dataset: every task, shown by examples")
     _run_command("episodes", "--data", str(out / "data/phantom"), "--tasks-only", "--out", str(out))
@@ -52,27 +69,28 @@ def run(options: argparse.Namespace) -> None:
     written += [out / "run" / name for name in ("best.safetensors", "curves.png", "metrics.csv", "summary.json")]
     written.append(max((out / "run/pictures").iterdir()))
 
-    print("\nThe model on slices of the template, 192x192: cutting them and making example pairs")
-    tasks = write_demo_pairs(out)
-    for task, more in (
-        ("segmentation", ["--task", "segmentation"]),
-        ("denoising", ["--bootstrap", "4", "--bootstrap-size", "8", "--augment"]),
-    ):
-        folder = tasks[task]
-        files = {
-            "--weights": out / "run/best.safetensors",
-            "--target": folder / "target_in.png",
-            "--context": folder,
-            "--out": out / f"{task}_prediction.png",
-            "--figure": out / f"{task}_figure.png",
-        }
-        _run_command("predict", *(str(part) for option in files.items() for part in option), *more)
-        written += sorted(out.glob(f"{task}_*.png"))
+    print("\nThis toy on the same slices of the template")
+    written += _predict_tasks(out, pairs, "toy", "--weights", str(out / "run/best.safetensors"))
+    if DEFAULT in PRETRAINED:
+        print("\nThe pictures pretrained_* are by the weights that come along, toy_* by those that were trained here.")
     print(
-        "\nA few minutes on a few phantoms make a toy: the pictures show that everything works, from files to files, "
+        "\nA few minutes on a few phantoms make a toy: its pictures show that everything works, from files to files, "
         "and that the model has begun to do what the examples show.\n\nWritten:"
     )
     print("\n".join(f"  {path}" for path in written))
+
+
+def _predict_tasks(out: Path, pairs: dict[str, Path], model: str, *weights: str) -> list[Path]:
+    """Predicts the tasks whose examples lie in `pairs`; returns the pictures, which are named after the model."""
+    for task, options in _TASKS.items():
+        files = {
+            "--target": pairs[task] / "target_in.png",
+            "--context": pairs[task],
+            "--out": out / f"{model}_{task}_prediction.png",
+            "--figure": out / f"{model}_{task}_figure.png",
+        }
+        _run_command("predict", *weights, *(str(part) for option in files.items() for part in option), *options)
+    return sorted(out.glob(f"{model}_*.png"))
 
 
 def _validation_table(metrics: Path) -> str:

@@ -74,8 +74,8 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
     cases.add_argument(
         "--context-split",
         choices=("train", "val", "test", "all"),
-        help="of the members of contexts, of other persons than the target's in any case; a model may have been trained "
-        "on them then, which is said (default: as --split)",
+        help="of the members of contexts, always of other persons than the target; who of another "
+        "split was trained on is not checked (default: as --split)",
     )
     cases.add_argument(
         "--sizes",

@@ -66,9 +66,9 @@ def read_weights(path: str | os.PathLike, model: nn.Module | None = None) -> Wei
 
         return Weights(*read_orbax_checkpoint(path, model))
     if not path.exists():
-        along = f", or a name: {', '.join(PRETRAINED)}" if PRETRAINED else "; none come with this copy of neuralizer_jax"
         raise InputError(
-            f"{path}: no such file, expected weights (.safetensors, .ckpt, .pt or a checkpoint folder){along}"
+            f"{path}: no such file, expected weights (.safetensors, .ckpt, .pt or a checkpoint folder), or the name of "
+            f"weights that come with this copy of neuralizer_jax ({', '.join(PRETRAINED) or 'none'})"
         )
     if path.suffix == ".safetensors":
         tensors, config = _read_safetensors(path)
