@@ -148,7 +148,8 @@ def contrast_table(found):
     """Each task's main metric at N = 8 with contexts of the target's modality and of others."""
     rows = [
         (shown_task(task), METRICS[found["metrics"][task]], *(rounded(one, found["metrics"][task]) for one in both))
-        for task, both in found["other_contrast"].items()
+        for task in tasks_in_order(found["metrics"])
+        if (both := found["other_contrast"].get(task))
     ]
     return table(("", "metric", "the target's", "others"), rows)
 
@@ -160,7 +161,8 @@ def rounded(number, metric):
 def markdown(results):
     """The tables of all parts."""
     found = results["results"]
-    parts = [heading("Trained weights on what they never saw", "pretrained.py", results)]
+    parts = [heading("Trained weights on what they never saw", "pretrained.py", results).strip()]
+    parts += ["Of masks, the mean context output is the majority vote of the aligned labels."]
     for dataset, title in TITLES.items():
         own = found[dataset]
         parts += [f"## {title}", "\n".join(f"- {what}: {number}" for what, number in own["headline"].items())]
@@ -170,7 +172,7 @@ def markdown(results):
             f"Mean of the {own['classes']} classes of the slice that all N can show:",
             dice_table(own["classes_by_size"], "N = {}"),
         ]
-        parts += [f"All tasks, N = {MEMBERS}:", tasks_table(own), "\n".join(own["cautions"])]
+        parts += [f"All tasks, N = {MEMBERS}:", tasks_table(own), "\n".join(f"- {line}" for line in own["cautions"])]
         if own["other_contrast"]:
             parts += [f"Contexts of the target's modality and of others, N = {MEMBERS}:", contrast_table(own)]
     rows = [

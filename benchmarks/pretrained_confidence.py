@@ -4,7 +4,8 @@ Each case, a real scan and a task, is predicted eight times, from eight pairs dr
 are, moved by small random affine maps (paper, section 3.5). Spread of an image: the root of the mean variance over
 pixels; its error: the root mean squared error of the mean prediction. Spread of a mask: the sum of the pixels' standard
 deviations as a share of the mask's size; its error: 1 - Dice. Spearman's correlation of the two is taken over the
-cases of a task, and, between standard deviation and absolute error, over the brain's pixels in each case.
+cases of a task, and, between standard deviation and absolute error, over the pixels of the true or predicted mask, or
+of the brain, in each case.
 """
 
 import numpy as np
@@ -43,8 +44,9 @@ def record(model, params, episode):
     task = {"task": "segmentation", "label_values": (1,)} if is_mask else {"task": "image"}
     options = {"normalize": "none", "bootstrap": DRAWS, "bootstrap_size": MEMBERS, "augment": True}
     prediction = predict(model, params, *arrays, **task, **options)
-    brain = (episode["target_in"][..., 0] if is_mask else truth) > 0
-    pixels = rank_correlation(prediction.std[brain], np.abs(prediction.mean - truth)[brain])
+    # Elsewhere there is nothing to be unsure of.
+    inside = (truth > 0) | (prediction.mean > 0.5 if is_mask else False)
+    pixels = rank_correlation(prediction.std[inside], np.abs(prediction.mean - truth)[inside])
     spread, error = spread_and_error(prediction.mean, prediction.std, truth, is_mask)
     return {"spread": spread, "error": error, "pixels": pixels}
 

@@ -72,13 +72,14 @@ class Commands:
         Args:
             experiment: in the table.
             models: their trainings, by their names in the table.
-            only: what is evaluated: names of each kind.
+            only: what is evaluated: names of each kind; of those not named the scale's, of its own datasets.
             options: more of them.
             dataset: to evaluate on; empty: the scale's.
         """
         scores = self.out / "scores.csv"
         weights = [f"{name}={shown_path(step.makes)}" for name, step in models.items()]
-        only = {"classes": self.scale.classes, "modalities": self.scale.modalities} | dict(only or {})
+        of_scale = {"classes": self.scale.classes, "modalities": self.scale.modalities}
+        only = ({} if dataset else of_scale) | dict(only or {})
         command = (
             *("evaluate", "--config", self._config("neuralizer_seen.py"), "--experiment", experiment),
             *("--weights", *weights, "--out", shown_path(self.out), *self._data(dataset)),

@@ -22,13 +22,14 @@ def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:
     models = {"Neuralizer-unseen": unseen}
     where = {} if protocol.dataset in commands.scale.datasets else {"dataset": protocol.dataset}
     only = {"tasks": ["segmentation"], "classes": protocol.classes}
-    steps = [unseen, commands.evaluate("experiment3", models, only, options=("--trivial",), **where)]
+    contexts = ("--context-split", protocol.contexts) if protocol.contexts else ()
+    steps = [unseen, commands.evaluate("experiment3", models, only, options=("--trivial", *contexts), **where)]
     for label in protocol.classes:
         cell = {"task": "segmentation", "classes": label}
         changes = {} if protocol.split == "train" else {"data.split": protocol.split}
         baselines = commands.baselines(cell, dict.fromkeys(protocol.subjects, 1), changes, **where)
         only = {"tasks": ["segmentation"], "classes": [label]}
-        steps += [*baselines.values(), commands.evaluate("experiment3", baselines, only, **where)]
+        steps += [*baselines.values(), commands.evaluate("experiment3", baselines, only, contexts, **where)]
     return [*commands.prepare(), *steps, commands.report()]
 
 

@@ -43,6 +43,7 @@ class Protocol:
         training: experiment file of the model, with arguments.
         subjects: numbers of training subjects of the baselines, one for each class.
         split: that those are of.
+        contexts: split that contexts are of, as `--context-split`; empty: test, as the targets.
     """
 
     dataset: str
@@ -50,6 +51,7 @@ class Protocol:
     training: str
     subjects: tuple[int, ...]
     split: str = "train"
+    contexts: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,9 @@ SCALES = {
             classes=tuple(f"neuromorphometrics:{label}" for label in _NEUROMORPHOMETRICS),
             training="neuralizer_seen.py",
             subjects=(1, 2, 4, 8),
-            # Of 15 subjects 7 are for tests.
+            # Of 15 subjects 7 are for tests, the 8 others for the baselines; no model with a context has seen any.
             split="train+val",
+            contexts="all",
         ),
         modalities=("T1", "T2", "FLAIR"),
         cases=("--subjects", "10", "--draws", "2"),

@@ -177,8 +177,7 @@ class EvaluationCases:
             one_image = CHANNELS[TASKS[name].needs] == 1
             if self._other_modality and not one_image:
                 continue
-            with_targets = [source for source in sources if self._is_target[source.subjects].any()]
-            for source in _drawn(with_targets, most):
+            for source in _drawn([its for its in sources if self._is_target[its.subjects].any()], most):
                 subjects = source.subjects
                 for label in selection.classes[source.protocol] if source.protocol else (0,):
                     showing = subjects[self._showing(source, label)] if label else subjects

@@ -195,6 +195,17 @@ def test_commands_of_the_evaluation_of_trained_weights(tmp_path, monkeypatch):
     assert {each.makes.parent.parent for each in steps if each.arguments[0] == "report"} == evaluated
 
 
+def test_another_dataset_is_not_asked_for_the_modalities_of_the_scale(tmp_path):
+    steps = load_steps(f"{FOLDER / 'experiment3'}.py:scale=labelmaps", tmp_path, tmp_path / "data")
+    lines = [step.line for step in steps if step.arguments[0] == "evaluate"]
+    assert len(lines) == 12
+    for line in lines:
+        assert "data/multiatlas2012" in line
+        assert "--context-split all" in line
+        assert "only.classes=neuromorphometrics:" in line
+        assert "only.modalities" not in line
+
+
 def test_an_experiment_is_listed(tmp_path, capsys):
     config = f"{FOLDER / 'experiment2.py'}:scale=smoke"
     assert main(["experiment", "--config", config, "--out", str(tmp_path / "out"), "--list"]) == 0

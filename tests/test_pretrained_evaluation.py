@@ -89,6 +89,18 @@ class TestSummary:
         other = f"{scores[best]:.2f} ({best.lower()})"
         assert line == f"| Denoising | PSNR (dB) | {' | '.join(shown)} | {other} | {more} |"
 
+    def test_page(self, found):
+        folders, _ = found
+        both = folders[pretrained.MAPS]["other_contrast"]["denoising"]
+        confident = {"denoising": {"cases": 0.5, "pixels": 0.25, "number": 3}}
+        results = pretrained.conditions("command", ("numpy",)) | {"results": folders | {"confidence": confident}}
+        text = pretrained.markdown(results)
+        assert f"| Denoising | PSNR (dB) | {both[0]:.2f} | {both[1]:.2f} |" in text
+        assert text.count("Contexts of the target's modality and of others") == 1
+        assert "| Denoising | 0.50 | 0.25 | 3 |" in text
+        for title in pretrained.TITLES.values():
+            assert text.count(f"## {title}\n") == 1
+
 
 class TestConfidence:
     def test_by_ranks(self):
