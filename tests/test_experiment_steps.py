@@ -218,6 +218,17 @@ def test_an_experiment_is_listed(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_nobody_reads_the_list_to_its_end(tmp_path):
+    config = f"{FOLDER / 'paper.py'}:scale=full"  # more than a pipe holds
+    command = [sys.executable, "-m", "neuralizer_jax", "experiment", "--config", config, "--out", "out", "--list"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), error) == (141, "")
+
+
 @pytest.mark.parametrize(
     ("config", "expected"),
     [

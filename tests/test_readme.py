@@ -143,6 +143,10 @@ def test_numbers_are_those_of_the_results():
     found = {(row["members"], row["implementation"]): row for row in results}
     host = json.loads((ROOT / "benchmarks" / "results" / "episodes.json").read_text())["results"]["host"]
     assert f"two cores of an AMD EPYC the host makes {host['2']['pairs_per_s']:.0f} image pairs" in README
+    step = (ROOT / "benchmarks/results/train_step.md").read_text()
+    ratios = {name: row for name, *row in re.findall(r"^\| (.*?) \|.*\| ([\d.]+) \| ([\d.]+) \|$", step, re.MULTILINE)}
+    assert f"takes {ratios['neuralizer_jax'][0]} of PyTorch's time" in README
+    assert "`remat` {} of its time and {} of its memory".format(*ratios["neuralizer_jax, model.remat"]) in README
     recovery = json.loads((ROOT / "benchmarks" / "results" / "alignment.json").read_text())["summary"]["recovery_mm"]
     assert "random affine maps to 0.2 mm on average" in README
     assert all(row["mean"] < 0.2 for row in recovery.values())

@@ -1,7 +1,11 @@
-"""`neuralizer COMMAND ...`: arguments in, exit status out: 0, 2 for wrong input, 130 when interrupted."""
+"""`neuralizer COMMAND ...`: arguments in, exit status out: 0, 2 for wrong input, 130 when interrupted.
+
+141 where nobody reads what it prints, as of `| head`.
+"""
 
 import argparse
 import io
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -35,8 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
+        sys.stdout.flush()
     except InputError as error:
         return _failed(str(error))
+    except BrokenPipeError:
+        # Python would try once more to print it when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         if error.filename is None:  # not about a file that the user named
             raise
