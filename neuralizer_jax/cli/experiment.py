@@ -53,4 +53,4 @@ def run(options: argparse.Namespace) -> None:
     except Stopped as stopped:
         print(f"stopped by {stopped}; the same command goes on from there")
         sys.exit(128 + stopped.number)
-    print(f"\n{options.out}: all {len(steps)} commands are done, {options.out / 'report/index.html'}")
+    print(f"\n{options.out}: all {len(steps)} commands are done, {steps[-1].makes}")
