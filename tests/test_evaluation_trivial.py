@@ -8,7 +8,7 @@ from pathlib import Path
 import evaluation_child as child
 import numpy as np
 import pytest
-from fake_collection import fake_collection
+from fake_collection import opened_in_split
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -206,7 +206,7 @@ class TestCommand:
 
     @pytest.fixture(autouse=True)
     def _in_memory(self, monkeypatch):
-        monkeypatch.setattr(episode_stream, "open_collection", lambda folders, split: fake_collection(tuple(folders)))
+        monkeypatch.setattr(episode_stream, "open_collection", opened_in_split)
 
     def run(self, out, *more):
         parser = argparse.ArgumentParser()
