@@ -81,7 +81,8 @@ class EpisodePlanner:
         self.left_out = tuple(name for name in weighted if name not in self.sources)
         if not self.sources:
             shown = ", ".join(weighted) or "none has a weight above 0"
-            raise InputError(f"no task can be drawn from the datasets {', '.join(collection.names)}: {shown}")
+            there = f"{len(collection.entries)} subjects of split {config.split} of {', '.join(collection.names)}"
+            raise InputError(f"no task can be drawn from {there}, expected {least} that show one of: {shown}")
         weights = np.array([config.tasks[name].weight for name in self.sources], float)
         self._shown_by_source: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
         self._by_dataset = {name: _by_dataset(sources) for name, sources in self.sources.items()}

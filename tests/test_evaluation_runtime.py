@@ -1,6 +1,7 @@
 """Size and time of models: counted as by hand, measured where the memory suffices, in a file that is always whole."""
 
 import json
+from pathlib import Path
 
 import jax
 import pytest
@@ -12,6 +13,7 @@ from neuralizer_jax.errors import InputError
 from neuralizer_jax.evaluation import runtime
 from neuralizer_jax.evaluation.runtime import KEYS, measure, read_runtime, record_runtime, training_time
 from neuralizer_jax.model import Neuralizer
+from neuralizer_jax.pretrained import PRETRAINED
 from neuralizer_jax.unet import UNet
 
 SIZE, WIDTH = 16, 32
@@ -185,6 +187,11 @@ class TestNames:
     def test_names_of_weights(self, argument, expected):
         *names, path = parse(argument)
         assert (*names, str(path)) == expected
+
+    def test_weights_that_come_along(self, monkeypatch):
+        monkeypatch.setitem(PRETRAINED, "little", Path("somewhere/little.safetensors"))
+        assert parse("Seen=little") == ("Seen", None, 0, Path("somewhere/little.safetensors"))
+        assert parse("little").name == "little"
 
     @pytest.mark.parametrize("arguments", [["A=x", "A=y"], ["B@2=x", "B@2#0=y"], [""]])
     def test_wrong(self, arguments):

@@ -11,6 +11,7 @@ from training_examples import blend_state, episodes, model_config, state_of, tra
 from neuralizer_jax import InputError, Neuralizer, UNet
 from neuralizer_jax.losses import episode_loss
 from neuralizer_jax.metrics import dice, psnr
+from neuralizer_jax.pretrained import PRETRAINED
 from neuralizer_jax.training.optimizer import learning_rate, make_optimizer
 from neuralizer_jax.training.train_state import build_model, create_state
 from neuralizer_jax.training.train_step import eval_step, train_step
@@ -237,6 +238,12 @@ class TestStart:
         state = create_state(self.config(tmp_path / "w.safetensors"), jax.random.key(0))
         assert_same(state.params, params)
         assert_same(state.average, params)
+
+    def test_from_weights_that_come_along(self, tmp_path, monkeypatch):
+        model = build_model(model_config())
+        save_weights(tmp_path / "w.safetensors", model, params := draw_params(model))
+        monkeypatch.setitem(PRETRAINED, "little", tmp_path / "w.safetensors")
+        assert_same(create_state(self.config("little"), jax.random.key(0)).params, params)
 
     def test_of_another_network(self, tmp_path):
         model = build_model(model_config())

@@ -41,7 +41,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         nargs="+",
         default=[],
         help="weights, each with the model's name in the table (default: the file's). A U-Net, which has no context, "
-        "is Baseline...@N=FILE for N training subjects; another training with as many is @N#1, @N#2, ...",
+        "is Baseline...@N=FILE for N training subjects; another training with as many is @N#1, @N#2, ...; FILE is the "
+        "name of weights that come along, too",
     )
     parser.add_argument(
         "--trivial",

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from neuralizer_jax.cli.experiment_file import run_file
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
@@ -31,12 +33,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run_steps_of(path: str) -> None:
     """Runs the experiment of a file with the command line's options: what the file does when it is run itself."""
-    from neuralizer_jax.cli.main import main
-
-    config, changes = path, sys.argv[1:]
-    if changes and changes[0].startswith(":"):
-        config, changes = f"{path}{changes[0]}", changes[1:]
-    sys.exit(main(["experiment", "--config", config, *changes]))
+    run_file("experiment", path)
 
 
 def run(options: argparse.Namespace) -> None:

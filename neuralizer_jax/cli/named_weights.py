@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.pretrained import weights_path
 
 
 class NamedWeights(NamedTuple):
@@ -33,11 +34,13 @@ def parse_all(arguments: list[str]) -> list[NamedWeights]:
 
 
 def parse(argument: str) -> NamedWeights:
-    """The weights of `FILE`, `NAME=FILE` or `NAME@N#TRAINING=FILE`; a lone file names its model."""
+    """The weights of `FILE`, `NAME=FILE` or `NAME@N#TRAINING=FILE`; a lone file names its model.
+
+    In place of a file stands the name of weights that come with the package, too."""
     match = re.fullmatch(r"(?:(?P<name>[^=/@#]+)(?:@(?P<n>\d+)(?:#(?P<training>\d+))?)?=)?(?P<file>.+)", argument)
     if match is None:
         raise InputError(f"--weights {argument!r}: expected FILE, NAME=FILE or NAME@N=FILE")
-    path = Path(match["file"])
+    path = weights_path(match["file"])
     # A run's weights are all called the same.
     name = match["name"] or (path.absolute().parent.name if path.stem == "best" else path.stem)
     return NamedWeights(name, None if match["n"] is None else int(match["n"]), int(match["training"] or 0), path)

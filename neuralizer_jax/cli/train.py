@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuralizer_jax.cli.experiment_file import run_file
+
 if TYPE_CHECKING:
     import numpy as np
     from ml_collections import ConfigDict
@@ -47,12 +49,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_experiment(path: str) -> None:
     """Trains the experiment of a file with the command line's options: what the file does when it is run itself."""
-    from neuralizer_jax.cli.main import main
-
-    config, changes = path, sys.argv[1:]
-    if changes and changes[0].startswith(":"):
-        config, changes = f"{path}{changes[0]}", changes[1:]
-    sys.exit(main(["train", "--config", config, *changes]))
+    run_file("train", path)
 
 
 def run(options: argparse.Namespace) -> None:

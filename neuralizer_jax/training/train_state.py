@@ -1,7 +1,5 @@
 """All that training changes, and what it does not change but needs to know: one value that goes from step to step."""
 
-from pathlib import Path
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -70,7 +68,7 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
         raise InputError(f"train.average: {config.train.average}, expected 0 to less than 1")
     model = model or build_model(config.model)
     optimizer = make_optimizer(config.train)
-    params = _start(model, Path(config.train.start)) if config.train.start else init_params(model, key)
+    params = _start(model, config.train.start) if config.train.start else init_params(model, key)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
@@ -85,15 +83,15 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
     )
 
 
-def _start(model: nn.Module, path: Path) -> Params:
-    """The parameters of a weights file, which is to be of the same network."""
-    found, params = load_weights(path)
+def _start(model: nn.Module, weights: str) -> Params:
+    """The parameters of weights that come along or of a weights file, which are to be of the same network."""
+    found, params = load_weights(weights)
     described, expected = describe(found), describe(model)
     if described != expected:
         differing = next(name for name in expected if described.get(name) != expected[name])
         raise InputError(
-            f"train.start: {path} has {differing} {described.get(differing)!r}, expected {expected[differing]!r} of the"
-            " configuration"
+            f"train.start: {weights} has {differing} {described.get(differing)!r}, expected {expected[differing]!r} of"
+            " the configuration"
         )
     return params
 
