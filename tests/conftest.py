@@ -13,9 +13,10 @@ _PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
 _IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not _IS_WORKER:
     os.environ[_PROGRAMS] = tempfile.mkdtemp(prefix="neuralizer-tests-")
-    # Small programs too: compiling is most of the time that tests take.
+    # Compiling is most of the time that tests take: small programs are kept too, and none is optimised much.
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
 def pytest_unconfigure() -> None:
