@@ -43,13 +43,13 @@ def get_config(stage: int = 1, start: str = "") -> ConfigDict:
         config.data.size = 64
         config.data.classes.min_pixels = 80
     else:
-        config.train.steps = 1500
+        config.train.steps = 800
         config.train.learning_rate = 5e-4
         config.train.decay = "cosine"
         config.train.average = 0.99
-        config.validation.every = 250
+        config.validation.every = 200
         config.validation.episodes = 2
-        config.checkpoint.every = 25
+        config.checkpoint.every = 50
         config.data.size = 128
         config.data.classes.min_pixels = 40
     return config

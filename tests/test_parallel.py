@@ -34,7 +34,7 @@ def train_in_children(folder, processes, devices, runs):
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
     flags = f"--xla_force_host_platform_device_count={devices}"
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-W", "error", str(CHILD), str(folder), coordinator, str(processes)]
     children = [
         subprocess.Popen([*command, str(process), *runs], env=environment, stderr=subprocess.PIPE, text=True)
