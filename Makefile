@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 .PHONY: help demo experiments-smoke test lint clean
 
 help:
-	@echo "make demo   train a small model on phantoms and predict with it, in minutes (writes demo/)"
+	@echo "make demo   predict on a brain template; make phantoms, train a small model and predict with it (writes demo/)"
 	@echo "make experiments-smoke   every experiment of the paper, small, on phantoms (writes data/, results/smoke/)"
 	@echo "make test   lint and run all tests"
 	@echo "make lint   ruff only"

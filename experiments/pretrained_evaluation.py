@@ -7,8 +7,8 @@
 `:weights=FILE` evaluates others than those that come along. `pretrained.py` trains on all label maps but those of the
 validation split, which are the targets here; their contexts are of the 13 other maps, of which 12 show all structures.
 Of the 15 scans each is a target, and the others are its context. Beside the weights stands what has learned nothing.
-Each dataset has a folder with a report of its own, `python benchmarks/pretrained.py` sums them up. About an hour on two
-CPU cores, 20 minutes of it for the scans; `subjects=4,regions=1` is quicker, `subjects=0,regions=0` takes all subjects.
+Each dataset has a folder with a report of its own, `python benchmarks/pretrained.py` sums them up. Half an hour on two
+CPU cores; `scans=5` is quicker, `maps=0,scans=0,regions=0` takes all subjects.
 """
 
 from collections.abc import Sequence
@@ -45,19 +45,22 @@ _ONE_IMAGE = ("segmentation", "skull_stripping", "super_resolution", "motion_cor
 _ONE_IMAGE += ("undersampled_reconstruction", "denoising", "inpainting")
 
 
-def get_steps(out: Path, data: Path, weights: str = DEFAULT, subjects: int = 15, regions: int = 4) -> list[Step]:
+def get_steps(
+    out: Path, data: Path, weights: str = DEFAULT, maps: int = 5, scans: int = 15, regions: int = 1
+) -> list[Step]:
     """The commands.
 
     Args:
         out: folder of the results.
         data: folder of the prepared datasets.
         weights: file, or name of some that come along.
-        subjects: targets of each task, modality and structure, at most; 0: all.
+        maps: targets of each task, modality and structure, at most, of the label maps; 0: all.
+        scans: the same of the real scans.
         regions: targets of each class where all that a slice shows are segmented, at most; 0: all.
     """
 
     def evaluated(
-        dataset: str, experiment: str, *options: str, name: str = _MODEL, most: int = subjects, **only: Sequence[str]
+        dataset: str, experiment: str, *options: str, name: str = _MODEL, most: int = maps, **only: Sequence[str]
     ) -> Step:
         folder = out / dataset
         command = (
@@ -70,16 +73,16 @@ def get_steps(out: Path, data: Path, weights: str = DEFAULT, subjects: int = 15,
         return Step(command, folder / "scores.csv", always=True)
 
     sizes = {dataset: ("--trivial", "--sizes", *map(str, its)) for dataset, its in _SIZES.items()}
-    segmentation, structures, maps = ("segmentation",), {"classes": _STRUCTURES}, {"modalities": _MODALITIES}
+    segmentation, structures, shown = ("segmentation",), {"classes": _STRUCTURES}, {"modalities": _MODALITIES}
     at_8 = ("--sizes", "8", "--modalities", "1")
-    other = {"tasks": _ONE_IMAGE} | structures | maps
+    other = {"tasks": _ONE_IMAGE} | structures | shown
     return [
-        evaluated(MAPS, "experiment1", *sizes[MAPS], "--modalities", "2", **structures, **maps),
-        evaluated(MAPS, "experiment3", *sizes[MAPS], "--modalities", "1", most=regions, tasks=segmentation, **maps),
+        evaluated(MAPS, "experiment1", *sizes[MAPS], "--modalities", "2", **structures, **shown),
+        evaluated(MAPS, "experiment3", *sizes[MAPS], "--modalities", "1", most=regions, tasks=segmentation, **shown),
         evaluated(MAPS, "ablations", *at_8, **other),
         evaluated(MAPS, "ablations", *at_8, "--context-modality", "other", name=_OTHER, **other),
         _report(out / MAPS),
-        evaluated(SCANS, "experiment1", *sizes[SCANS], _ALL_SHOW, **structures),
+        evaluated(SCANS, "experiment1", *sizes[SCANS], _ALL_SHOW, most=scans, **structures),
         evaluated(SCANS, "experiment3", *sizes[SCANS], most=regions, tasks=segmentation, classes=_REGIONS),
         _report(out / SCANS),
     ]

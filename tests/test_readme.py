@@ -178,6 +178,31 @@ def test_the_table_of_the_experiments_is_that_of_the_results():
         assert float(values[4]) == max(float(value) for value in untrained if value[0].isdigit())
 
 
+def test_the_tables_of_the_weights_are_those_of_the_results():
+    found = json.loads((ROOT / "benchmarks/results/pretrained.json").read_text())["results"]
+    datasets = {"real scans": found["multiatlas2012"], "label maps": found["labelmaps"]}
+    rows = {
+        "`small`": "Neuralizer-seen",
+        "vote of the aligned labels": "Mean context output",
+        "labels of the nearest image": "Nearest context pair",
+    }
+    section = re.search(r"## The weights that come along\n(.*?)\n## ", README, re.DOTALL)[1]
+    shown = re.findall(r"^\| (real scans|label maps): (.+?) \| (.*) \|$", section, re.MULTILINE)
+    by_size = {(data, name): cells.split(" | ") for data, name, cells in shown if name in rows}
+    assert len(by_size) == 6
+    for (data, name), cells in by_size.items():
+        own = datasets[data]["structures_by_size"][rows[name]]
+        assert cells == [f"{own[n]:.3f}" for n in ("1", "2", "4", "8")]
+    others = {(data, name): cells.split(" | ") for data, name, cells in shown if name not in rows}
+    assert len(others) == sum(len(own["tasks"]) - 1 for own in datasets.values())
+    for (data, name), (_, *cells) in others.items():
+        own = datasets[data]["tasks"][name.replace(" ", "_")]
+        digits = 3 if datasets[data]["metrics"][name.replace(" ", "_")] == "dice" else 2
+        trained = own.pop("Neuralizer-seen")
+        numbers = trained, own.get("Input as it is"), max(own.values())
+        assert cells == ["" if number is None else f"{number:.{digits}f}" for number in numbers]
+
+
 def test_files_that_the_readme_names_exist():
     for name in re.findall(r"`((?:neuralizer_jax|input_pipeline|tests|benchmarks|experiments)/[\w/.]+)`", README):
         assert (ROOT / name).exists(), name

@@ -283,6 +283,11 @@ class TestExamples:
         # Nothing is cut off.
         assert all((edge > 250).all() for edge in (picture[:2], picture[-2:], picture[:, :2], picture[:, -2:]))
 
+    def test_a_long_title_is_not_cut_off(self, tmp_path):
+        name = constant(tmp_path / "a.npz", 0.4, {SEEN: 0.4}, label="a structure with a name that is long " * 4)
+        [path] = draw_examples([name], tmp_path, {})
+        assert (pixels(path)[:, -2:] > 250).all()
+
     def test_each_experiment_has_its_models_and_at_most_nine_rows(self, tmp_path):
         names = [constant(tmp_path / f"{number:02d}.npz", 0.4, {SEEN: 0.4}, size=16) for number in range(10)]
         other = constant(tmp_path / "z.npz", 0.4, {UNSEEN: 0.4}, size=16, experiment="ablations")

@@ -145,9 +145,11 @@ def _draw_page(
 
     def write(x: float, y: float, text: str, ha: str = "left", va: str = "center", **style: object) -> None:
         size = 72 / _DPI * _LETTERS * side
-        figure.text(
+        drawn = figure.text(
             x / width, 1 - y / height, text, ha=ha, va=va, size=size, linespacing=1.1, parse_math=False, **style
         )
+        # A long title is written smaller. Letters are rounded to pixels: their width is not quite in proportion.
+        drawn.set_size(size * min(1, 0.95 * width / max(1, drawn.get_window_extent().width)))
 
     outlined = {"color": "white", "path_effects": [withStroke(linewidth=4, foreground="black")]}
     for left, column in zip(lefts, columns, strict=True):
