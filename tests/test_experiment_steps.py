@@ -165,7 +165,8 @@ def test_commands_of_an_experiment(experiment, scale, tmp_path, monkeypatch):
 
 def test_commands_of_the_evaluation_of_trained_weights(tmp_path, monkeypatch):
     """Of data that the training did not see, under names that the report knows, each dataset in a folder of its own."""
-    experiment = f"{FOLDER / 'pretrained_evaluation.py'}:weights={tmp_path / 'best.safetensors'},subjects=3,regions=2"
+    arguments = f"weights={tmp_path / 'best.safetensors'},maps=3,scans=4,regions=2"
+    experiment = f"{FOLDER / 'pretrained_evaluation.py'}:{arguments}"
     steps = load_steps(experiment, tmp_path / "out", tmp_path / "data")
     trained_on = load_config(FOLDER / "pretrained.py").data
     taken = []
