@@ -1,7 +1,8 @@
 """Prediction on plain NumPy arrays: a target and example pairs in, the target's output out.
 
-`predict` checks and prepares the arrays (`preprocess.py`), runs the network once for every bootstrap draw
-(`bootstrap.py`) and, for label maps, for all classes at once, and puts the results together.
+`predict` checks and prepares the arrays (`preprocess.py`), decides how many context members are computed together
+(`context_plan.py`), runs the network once for every bootstrap draw (`bootstrap.py`, `inference_pass.py`), and puts the
+results together.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,18 +12,17 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from neuralizer_jax.bootstrap import draw_affines, draw_members, warp
+from neuralizer_jax.bootstrap import draw_affines, draw_members
+from neuralizer_jax.context_chunks import can_be_chunked
+from neuralizer_jax.context_plan import ContextPlan, plan_context
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.inference_pass import Members, one_pass
 from neuralizer_jax.model import Neuralizer
-from neuralizer_jax.preprocess import NORMALIZATIONS, bucket_size, normalize_intensities, pad_to_multiple
+from neuralizer_jax.preprocess import NORMALIZATIONS, normalize_intensities, pad_to_multiple
 
 TASKS = ("image", "segmentation")
-
-# Bound on the widest activation of the classes that are predicted together.
-_BATCH_BYTES = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,9 @@ def predict(
     bootstrap_size: int | None = None,
     augment: bool = False,
     seed: int = 0,
+    context_chunk: int | None = None,
+    keep_activations: bool = False,
+    devices: Sequence[jax.Device] | None = None,
     on_draw: Callable[[], None] = lambda: None,
 ) -> Prediction:
     """Predicts the output of a target from example pairs.
@@ -76,6 +79,12 @@ def predict(
         bootstrap_size: members of a resampled context set; None: 32, or N if that is more.
         augment: move each resampled pair by a small random affine map.
         seed: of the resampling; the same seed gives the same result.
+        context_chunk: context members that are computed together. The memory for activations does then not grow with N,
+            for about four times the work; the result is the same but for rounding. None: the fastest way that fits in
+            the free memory, whatever N.
+        keep_activations: with `context_chunk`, keep each member's activations from block to block: no more work, and a
+            quarter of the memory of all members together.
+        devices: that share the members that are computed together; None: JAX's first one alone.
         on_draw: called after each draw, to show progress.
 
     Returns:
@@ -87,6 +96,7 @@ def predict(
             that are not whole numbers or hold no label; options out of range.
     """
     _check_options(model, task, normalize, bootstrap, bootstrap_size, augment, seed)
+    _check_chunks(model, context_chunk, keep_activations)
     target = _with_channels("target", target, model.dim, model.in_channels)
     context_in = _with_channels("context_in", context_in, model.dim, model.in_channels, stack=True)
     context_out = _with_channels("context_out", context_out, model.dim, 1, stack=True)
@@ -96,32 +106,29 @@ def predict(
             member = f" (member {constant[0]})" if name == "context_in" else ""
             raise InputError(f"{name}{member}: every pixel is {images[constant[0]].flat[0]:g}, expected an image")
 
-    target = normalize_intensities(target, normalize)
-    context_in = np.stack([normalize_intensities(image, normalize) for image in context_in])
+    classes = None
     if task == "segmentation":
-        context_out = _whole_numbers(context_out)
         label_values = _labels(context_out, label_values)
         # Where classes compete, the background is one of them: whatever is none of the labels.
-        context_out = np.where(np.isin(context_out, label_values), context_out, 0)
         classes = np.array(label_values if len(label_values) == 1 else (0, *label_values), np.int32)
-    else:
-        context_out = np.stack([normalize_intensities(image, normalize) for image in context_out])
-        classes = None
-
     multiple = 2 ** (model.stages - 1)
-    target, inside = pad_to_multiple(target, multiple, tuple(range(model.dim)))
-    context_in, context_out = (
-        pad_to_multiple(x, multiple, tuple(range(1, model.dim + 1)))[0] for x in (context_in, context_out)
-    )
+    target, inside = pad_to_multiple(normalize_intensities(target, normalize), multiple, tuple(range(model.dim)))
+    images = partial(_prepared, context_in, context_out, normalize, classes, multiple)
+    devices = devices or jax.local_devices()[:1]
+    size = bootstrap_size or max(32, len(context_in)) if bootstrap else len(context_in)
+    plan = ContextPlan(context_chunk, keep_activations)
+    if context_chunk is None:
+        plan = plan_context(model, target.shape[:-1], size, devices)
+    if plan.chunk is None:
+        # In memory anyway: prepared once, and not for each draw.
+        all_in, all_out = images(np.arange(len(context_in)))
+        images = lambda indices: (all_in[indices], all_out[indices])  # noqa: E731
+
     draws = []
     for draw in range(max(1, bootstrap)):
-        if bootstrap:
-            size = bootstrap_size or max(32, len(context_in))
-            members = draw_members(seed, draw, len(context_in), size)
-        else:
-            members = np.arange(len(context_in))
-        affines = draw_affines(seed, draw, len(members), model.dim) if augment else None
-        draws.append(_one_pass(model, params, target, context_in, context_out, members, affines, classes))
+        indices = draw_members(seed, draw, len(context_in), size) if bootstrap else np.arange(size)
+        affines = draw_affines(seed, draw, size, model.dim) if augment else None
+        draws.append(one_pass(model, params, target, Members(images, indices, affines), classes, plan, devices))
         on_draw()
     scores = np.stack(draws)[(..., *inside)]
     mean, std = scores.mean(0), scores.std(0)
@@ -132,42 +139,16 @@ def predict(
     return Prediction(mean[1:], std[1:], classes[mean.argmax(0)], label_values)
 
 
-def _one_pass(model, params, target, context_in, context_out, members, affines, classes):
-    """Scores `[L, *spatial]` of each class (one for images) from the chosen members, padded to a bucket size."""
-    size = bucket_size(len(members))
-    context_mask = np.arange(size) < len(members)
-    members = np.pad(members, (0, size - len(members)))
-    if affines is not None:
-        affines = np.pad(affines, ((0, size - len(affines)), (0, 0), (0, 0)))
-    forward = partial(_forward, model, params, target, context_in[members], context_out[members], context_mask, affines)
+def _prepared(context_in, context_out, normalize, classes, multiple, indices):
+    """Members as the network takes them: scaled, padded; label maps as int32 without labels that are not wanted."""
+    axes = tuple(range(1, context_in.ndim - 1))
+    images = np.stack([normalize_intensities(context_in[index], normalize) for index in indices])
     if classes is None:
-        return np.asarray(forward(None))
-    widest = model.features if isinstance(model.features, int) else max(model.features)
-    at_once = max(1, _BATCH_BYTES // (4 * size * widest * int(np.prod(target.shape[:-1]))))
-    at_once = min(at_once, len(classes))
-    # Every call has the same number of classes, so that one program serves them all.
-    padded = np.pad(classes, (0, -len(classes) % at_once), mode="edge")
-    return np.concatenate([forward(part) for part in padded.reshape(-1, at_once)])[: len(classes)]
-
-
-@partial(jax.jit, static_argnames="model")
-def _forward(model, params, target, context_in, context_out, context_mask, affines, classes):
-    """The compiled program: `[L, *spatial]` for the classes, or `[1, *spatial]` where they are None, for images.
-
-    Under `vmap` over the classes, what does not depend on the class (the target's first units) is computed once.
-    """
-    if affines is not None:
-        context_in = jax.vmap(partial(warp, nearest=False))(context_in, affines)
-        context_out = jax.vmap(partial(warp, nearest=classes is not None))(context_out, affines)
-
-    def output(context_out):
-        episode = (x[None] for x in (target, context_in, context_out, context_mask))
-        return model.apply({"params": params}, *episode)[0, ..., 0]
-
-    if classes is None:
-        return output(context_out)[None]
-    scores = jax.vmap(lambda label: output((context_out == label).astype(jnp.float32)))(classes)
-    return jax.nn.sigmoid(scores) if model.segmentation_sigmoid else jnp.clip(scores, 0, 1)
+        outputs = np.stack([normalize_intensities(context_out[index], normalize) for index in indices])
+    else:
+        outputs = np.stack([_whole_numbers(context_out[index]) for index in indices])
+        outputs = np.where(np.isin(outputs, classes), outputs, 0)
+    return pad_to_multiple(images, multiple, axes)[0], pad_to_multiple(outputs, multiple, axes)[0]
 
 
 def _check_options(model, task, normalize, bootstrap, bootstrap_size, augment, seed):
@@ -185,6 +166,15 @@ def _check_options(model, task, normalize, bootstrap, bootstrap_size, augment, s
         raise InputError(f"bootstrap_size is {bootstrap_size}, expected at least 1 member")
     if not bootstrap and (augment or bootstrap_size is not None):
         raise InputError("augment and bootstrap_size need bootstrap, expected a number of context sets to draw")
+
+
+def _check_chunks(model, context_chunk, keep_activations):
+    if context_chunk is None and keep_activations:
+        raise InputError("keep_activations needs context_chunk, expected a number of members to compute together")
+    if context_chunk is not None and context_chunk < 1:
+        raise InputError(f"context_chunk is {context_chunk}, expected at least 1 member")
+    if context_chunk is not None and not can_be_chunked(model):
+        raise InputError("context_chunk: this network has blocks of its own, expected the published ones")
 
 
 def _with_channels(name, x, dim, channels, *, stack=False):
@@ -225,7 +215,7 @@ def _whole_numbers(context_out):
 
 def _labels(context_out, label_values):
     """The labels to segment, ascending. Raises InputError where there are none, or one occurs in no context output."""
-    present = set(np.unique(context_out).tolist()) - {0}
+    present = {value for labels in context_out for value in np.unique(_whole_numbers(labels)).tolist()} - {0}
     wanted = present if label_values is None else set(label_values)
     if absent := sorted(wanted - present):
         raise InputError(f"label {absent[0]} occurs in no context output, expected some of {sorted(present)}")

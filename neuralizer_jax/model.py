@@ -108,15 +108,24 @@ class PairwiseConvAvg(nn.Module):
 
     def __call__(self, target: jax.Array, context: jax.Array, context_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
         """`[B, *spatial, C]`, `[N, B, *spatial, C]`, bool `[N, B]` -> the updated target and context."""
-        target = self.target_conv(target)
+        target, context = self.target_conv(target), self.context_unit(context)
+        average = self.aggregate(target, context, context_mask)
+        return self.update_target(target, average), self.update_context(context, target)
+
+    def context_unit(self, context: jax.Array) -> jax.Array:
+        """The residual unit of each member, `[N, B, *spatial, C]` -> the same."""
         if self.remat:
             _, context = self.context_conv((), context)
-        else:
-            context = self.context_conv(context)
-        average = self.aggregate(target, context, context_mask)
-        new_target = gelu(target + self.combine_conv_target(average, target))
-        new_context = gelu(context + self.combine_conv_context(context, target))
-        return new_target, new_context
+            return context
+        return self.context_conv(context)
+
+    def update_target(self, target: jax.Array, average: jax.Array) -> jax.Array:
+        """The target behind its unit, and the average of the members behind theirs -> the target behind the block."""
+        return gelu(target + self.combine_conv_target(average, target))
+
+    def update_context(self, context: jax.Array, target: jax.Array) -> jax.Array:
+        """Members behind their unit, and the target behind its unit -> the members behind the block."""
+        return gelu(context + self.combine_conv_context(context, target))
 
 
 class Neuralizer(nn.Module):
@@ -205,24 +214,50 @@ class Neuralizer(nn.Module):
         context_in, context_out = (jnp.where(valid, x, 0) for x in (context_in, context_out))
         context_in, context_out, context_mask = (jnp.moveaxis(x, 1, 0) for x in (context_in, context_out, context_mask))
 
-        target = self.target_embedding(pad_channels(target_in, self.in_channels))
-        context = self.context_embedding(
-            pad_channels(context_in, self.in_channels), pad_channels(context_out, self.out_channels)
-        )
-        shortcuts = []
-        for stage, block in enumerate(self.enc_blocks):
-            target, context = block(target, context, context_mask)
-            if stage < self.stages - 1:
-                shortcuts.append((target, context))
-                target, context = self.target_down[stage](target), self.context_down[stage](context)
-        for target_merge, context_merge, block in zip(
-            self.target_merge, self.context_merge, self.dec_blocks, strict=True
-        ):
-            target_shortcut, context_shortcut = shortcuts.pop()
-            target, context = target_merge(target, target_shortcut), context_merge(context, context_shortcut)
+        target, context = self.embed_target(target_in), self.embed_context(context_in, context_out)
+        target_shortcuts, context_shortcuts = (), ()
+        for index, block in enumerate(self.blocks):
             # The last block's context is never read: the compiler drops its update.
             target, context = block(target, context, context_mask)
+            target, target_shortcuts = self.leave_block(index, target, target_shortcuts)
+            context, context_shortcuts = self.leave_block(index, context, context_shortcuts, of_context=True)
         return self.output_block(target)
+
+    @property
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """The blocks from the input to the output, `2 stages - 1`."""
+        return (*self.enc_blocks, *self.dec_blocks)
+
+    def embed_target(self, target_in: jax.Array) -> jax.Array:
+        """`[B, *spatial, C]` as the model takes them -> what goes into the first block."""
+        return self.target_embedding(pad_channels(target_in, self.in_channels))
+
+    def embed_context(self, context_in: jax.Array, context_out: jax.Array) -> jax.Array:
+        """`[N, B, *spatial, C]`, members first -> what goes into the first block."""
+        return self.context_embedding(
+            pad_channels(context_in, self.in_channels), pad_channels(context_out, self.out_channels)
+        )
+
+    def leave_block(
+        self, index: int, x: jax.Array, shortcuts: tuple[jax.Array, ...], *, of_context: bool = False
+    ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        """From behind a block to the next one's entry: down to half the resolution, or up to twice of it.
+
+        Args:
+            index: which of the `blocks`.
+            x: target, or with `of_context` the context, behind it.
+            shortcuts: what the way down left for the way up.
+            of_context: whose x is.
+
+        Returns:
+            What goes into the next block, after the last one `x`; and the shortcuts that are left.
+        """
+        down, merge = (self.context_down, self.context_merge) if of_context else (self.target_down, self.target_merge)
+        if index < len(down):
+            return down[index](x), (*shortcuts, x)
+        if shortcuts:
+            return merge[index - len(down)](x, shortcuts[-1]), shortcuts[:-1]
+        return x, ()
 
 
 def check_context(

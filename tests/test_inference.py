@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import draw_params
 
-from neuralizer_jax import InputError, Neuralizer, UNet, inference, predict
+from neuralizer_jax import InputError, Neuralizer, UNet, inference_pass, predict
 from neuralizer_jax.bootstrap import draw_affines, warp
 from neuralizer_jax.preprocess import bucket_size, normalize_intensities, pad_to_multiple, resize
 
@@ -117,7 +117,7 @@ class TestSegmentation:
     def test_classes_in_several_batches_are_the_same(self, params, monkeypatch):
         arrays = images(8, 8), images(3, 8, 8, seed=1), label_maps(values=(0, 1, 2, 3, 5))
         expected = predict(MODEL, params, *arrays, task="segmentation")
-        monkeypatch.setattr(inference, "_BATCH_BYTES", 2 * 4 * 4 * 4 * 64)  # two classes at a time
+        monkeypatch.setattr(inference_pass, "_BATCH_BYTES", 2 * 4 * 4 * 4 * 64)  # two classes at a time
         prediction = predict(MODEL, params, *arrays, task="segmentation")
         np.testing.assert_allclose(prediction.mean, expected.mean, atol=1e-5)
 
@@ -189,7 +189,7 @@ class TestCompilation:
     def test_one_program_a_bucket(self, params):
         def run(members):
             predict(MODEL, params, images(12, 8), images(members, 12, 8), images(members, 12, 8, seed=1))
-            return inference._forward._cache_size()
+            return inference_pass._forward._cache_size()
 
         first = run(5)
         assert run(6) == first
