@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo experiments-smoke test lint clean
+.PHONY: help demo experiments-smoke test lint bench clean
 
 help:
 	@echo "make demo   predict on a brain template; make phantoms, train a small model and predict with it (writes demo/)"
 	@echo "make experiments-smoke   every experiment of the paper, small, on phantoms (writes data/, results/smoke/)"
 	@echo "make test   lint and run all tests"
 	@echo "make lint   ruff only"
+	@echo "make bench  time and memory beside PyTorch, on a quiet machine, half an hour (writes benchmarks/results/)"
 	@echo "make clean  remove .venv and demo"
 
 demo: $(VENV)/installed
@@ -24,6 +25,10 @@ test: lint
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch
+	for script in predict_cpu context_memory start_up train_step episodes; do $(BIN)/python benchmarks/$$script.py || exit; done
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

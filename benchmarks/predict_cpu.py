@@ -6,7 +6,10 @@ PyTorch (`pip install torch`; not a requirement of the project):
     python benchmarks/predict_cpu.py
 
 The published network (64 features, 4 stages, 3 channels in and out) at 192x192 in float32, on 1, 8 and 32 context
-members. PyTorch is `tests/torch_twin.py`, eager, in its default memory format and with its weights in channels-last.
+members. PyTorch is `tests/torch_twin.py`: eager in its default memory format and with its weights in channels-last, and
+compiled (`torch.compile`). Beside the times stands what the machine can do at best: the rate of its matrix products and
+the bandwidth of its copies, measured by NumPy on as many cores, before and after.
+
 Every repetition is a fresh process, the implementations in turn on the same number of threads. In it one prediction is
 the first call (with what JAX compiles), then `--runs` predictions are timed. Weights, inputs and outputs are the same:
 outputs that differ by more than 1e-4 of their standard deviation end the run. Writes `predict_cpu.json`, with every
@@ -39,6 +42,7 @@ LABELS = {
     "jax": "neuralizer_jax",
     "torch": "PyTorch",
     "torch_channels_last": "PyTorch, channels-last",
+    "torch_compile": "PyTorch, compiled",
 }
 # What would change a child's speed or memory behind our back.
 UNSET = ("JAX_", "XLA_", "TORCH_", "OMP_", "MKL_", "KMP_", "GOMP_", "ONEDNN_", "DNNL_", "MALLOC_", "LD_PRELOAD")
@@ -61,7 +65,7 @@ def jax_prediction(folder, inputs):
     return lambda: predict(model, params, *inputs, on_draw=lambda: draws.append(1)).mean, lambda: len(draws)
 
 
-def torch_prediction(folder, inputs, threads, channels_last):
+def torch_prediction(folder, inputs, threads, implementation):
     """As `jax_prediction`. The inputs become tensors here, before anything is timed."""
     import torch
     from safetensors.torch import load_file
@@ -70,16 +74,18 @@ def torch_prediction(folder, inputs, threads, channels_last):
     torch.set_num_threads(threads)
     twin = NeuralizerTwin().eval()
     twin.load_state_dict(load_file(folder / "weights.safetensors"))
-    if channels_last:
+    if implementation == "torch_channels_last":
         twin = twin.to(memory_format=torch.channels_last)
     target, context_in, context_out = (torch.from_numpy(np.moveaxis(x, -1, -3).copy())[None] for x in inputs)
     context_out = torch.nn.functional.pad(context_out, (0, 0, 0, 0, 0, 2))  # the published network has 3, 2 unused
     forwards = []
-    twin.register_forward_hook(lambda *_: forwards.append(1))
+    network = torch.compile(twin) if implementation == "torch_compile" else twin
 
     def prediction():
         with torch.no_grad():
-            return twin(context_in, context_out, target)[0, 0].numpy()
+            output = network(context_in, context_out, target)[0, 0].numpy()
+        forwards.append(1)
+        return output
 
     return prediction, lambda: len(forwards)
 
@@ -90,7 +96,7 @@ def child(implementation, folder, members, threads, runs):
     if implementation == "jax":
         prediction, count = jax_prediction(folder, inputs)
     else:
-        prediction, count = torch_prediction(folder, inputs, threads, implementation == "torch_channels_last")
+        prediction, count = torch_prediction(folder, inputs, threads, implementation)
 
     def timed():
         start, cpu_start = time.perf_counter(), time.process_time()
@@ -117,6 +123,38 @@ def child(implementation, folder, members, threads, runs):
     }
     np.save(folder / record["output"], output)
     print(json.dumps(record))
+
+
+def machine_child():
+    """The best of several: operations a second of a float32 matrix product, bytes a second that a copy moves."""
+    side, length, rng = 4096, 1 << 26, np.random.default_rng(0)
+    a, b = (rng.random((side, side), np.float32) for _ in range(2))
+    source, copy = np.ones(length, np.float32), np.zeros(length, np.float32)
+    c = a @ b
+    rates = {"matrix_flops": 0.0, "copy_bytes": 0.0}
+    for _ in range(5):
+        start = time.perf_counter()
+        np.matmul(a, b, out=c)
+        rates["matrix_flops"] = max(rates["matrix_flops"], 2 * side**3 / (time.perf_counter() - start))
+        start = time.perf_counter()
+        np.copyto(copy, source)
+        rates["copy_bytes"] = max(rates["copy_bytes"], 2 * source.nbytes / (time.perf_counter() - start))
+    print(json.dumps(rates))
+
+
+def work_child(members):
+    """Operations of one prediction, and the bytes its arrays would move if nothing stayed in a cache, as XLA counts."""
+    import jax
+
+    from neuralizer_jax import Neuralizer
+
+    model = Neuralizer(out_channels=3)
+    images = [(1, *SIZE, 3), (1, members, *SIZE, 3), (1, members, *SIZE, 1)]
+    images = [jax.ShapeDtypeStruct(shape, np.float32) for shape in images]
+    params = jax.eval_shape(model.init, jax.random.key(0), *images)
+    lowered = jax.jit(model.apply).lower(params, *images)
+    bytes_ = lowered.compile().cost_analysis()["bytes accessed"]
+    print(json.dumps({"flops": lowered.cost_analysis()["flops"], "bytes": bytes_}))
 
 
 def peak_rss():
@@ -153,18 +191,22 @@ def write_inputs(folder, all_members):
         )
 
 
-def run_child(implementation, folder, members, threads, runs):
-    """One fresh process. Its record, with its output in place of the file's name."""
+def printed_by(child, threads, script=__file__):
+    """What a fresh process prints last, given `--child` and these arguments."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(UNSET)}
     environment |= {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "false"}
-    environment |= dict.fromkeys(("NPROC", "OMP_NUM_THREADS"), str(threads))  # NPROC: the threads of XLA
-    arguments = ["--child", implementation, str(folder), str(members), str(threads), str(runs)]
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=False
-    )
+    threads_of = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # NPROC: of XLA
+    environment |= dict.fromkeys(threads_of, str(threads))
+    command = [sys.executable, script, "--child", *map(str, child)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        sys.exit(f"{LABELS[implementation]} on {members} members ended with exit code {done.returncode}")
-    record = json.loads(done.stdout.splitlines()[-1])
+        sys.exit(f"{' '.join(command)} ended with exit code {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_child(implementation, folder, members, threads, runs):
+    """One fresh process. Its record, with its output in place of the file's name."""
+    record = printed_by((implementation, folder, members, threads, runs), threads)
     if record["predictions"] != 1 + runs or len(record["seconds"]) != runs:
         sys.exit(f"{LABELS[implementation]} ran {record['predictions']} predictions, expected {1 + runs}")
     if peak_rss() >= record["rss_before_bytes"]:  # Linux counts the parent's peak as its child's
@@ -203,7 +245,7 @@ def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def summarize(records, options):
+def summarize(records, options, work, machine):
     """For each N and implementation: spreads over the processes, and JAX's medians divided by this one's."""
     summary = []
     for members in options.members:
@@ -222,6 +264,11 @@ def summarize(records, options):
             }
             jax_row = row if implementation == "jax" else next(r for r in summary[::-1] if r["implementation"] == "jax")
             measured = ("seconds", "peak_rss_bytes", "peak_minus_before_bytes")
+            row["least_seconds"] = {
+                "matrix_rate": work[members]["flops"] / machine["matrix_flops"],
+                "copy_bandwidth": work[members]["bytes"] / machine["copy_bytes"],
+            }
+            row["flops"] = work[members]["flops"]
             row["jax_ratio"] = {name: jax_row[name]["median"] / row[name]["median"] for name in measured}
             summary.append(row)
     return summary
@@ -283,6 +330,15 @@ def markdown(results):
         for r in results["summary"]
         if r["implementation"] != "jax"
     ]
+    bounds = [
+        (
+            *(r["members"], LABELS[r["implementation"]], f"{r['flops'] / r['seconds']['median'] / 1e9:.0f}"),
+            *(f"{value / r['seconds']['median']:.0%}" for value in r["least_seconds"].values()),
+        )
+        for r in results["summary"]
+    ]
+    machine = results["machine"]
+    bound_header = ("N", "implementation", "10^9 operations/s", "of the matrix rate", "of the bandwidth")
     header = ("N", "implementation", "seconds", "first call, s", "peak RSS, MiB", "peak minus before, MiB")
     header += ("busy cores", "others' cores")
     ratio_header = ("N", "neuralizer_jax / ...", "time", "peak RSS", "peak minus before", "largest difference / std")
@@ -311,6 +367,15 @@ processes on the machine (Linux only), the largest of the repetitions.
 Medians of neuralizer_jax divided by those of the other; below 1, neuralizer_jax needs less.
 
 {table(ratio_header, ratios)}
+
+How far that is from the machine: NumPy's float32 matrix product of 4096x4096 runs at
+{machine["matrix_flops"] / 1e9:.0f} * 10^9 operations a second on these cores, a copy moves
+{machine["copy_bytes"] / 1e9:.1f} * 10^9 bytes a second, the best of ten. For all rows the operations are those of
+neuralizer_jax, a multiplication and an addition counted as two; PyTorch does more, 1x1 convolutions of what is
+concatenated. Bytes are what XLA's one program for all members at once would move if nothing stayed in a cache: above
+100 %, something does.
+
+{table(bound_header, bounds)}
 """
 
 
@@ -343,15 +408,23 @@ def parse_options():
 
 def main():
     if sys.argv[1:2] == ["--child"]:
-        implementation, folder, *numbers = sys.argv[2:]
-        return child(implementation, Path(folder), *map(int, numbers))
+        what, *rest = sys.argv[2:]
+        if what == "machine":
+            return machine_child()
+        if what == "work":
+            return work_child(int(rest[0]))
+        return child(what, Path(rest[0]), *map(int, rest[1:]))
     options = parse_options()
     try:
         results = conditions(options)
     except metadata.PackageNotFoundError as error:
         sys.exit(f"{error.name} is not installed, expected the project's requirements and PyTorch")
+    machine = [printed_by(["machine"], options.threads)]
+    work = {members: printed_by(["work", members], options.threads) for members in options.members}
     records = measure(options)
-    results |= {"summary": summarize(records, options), "records": records}
+    machine.append(printed_by(["machine"], options.threads))
+    results["machine"] = {name: max(rates[name] for rates in machine) for name in machine[0]}
+    results |= {"summary": summarize(records, options, work, results["machine"]), "records": records}
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "predict_cpu.json").write_text(json.dumps(results, indent=1) + "\n")
     (options.out / "predict_cpu.md").write_text(markdown(results))

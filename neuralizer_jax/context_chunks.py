@@ -18,6 +18,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from neuralizer_jax.model import MemberMean, Neuralizer, PairwiseConvAvg
 
@@ -60,19 +61,20 @@ def apply_in_chunks(
     kept: list[_Members] = []
     last = 2 * model.stages - 2
     for index in range(last + 1):
+        # Placed as what is added to it, else there would be two programs.
+        average = jax.device_put((np.zeros(target.shape, np.float32), np.float32(0)), target.sharding)
         if keep and index:
             # Each is taken from the list, so that its memory is free again when it has become what it is next.
-            sums = (_from_kept(model, index, params, seen[-1], *kept.pop(0)) for _ in range(len(kept)))
+            steps = (partial(_from_kept, model, index, params, seen[-1], *kept.pop(0)) for _ in range(len(kept)))
         else:
-            sums = (_from_images(model, params, seen, *chunk) for chunk in chunks())
-        total, count = jnp.float32(0), jnp.float32(0)
-        for members, part, part_count in sums:
+            steps = (partial(_from_images, model, params, seen, *chunk) for chunk in chunks())
+        for step in steps:
+            # Without waiting, all chunks would be in memory before the first one is done.
+            members, average = jax.block_until_ready(step(average))
             if keep and index < last:
                 kept.append(members)
-            # Without waiting, all chunks would be in memory before the first one is done.
-            total, count = jax.block_until_ready((total + part, count + part_count))
         seen = (*seen, target)
-        target, shortcuts = _next_unit(model, index, params, target, total / count, shortcuts)
+        target, shortcuts = _next_unit(model, index, params, target, average, shortcuts)
     return target
 
 
@@ -92,9 +94,10 @@ def _next_unit(model, index, params, target, average, shortcuts):
 
     With its shortcuts; behind the last block, the network's output `[*spatial, out_channels]`.
     """
+    total, count = average
 
     def run(network):
-        behind = network.blocks[index].update_target(target, average.astype(target.dtype))
+        behind = network.blocks[index].update_target(target, (total / count).astype(target.dtype))
         entry, left = network.leave_block(index, behind, shortcuts)
         if index + 1 == len(network.blocks):
             return network.output_block(entry)[0], left
@@ -104,31 +107,32 @@ def _next_unit(model, index, params, target, average, shortcuts):
 
 
 @partial(jax.jit, static_argnums=0)
-def _from_images(model, params, seen, context_in, context_out, valid):
-    """A chunk from its images to behind the unit of the block that comes after those in `seen`, and its sum there."""
+def _from_images(model, params, seen, context_in, context_out, valid, average):
+    """A chunk from its images to behind the unit of the block after those in `seen`; the average with it in."""
 
     def run(network):
         context = network.embed_context(context_in[:, None], context_out[:, None])
         members = network.blocks[0].context_unit(context), (), valid
         for index, target in enumerate(seen):
             members = _to_next_unit(network, index, target, *members)
-        return _with_sum(*members)
+        return members, _added(average, *members)
 
     return _apply(run, model, params)
 
 
-def _from_kept(model, index, params, target, context, shortcuts, valid):
-    """A chunk from behind the unit of the block before block `index` to behind that block's, and its sum there."""
+def _from_kept(model, index, params, target, context, shortcuts, valid, average):
+    """A chunk from behind the unit of the block before block `index` to behind that one's; the average with it in."""
     # On the way down nothing is read of the shortcuts, on the way up the last one.
     left, taken = (shortcuts, ()) if index < model.stages else (shortcuts[:-1], shortcuts[-1:])
-    (context, new, valid), *sums = _advance(model, index, params, target, context, taken, valid)
-    return (context, (*left, *new), valid), *sums
+    (context, new, valid), average = _advance(model, index, params, target, context, taken, valid, average)
+    return (context, (*left, *new), valid), average
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _advance(model, index, params, target, context, shortcuts, valid):
+def _advance(model, index, params, target, context, shortcuts, valid, average):
     def run(network):
-        return _with_sum(*_to_next_unit(network, index - 1, target, context, shortcuts, valid))
+        members = _to_next_unit(network, index - 1, target, context, shortcuts, valid)
+        return members, _added(average, *members)
 
     return _apply(run, model, params)
 
@@ -143,8 +147,9 @@ def _to_next_unit(network, index, target, context, shortcuts, valid):
     return network.blocks[index + 1].context_unit(entry), shortcuts, valid
 
 
-def _with_sum(context, shortcuts, valid):
-    """The members, their sum as `MemberMean` sums, and how many they are."""
+def _added(average, context, shortcuts, valid):
+    """The sum of the members so far and how many they are, with these; summed as `MemberMean` does."""
+    total, count = average
     weights = valid.astype(context.dtype)
-    total = jnp.einsum("n,nb...->b...", weights, context, preferred_element_type=jnp.float32)
-    return (context, shortcuts, valid), total, jnp.sum(valid, dtype=jnp.float32)
+    total += jnp.einsum("n,nb...->b...", weights, context, preferred_element_type=jnp.float32)
+    return total, count + jnp.sum(valid, dtype=jnp.float32)

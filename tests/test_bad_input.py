@@ -361,6 +361,7 @@ PREDICT = {
     "figure over an input": (None, {"--figure": "ctx/in0.png"}, ["ctx/in0.png", "is an input"]),
     # options
     "negative bootstrap": (None, {"--bootstrap": "-1"}, ["--bootstrap -1"]),
+    "empty chunks": (None, {"--context-chunk": "0"}, ["--context-chunk 0"]),
     "empty sets": (None, {"--bootstrap": "2", "--bootstrap-size": "0"}, ["--bootstrap-size 0"]),
     "size without bootstrap": (None, {"--bootstrap-size": "4"}, ["--bootstrap-size", "--bootstrap K"]),
     "augmentation without bootstrap": (None, {"--augment": True}, ["--augment", "--bootstrap K"]),

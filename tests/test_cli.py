@@ -297,6 +297,15 @@ def test_bootstrap_writes_the_spread_and_repeats_itself(folder, capsys):
     assert want.std.max() > 0
 
 
+# Memory and devices
+
+
+def test_chunks_and_devices_change_no_prediction(folder):
+    run(out="a.npy")
+    run("--context-chunk", "1", "--all-devices", out="b.npy")
+    np.testing.assert_allclose(load("b.npy"), load("a.npy"), atol=1e-5)
+
+
 # Several targets
 
 

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):  # what JAX raises when an array finds no memory
             raise
-        return _failed("not enough memory for this prediction, expected fewer pairs, a smaller image or another device")
+        return _failed("not enough memory, expected a smaller image or another device; to predict, --context-chunk 1")
     except KeyboardInterrupt:
         print("neuralizer: interrupted", file=sys.stderr)
         return 130

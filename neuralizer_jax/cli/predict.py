@@ -90,6 +90,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     accuracy.add_argument("--augment", action="store_true", help="move resampled pairs by small random affine maps")
     accuracy.add_argument("--seed", type=int, default=0, help="of the resampling (default: 0)")
+    machine = parser.add_argument_group("memory and devices")
+    machine.add_argument(
+        "--context-chunk",
+        metavar="M",
+        type=int,
+        help="compute so many pairs at a time, in memory that does not grow with their number, but slower (default: "
+        "what is fastest in the free memory)",
+    )
+    machine.add_argument("--all-devices", action="store_true", help="share the pairs among all GPUs (default: one GPU)")
     parser.set_defaults(run=run)
 
 
@@ -116,6 +125,7 @@ def run(options: argparse.Namespace) -> None:
     labels = checks.labels_to_predict(targets, outputs, options.labels) if segmentation else []
     checks.check_formats(targets, destinations, labels, options)
 
+    import jax
     from tqdm import tqdm
 
     from neuralizer_jax.compilation_cache import use_compilation_cache
@@ -144,6 +154,8 @@ def run(options: argparse.Namespace) -> None:
                 bootstrap_size=options.bootstrap_size,
                 augment=options.augment,
                 seed=options.seed,
+                context_chunk=options.context_chunk,
+                devices=jax.local_devices() if options.all_devices else None,
                 on_draw=progress.update,
             )
             if new_folder is not None:

@@ -28,6 +28,8 @@ def check_options(options: argparse.Namespace) -> None:
     for name, given in (("--augment", options.augment), ("--bootstrap-size", options.bootstrap_size is not None)):
         if given and not options.bootstrap:
             raise InputError(f"{name}: applies to resampled context sets, expected --bootstrap K with it")
+    if options.context_chunk is not None and options.context_chunk < 1:
+        raise InputError(f"--context-chunk {options.context_chunk}: expected at least 1 pair")
     if options.seed < 0:
         raise InputError(f"--seed {options.seed}: expected 0 or more")
     if options.labels is not None and options.task != "segmentation":

@@ -1,9 +1,7 @@
 """`runtime.json`: size of models, and what one prediction takes of work, time and memory (paper, supplement)."""
 
 import json
-import math
 import os
-import re
 import statistics
 import time
 from collections.abc import Iterable
@@ -15,6 +13,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from neuralizer_jax.device_memory import free_bytes
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.training.train_step import forward
@@ -148,7 +147,7 @@ def _time_and_memory(
     compiled = lowered.compile()
     need = _need(compiled)
     # A GPU refuses what it has no room for; a CPU's system hands it out, and ends the process when it is used.
-    if device.platform == "cpu" and need is not None and _CPU_MARGIN * need > _free_bytes():
+    if device.platform == "cpu" and need is not None and _CPU_MARGIN * need > free_bytes(device):
         raise MemoryError
     params = jax.device_put(params, device)
     before = _statistics(device)
@@ -179,13 +178,3 @@ def _operations(lowered: jax.stages.Lowered) -> int | None:
 
 def _statistics(device: jax.Device) -> dict[str, int]:
     return device.memory_stats() or {}
-
-
-def _free_bytes() -> float:
-    """Memory that is left on this machine, as Linux tells; infinite elsewhere."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8")
-    except OSError:
-        return math.inf
-    available = re.search(r"^MemAvailable:\s+(\d+) kB", lines, re.MULTILINE)
-    return int(available[1]) * 1024 if available else math.inf
