@@ -82,9 +82,9 @@ def predict(
         context_chunk: context members that are computed together. The memory for activations does then not grow with N,
             for about four times the work; the result is the same but for rounding. None: the fastest way that fits in
             the free memory, whatever N.
-        keep_activations: with `context_chunk`, keep each member's activations from block to block: no more work, and a
-            quarter of the memory of all members together.
-        devices: that share the members that are computed together; None: JAX's first one alone.
+        keep_activations: with `context_chunk`, keep what each member needs for the next block: no more work, and about
+            half the memory of all members together.
+        devices: that share the members that are computed together; None: JAX's default one alone.
         on_draw: called after each draw, to show progress.
 
     Returns:
@@ -114,15 +114,14 @@ def predict(
     multiple = 2 ** (model.stages - 1)
     target, inside = pad_to_multiple(normalize_intensities(target, normalize), multiple, tuple(range(model.dim)))
     images = partial(_prepared, context_in, context_out, normalize, classes, multiple)
-    devices = devices or jax.local_devices()[:1]
+    devices = devices or [_default_device()]
     size = bootstrap_size or max(32, len(context_in)) if bootstrap else len(context_in)
     plan = ContextPlan(context_chunk, keep_activations)
     if context_chunk is None:
         plan = plan_context(model, target.shape[:-1], size, devices)
     if plan.chunk is None:
-        # In memory anyway: prepared once, and not for each draw.
-        all_in, all_out = images(np.arange(len(context_in)))
-        images = lambda indices: (all_in[indices], all_out[indices])  # noqa: E731
+        # In memory together anyway: prepared once, and not for each draw.
+        images = partial(_chosen, *images(np.arange(len(context_in))))
 
     draws = []
     for draw in range(max(1, bootstrap)):
@@ -137,6 +136,11 @@ def predict(
     if len(classes) == 1:
         return Prediction(mean[0], std[0], np.where(mean[0] > 0.5, classes[0], 0), label_values)
     return Prediction(mean[1:], std[1:], classes[mean.argmax(0)], label_values)
+
+
+def _default_device():
+    chosen = jax.config.jax_default_device
+    return chosen if isinstance(chosen, jax.Device) else jax.local_devices(backend=chosen)[0]
 
 
 def _prepared(context_in, context_out, normalize, classes, multiple, indices):
@@ -200,6 +204,10 @@ def _check_sizes(target, context_in, context_out):
     for name, x in (("context_in", context_in), ("context_out", context_out)):
         if x.shape[1:-1] != target.shape[:-1]:
             raise InputError(f"{name} has size {x.shape[1:-1]}, expected that of the target, {target.shape[:-1]}")
+
+
+def _chosen(context_in, context_out, indices):
+    return context_in[indices], context_out[indices]
 
 
 def _whole_numbers(context_out):
