@@ -7,6 +7,9 @@
     neuralizer convert runs/pretrained_128/checkpoints runs/pretrained_128/last.safetensors
     neuralizer train --config experiments/pretrained.py:stage=3,start=runs/pretrained_128/last.safetensors \\
         --workdir runs/pretrained_192
+    neuralizer convert runs/pretrained_192/checkpoints runs/pretrained_192/last.safetensors
+
+The weights that come along are the mean of the parameters of the two `last.safetensors`.
 
 Most images have a contrast that no scanner has. All label maps are trained on but those of the validation split: there
 is no test here, which is for other people's images. The first stage, 64x64, can be stopped whenever its validation loss

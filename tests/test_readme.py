@@ -157,6 +157,19 @@ def test_numbers_are_those_of_the_results():
         seconds = [f"{row['seconds']['median']:.2f}" for row in (ours, theirs)]
         memory = [f"{row['peak_rss_bytes']['median'] / 2**20:.0f}" for row in (ours, theirs)]
         assert shown == seconds + memory
+    ratio = found[32, "torch_compile"]["jax_ratio"]
+    assert f"N = 32 takes {ratio['seconds']:.2f} of the time and {ratio['peak_rss_bytes']:.2f} of the memory" in README
+    row = found[32, "jax"]
+    assert f"runs at {100 * row['least_seconds']['matrix_rate'] / row['seconds']['median']:.0f} % of the rate" in README
+    start_up = json.loads((ROOT / "benchmarks/results/start_up.json").read_text())["results"]["warm"]["median"]
+    assert f"takes\n{start_up:.1f} s from start to end" in README
+    records = json.loads((ROOT / "benchmarks/results/context_memory.json").read_text())["results"]
+    peak = {(r["members"], r["way"]): f"{r['peak_bytes'] / 2**20:.0f}" for r in records}
+    seconds = {r["way"]: f"{r['seconds']:.1f}" for r in records if r["members"] == 512}
+    table = re.search(r"\| the context \|.*?\n\n", README, re.DOTALL)[0]
+    rows = re.findall(r"^\| .* \| (\d+) \| (\d+) \| ([\d.]+) \|$", table, re.MULTILINE)
+    ways = ("together", "kept", "streamed", "torch")
+    assert rows == [(peak[64, way], peak[512, way], seconds[way]) for way in ways]
 
 
 def test_the_table_of_the_experiments_is_that_of_the_results():
