@@ -196,6 +196,30 @@ def test_commands_of_the_evaluation_of_trained_weights(tmp_path, monkeypatch):
     assert {each.makes.parent.parent for each in steps if each.arguments[0] == "report"} == evaluated
 
 
+def test_unets_are_trained_on_the_subjects_of_the_context(tmp_path, monkeypatch):
+    file = f"{FOLDER / 'pretrained_unets.py'}:weights={tmp_path / 'a.safetensors'},steps=30,features=8"
+    *steps, last = load_steps(file, tmp_path / "out", tmp_path / "data")
+    assert last.arguments[0] == "report"
+    taken = []
+    for module in (train, evaluate):
+        monkeypatch.setattr(module, "run", taken.append)
+    for training, evaluation in zip(steps[::2], steps[1::2], strict=True):
+        assert main(training.arguments) == main(evaluation.arguments) == 0
+        trained, tested = taken[-2:]
+        unet, cases = load_config(trained.config), load_config(tested.config)
+        for config, options in ((unet, trained), (cases, tested)):
+            config.data.datasets = tuple(options.data)
+            change_config(config, options.changes)
+            check_config(config.data)
+        assert unet.model.architecture == "unet"
+        assert (unet.train.steps, unet.validation.every, unet.model.features) == (30, 30, 8)
+        assert unet.data.split == tested.context_split
+        assert tested.split == "test"
+        assert unet.data.only.classes == cases.data.only.classes
+        assert unet.data.subjects.number == max(tested.sizes)
+        assert tested.weights[1] == f"Baseline-seen@8={training.makes}"
+
+
 def test_another_dataset_is_not_asked_for_the_modalities_of_the_scale(tmp_path):
     steps = load_steps(f"{FOLDER / 'experiment3'}.py:scale=labelmaps", tmp_path, tmp_path / "data")
     lines = [step.line for step in steps if step.arguments[0] == "evaluate"]

@@ -74,7 +74,7 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
     )
     cases.add_argument(
         "--context-split",
-        choices=("train", "val", "test", "all"),
+        choices=("train", "val", "train+val", "test", "all"),
         help="of the members of contexts, always of other persons than the target; who of another "
         "split was trained on is not checked (default: as --split)",
     )
