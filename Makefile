@@ -10,7 +10,7 @@ help:
 	@echo "make experiments-smoke   every experiment of the paper, small, on phantoms (writes data/, results/smoke/)"
 	@echo "make test   lint and run all tests"
 	@echo "make lint   ruff only"
-	@echo "make bench  time and memory beside PyTorch, on a quiet machine, half an hour (writes benchmarks/results/)"
+	@echo "make bench  time and memory beside PyTorch, on a quiet machine (writes benchmarks/results/)"
 	@echo "make clean  remove .venv and demo"
 
 demo: $(VENV)/installed

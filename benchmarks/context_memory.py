@@ -143,7 +143,7 @@ Seconds are those of the second prediction.
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--large", action="store_true", help="also 1,000 members at 192x192: a quarter of an hour")
+    parser.add_argument("--large", action="store_true", help="also 1,000 members at 192x192, which takes long")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:

@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
 
 
 def free_bytes(device: jax.Device) -> int:
@@ -13,7 +14,8 @@ def free_bytes(device: jax.Device) -> int:
     if stats := device.memory_stats():
         return stats["bytes_limit"] - stats["bytes_in_use"]
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(_free_of_machine() or total // 2, _free_of_cgroup() or total)
+    found = [bytes_ for bytes_ in (_free_of_machine(), _free_of_cgroup()) if bytes_ is not None]
+    return min(found, default=total // 2)
 
 
 def _free_of_machine():
@@ -26,17 +28,21 @@ def _free_of_machine():
 
 
 def _free_of_cgroup():
-    """Linux only, where a limit is set, else None."""
+    """Linux only, where this process's group or one that it is in has a limit, else None."""
     try:
-        group = Path("/proc/self/cgroup").read_text().strip().rpartition(":")[2].lstrip("/")
-        folder = next(path for path in (_CGROUP / group, _CGROUP) if (path / "memory.max").is_file())
-        limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        # Files that are only cached count as used, but are dropped when memory is asked for.
-        cached = next(
-            int(line.split()[1])
-            for line in (folder / "memory.stat").read_text().splitlines()
-            if line.startswith("inactive_file ")
-        )
-    except (OSError, StopIteration, ValueError):
+        group = _OWN_GROUP.read_text().strip().rpartition(":")[2].lstrip("/")
+    except OSError:
         return None
-    return None if limit == "max" else max(0, int(limit) - int(used) + cached)
+    folders = [_CGROUP / group, *(_CGROUP / group).parents]
+    free = [_free_of_group(folder) for folder in folders if folder.is_relative_to(_CGROUP)]
+    return min((value for value in free if value is not None), default=None)
+
+
+def _free_of_group(folder):
+    try:
+        limit, used = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        # Files that are only cached count as used, but are dropped when memory is asked for.
+        return max(0, limit - used + int(statistics["inactive_file"]))
+    except (OSError, ValueError, KeyError):  # no such group here, or "max": no limit
+        return None

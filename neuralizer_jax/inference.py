@@ -119,8 +119,8 @@ def predict(
     plan = ContextPlan(context_chunk, keep_activations)
     if context_chunk is None:
         plan = plan_context(model, target.shape[:-1], size, devices)
-    if plan.chunk is None:
-        # In memory together anyway: prepared once, and not for each draw.
+    if plan.chunk is None or plan.keep:
+        # Small beside the activations that will be in memory: prepared once, and not for each draw and class.
         images = partial(_chosen, *images(np.arange(len(context_in))))
 
     draws = []
