@@ -74,25 +74,37 @@ def by_size(means):
     return found
 
 
-def summary(folder):
-    """The numbers of a dataset's folder of results."""
-    results = read_results(folder)
-    comparison = results.comparison("experiment1")
+def of_experiment(results, experiment):
+    """The numbers of an experiment in a folder of results: of structures, and of tasks at N = 8."""
+    comparison = results.comparison(experiment)
     structures = structure_means(class_means(comparison.scores))
     at_8 = {}
     for (model, task, n), estimate in comparison.means.items():
         if n == MEMBERS:
             at_8.setdefault(task, {})[model] = estimate.value
-    every_class = class_means(results.comparison("experiment3").scores)
     return {
-        "headline": dict(headline(results)),
-        "cautions": cautions(results),
-        "scores_sha256": results.sha256,
-        "weights_sha256": sorted({record["sha256"] for record in results.models or () if record["sha256"]}),
         "structures_by_size": by_size(structures),
         "structures": {model: values for (model, n), values in structures.items() if n == MEMBERS},
         "metrics": comparison.metrics,
         "tasks": {task: at_8[task] for task in tasks_in_order(comparison.metrics) if task in at_8},
+    }
+
+
+def sources(results):
+    """Which scores, and which weights they are of."""
+    weights = sorted({record["sha256"] for record in results.models or () if record["sha256"]})
+    return {"scores_sha256": results.sha256, "weights_sha256": weights}
+
+
+def summary(folder):
+    """The numbers of a dataset's folder of results."""
+    results = read_results(folder)
+    every_class = class_means(results.comparison("experiment3").scores)
+    return {
+        "headline": dict(headline(results)),
+        "cautions": cautions(results),
+        **sources(results),
+        **of_experiment(results, "experiment1"),
         "classes": max(len(values) for values in every_class.values()),
         "classes_by_size": by_size(every_class),
         "other_contrast": other_contrast(results),

@@ -26,11 +26,11 @@ def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:
         unseen = train_unseen(commands, held_out)
         names = {kind: value.split("+") for kind, value in held_out.items()}
         steps.append(unseen)
-        tasks = {kind: names[kind] for kind in ("tasks", "classes") if kind in names}
-        if "classes" in tasks:
-            tasks["tasks"] = ["segmentation"]
-        if tasks:
-            steps.append(commands.evaluate("experiment1", {UNSEEN: unseen}, tasks))
+        if "tasks" in names:
+            steps.append(commands.evaluate("experiment1", {UNSEEN: unseen}, {"tasks": names["tasks"]}))
+        if "classes" in names:
+            only = {"tasks": ["segmentation"], "classes": names["classes"]}
+            steps.append(commands.evaluate("experiment1", {UNSEEN: unseen}, only))
         if "modalities" in names:
             only = {"modalities": names["modalities"]}
             steps.append(commands.evaluate("experiment1_modalities", {SEEN: seen, UNSEEN: unseen}, only))

@@ -14,8 +14,9 @@ def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:
     """The commands."""
     commands = Commands(out, data, scale)
     seen = commands.train("seen", "neuralizer_seen.py")
-    number = max(commands.scale.subjects)
-    baselines = commands.baselines(commands.scale.baselines[-1], {number: 1})
+    baselines = {}
+    for cell in commands.scale.baselines[-1:]:
+        baselines = commands.baselines(cell, {max(commands.scale.subjects): 1})
     steps = [*commands.prepare(), seen, *baselines.values()]
     return [*steps, commands.runtime({"Neuralizer-seen": seen} | baselines), commands.report()]
 

@@ -85,6 +85,16 @@ class Scale:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
+_SCANS = Protocol(
+    dataset="multiatlas2012",
+    classes=tuple(f"neuromorphometrics:{label}" for label in _NEUROMORPHOMETRICS),
+    training="neuralizer_seen.py",
+    subjects=(1, 2, 4, 8),
+    # Of 15 subjects 7 are for tests, the 8 others for the baselines; no model with a context has seen any.
+    split="train+val",
+    contexts="all",
+)
+
 SCALES = {
     "smoke": Scale(
         datasets=("phantom",),
@@ -137,15 +147,7 @@ SCALES = {
             *({"task": task} for task in _SEVEN_TASKS if task != "modality_transfer"),
         ),
         subjects={1: 1, 4: 1, 16: 1, 0: 1},
-        protocol=Protocol(
-            dataset="multiatlas2012",
-            classes=tuple(f"neuromorphometrics:{label}" for label in _NEUROMORPHOMETRICS),
-            training="neuralizer_seen.py",
-            subjects=(1, 2, 4, 8),
-            # Of 15 subjects 7 are for tests, the 8 others for the baselines; no model with a context has seen any.
-            split="train+val",
-            contexts="all",
-        ),
+        protocol=_SCANS,
         modalities=("T1", "T2", "FLAIR"),
         cases=("--subjects", "10", "--draws", "2"),
         changes=_SMALL
@@ -157,6 +159,36 @@ SCALES = {
             "validation.every": 500,
             "checkpoint.every": 250,
             "data.size": 96,
+            "data.task_augmentations.synthetic_modality.probability": 0.5,
+        },
+    ),
+    "heldout": Scale(
+        datasets=("labelmaps",),
+        # Several of each kind in one training: what is left is little for a model that has not seen the task.
+        unseen=(
+            {"tasks": "inpainting+super_resolution", "classes": "freesurfer:10+freesurfer:49", "modalities": "T2"},
+            {"tasks": "denoising+undersampled_reconstruction", "classes": "freesurfer:17+freesurfer:53"},
+        ),
+        baselines=(),
+        subjects={},
+        protocol=_SCANS,
+        classes=tuple(f"freesurfer:{label}" for label in (2, 3, 10, 49, 16, 17, 53)),
+        modalities=("T1", "T2", "FLAIR"),
+        sizes=(1, 2, 4, 8),
+        cases=("--subjects", "5", "--draws", "1", "--context-split", "all"),
+        changes=_SMALL
+        | {
+            "model.features": 32,
+            "train.steps": 1000,
+            "train.batch_size": 4,
+            "train.learning_rate": 1e-3,
+            "train.sigma_squared": 0.01,
+            "validation.every": 500,
+            "validation.episodes": 4,
+            "checkpoint.every": 100,
+            "log.every": 25,
+            "data.size": 64,
+            "data.classes.min_pixels": 80,
             "data.task_augmentations.synthetic_modality.probability": 0.5,
         },
     ),

@@ -51,7 +51,7 @@ def evaluation_config(config: ConfigDict, splits: str) -> ConfigDict:
     config = validation_config(config)
     with config.unlocked():
         config.split, config.seed = splits, 0
-        config.context.min, config.context.max, config.context.pad_to = 0, 1, 1
+        config.context.min, config.context.max, config.context.pad_to = 0, 0, 1
         for kind in config.hold_out:
             config.hold_out[kind] = ()
     return config
@@ -74,6 +74,7 @@ class EvaluationCases:
         *,
         split: str = "test",
         context_split: str = "",
+        context_datasets: Sequence[str] = (),
         subjects: int = 0,
         modalities: int = 0,
         other_modality: bool = False,
@@ -86,6 +87,8 @@ class EvaluationCases:
             draws: random contexts of each subject.
             split: of the targets, or several joined by `+`.
             context_split: of the members of contexts, likewise; empty: the targets'.
+            context_datasets: folders of the datasets whose subjects are members of contexts, those of the configuration
+                are then the targets' alone; empty: a target's context is of its own dataset.
             subjects: of a task, source and class at most so many, drawn at random; 0: all.
             modalities: of a task, dataset and protocol at most so many (of a transfer, pairs or triples of them), drawn
                 at random; 0: all. The directions of DTI are one modality, of which the first is shown.
@@ -97,11 +100,16 @@ class EvaluationCases:
         """
         of_targets, of_contexts = split.split("+"), (context_split or split).split("+")
         shown = "+".join(dict.fromkeys([*of_targets, *of_contexts]))
-        self.stream = EpisodeStream(evaluation_config(config, shown))
+        config = evaluation_config(config, shown)
+        targets_in = len(config.datasets)
+        config.datasets = tuple(dict.fromkeys([*config.datasets, *context_datasets]))
+        self.stream = EpisodeStream(config)
         self._other_modality = other_modality
+        self._contexts_in = {config.datasets.index(folder) for folder in context_datasets}
         collection = self.stream.collection
         split_of = np.array([entry["split"] for entry in collection.entries])
-        self._is_target, self._is_context = (np.isin(split_of, names) for names in (of_targets, of_contexts))
+        self._is_target = np.isin(split_of, of_targets) & (collection.dataset_of < targets_in)
+        self._is_context = np.isin(split_of, of_contexts)
         self._subjects = {
             (collection.names[dataset], entry["subject"]): subject
             for subject, (dataset, entry) in enumerate(zip(collection.dataset_of, collection.entries, strict=True))
@@ -178,18 +186,33 @@ class EvaluationCases:
             if self._other_modality and not one_image:
                 continue
             for source in _drawn([its for its in sources if self._is_target[its.subjects].any()], most):
-                subjects = source.subjects
+                members = self._members(source, sources)
                 for label in selection.classes[source.protocol] if source.protocol else (0,):
-                    showing = subjects[self._showing(source, label)] if label else subjects
-                    able = [bool(self._other_modalities(s, source)) or not self._other_modality for s in showing]
-                    context = showing[np.array(able, bool) & self._is_context[showing]]
-                    yield _Cell(name, source, label, showing[self._is_target[showing]], context)
+                    targets, context = (
+                        self._showing(subjects, source.protocol, label) for subjects in (source.subjects, members)
+                    )
+                    yield _Cell(name, source, label, targets[self._is_target[targets]], context)
 
-    def _showing(self, source: Source, label: int) -> np.ndarray:
-        """Which subjects of a source show enough of a class `[k]` bool."""
-        labels, pixels = self.stream.collection.class_pixels[source.protocol]
-        rows = self.stream.collection.nearest_rows(_Y)[source.subjects]
-        return pixels[rows, labels.index(label)] >= self.stream.config.classes.min_pixels
+    def _members(self, source: Source, sources: Sequence[Source]) -> np.ndarray:
+        """Subjects that may be members of a context of a source's targets, whatever classes they show."""
+        among = [
+            its.subjects
+            for its in sources
+            if its.dataset in (self._contexts_in or {source.dataset})
+            and its.protocol == source.protocol
+            and (its.modalities == source.modalities or self._other_modality)
+        ]
+        subjects = np.unique(np.concatenate([np.zeros(0, int), *among]))
+        able = [bool(self._other_modalities(subject, source)) or not self._other_modality for subject in subjects]
+        return subjects[np.array(able, bool) & self._is_context[subjects]]
+
+    def _showing(self, subjects: np.ndarray, protocol: str, label: int) -> np.ndarray:
+        """Those of the subjects that show enough of a class; all of them for class 0."""
+        if not label:
+            return subjects
+        labels, pixels = self.stream.collection.class_pixels[protocol]
+        rows = self.stream.collection.nearest_rows(_Y)[subjects]
+        return subjects[pixels[rows, labels.index(label)] >= self.stream.config.classes.min_pixels]
 
     def _other_modalities(self, subject: int, source: Source) -> list[str]:
         return sorted(self.stream.collection.series[subject].keys() - set(source.modalities))

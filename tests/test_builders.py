@@ -614,3 +614,37 @@ class TestMultiatlas2012:
 
     def test_mask(self, multiatlas2012):
         assert_hole_in_mask(multiatlas2012[0].read("1000"))
+
+
+@pytest.fixture(scope="module")
+def bids(tmp_path_factory):
+    raw = tmp_path_factory.mktemp("bids")
+    for number in ("01", "02"):
+        name = raw / f"sub-{number}/anat/sub-{number}"
+        save(name.with_name(f"{name.name}_T1w.nii.gz"), with_lesion("T1"), POSE)
+        save(name.with_name(f"{name.name}_FLAIR.nii.gz"), with_lesion("FLAIR"), POSE, "LPS")
+        save(name.with_name(f"{name.name}_dseg.nii.gz"), head_segmentation(), POSE)
+    brain = head_image("T1", skull_stripped=True)
+    save(raw / "sub-03_desc-brain_T1w.nii.gz", brain, POSE)
+    save(raw / "sub-03_dseg.nii.gz", head_segmentation(), POSE)
+    save(raw / "sub-03_desc-brain_mask.nii.gz", ((brain > 0) & ~ball(PLACE, RADIUS)).astype(np.uint8), POSE)
+    return prepare("bids", raw)
+
+
+class TestBids:
+    def test_record(self, bids):
+        store, dropped = bids
+        assert sorted(store.subjects()) == ["01", "02", "03"]
+        assert dropped == {}
+        record = store.read("01")
+        assert record.modalities == ("T1", "FLAIR")
+        assert sources(record) == {"freesurfer": "published"}
+        assert (record.alignment, record.skull_stripped) == ("centroids", False)
+        assert place_of(bright(record, "T1")) == pytest.approx((PLACE[0], PLACE[2]), abs=3)
+        assert overlap(bright(record, "T1"), bright(record, "FLAIR")) > 0.85
+        assert_left_is_left(record)
+
+    def test_without_skull(self, bids):
+        record = bids[0].read("03")
+        assert (record.mask_source, record.skull_stripped) == ("published", True)
+        assert_hole_in_mask(record)

@@ -21,6 +21,7 @@ from dataset_layouts import (
 
 from input_pipeline.datasets import (
     atlas2,
+    bids,
     brats2021,
     hammers,
     isles2022,
@@ -36,7 +37,7 @@ from neuralizer_jax.errors import InputError
 
 DATASETS = {
     module.NAME: module
-    for module in (oasis3, brats2021, ixi, atlas2, hammers, isles2022, wmh2017, multiatlas2012, labelmaps)
+    for module in (oasis3, brats2021, ixi, atlas2, hammers, isles2022, wmh2017, multiatlas2012, bids, labelmaps)
 }
 
 
@@ -72,8 +73,12 @@ SMALLEST = {
     "isles2022": "sub-strokecase0001_ses-0001_dwi.nii.gz",
     "wmh2017": "Utrecht/0/pre/FLAIR.nii.gz",
     "multiatlas2012": "1000_SS.nii.gz",
+    "bids": "sub-01/anat/sub-01_T1w.nii.gz",
     "labelmaps": "subject_01.nii.gz",
 }
+
+# Names of files that are those of any dataset.
+ANY = ("labelmaps", "bids")
 
 
 class TestAllDatasets:
@@ -124,7 +129,7 @@ class TestAllDatasets:
         assert message.startswith(f"{tmp_path}: no subjects found, expected ")
         assert "\n" not in message
 
-    @pytest.mark.parametrize("name", [name for name in DATASETS if name != "labelmaps"])
+    @pytest.mark.parametrize("name", [name for name in DATASETS if name not in ANY])
     @pytest.mark.parametrize("other", DATASETS)
     def test_folder_of_another_dataset(self, name, other, tmp_path):
         tree(tmp_path, SMALLEST[other])
@@ -669,6 +674,63 @@ class TestMultiatlas2012:
         found = multiatlas2012.discover(tree(tmp_path, "1036_SS.nii.gz", "1002_glm.nii.gz"))
         assert (only(found).labels, only(found).brain_mask) == ((), None)
         assert found.dropped == {"1002": "no image NNNN_SS"}
+
+
+class TestBids:
+    def test_parts_of_a_subject(self, tmp_path):
+        names = ("T1w", "T2w", "PDw", "FLAIR", "angio", "dseg", "desc-brain_mask")
+        folder = tmp_path / "sub-01/anat"
+        tree(folder, *(f"sub-01_{name}.nii.gz" for name in names), "sub-01_T1w.json", "sub-01_bold.nii.gz")
+        tree(tmp_path, "participants.tsv", "sub-01/dwi/sub-01_dwi.nii.gz")
+        found = bids.discover(tmp_path)
+        subject = only(found)
+        assert (subject.subject, subject.person, subject.skull_stripped) == ("01", "01", False)
+        assert {modality: path.name for modality, path in subject.images.items()} == {
+            "T1": "sub-01_T1w.nii.gz", "T2": "sub-01_T2w.nii.gz", "PD": "sub-01_PDw.nii.gz",
+            "FLAIR": "sub-01_FLAIR.nii.gz", "MRA": "sub-01_angio.nii.gz",
+        }  # fmt: skip
+        assert subject.labels == (RawLabels(folder / "sub-01_dseg.nii.gz", "freesurfer"),)
+        assert subject.brain_mask == folder / "sub-01_desc-brain_mask.nii.gz"
+        assert found.dropped == {}
+
+    def test_sessions_of_a_person(self, tmp_path):
+        tree(tmp_path, "sub-a1_ses-10_T1w.nii", "sub-a1_ses-2_acq-x_run-1_T1w.nii.gz", "sub-a1_ses-2_FLAIR.nii.gz")
+        found = bids.discover(tmp_path)
+        assert [(s.subject, s.person, list(s.images)) for s in found.subjects] == [
+            ("a1_2", "a1", ["T1", "FLAIR"]), ("a1_10", "a1", ["T1"])
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("there", "taken"),
+        [
+            (("sub-1_run-2_T1w.nii.gz", "sub-1_run-10_T1w.nii.gz"), "sub-1_run-2_T1w.nii.gz"),
+            (("sub-1_acq-a_T1w.nii.gz", "z/sub-1_T1w.nii.gz"), "z/sub-1_T1w.nii.gz"),
+            (("sub-1_desc-brain_T1w.nii.gz", "sub-1_space-T1w_desc-brain_T1w.nii.gz"), "sub-1_desc-brain_T1w.nii.gz"),
+        ],
+    )
+    def test_which_of_several(self, there, taken, tmp_path):
+        found = bids.discover(tree(tmp_path, *there))
+        assert only(found).images == {"T1": tmp_path / taken}
+        (passed_over,) = set(there) - {taken}
+        assert found.dropped == {passed_over: f"second file of 1's T1, {taken} is taken"}
+
+    def test_without_skull_where_there_is_no_other(self, tmp_path):
+        tree(tmp_path, "sub-1_desc-brain_T1w.nii.gz", "sub-1_desc-brain_T2w.nii.gz")
+        tree(tmp_path, "sub-2_desc-brain_T1w.nii.gz", "sub-2_T2w.nii.gz")
+        subjects = by_id(bids.discover(tmp_path))
+        assert subjects["1"].skull_stripped
+        assert list(subjects["1"].images) == ["T1", "T2"]
+        assert not subjects["2"].skull_stripped
+        assert subjects["2"].images == {"T2": tmp_path / "sub-2_T2w.nii.gz"}
+
+    def test_labels_without_an_image(self, tmp_path):
+        found = bids.discover(tree(tmp_path, "sub-1_T1w.nii.gz", "sub-2_dseg.nii.gz"))
+        assert only(found).subject == "1"
+        assert found.dropped == {"2": "no image, expected one of T1w, T2w, PDw, FLAIR, angio"}
+
+    def test_other_masks_are_no_brain_masks(self, tmp_path):
+        tree(tmp_path, "sub-1_T1w.nii.gz", "sub-1_label-lesion_mask.nii.gz", "sub-1_mask.nii.gz")
+        assert only(bids.discover(tmp_path)).brain_mask is None
 
 
 class TestLabelmaps:

@@ -378,6 +378,22 @@ class TestCommand:
         with pytest.raises(InputError, match="of heads was trained on"):
             self.run(tmp_path / "again", [weights], *few[:-1], "1", "--split", "all", "--context-split", "val")
 
+    def test_context_of_another_dataset(self, tmp_path, capsys, tiny_model, tiny_params):
+        """A target may not have been trained on; members of contexts may, and that they are not checked is said."""
+        weights = tmp_path / "run" / "best.safetensors"
+        weights.parent.mkdir()
+        save_weights(weights, tiny_model, tiny_params)
+        write_training_subjects(weights.parent, [("regions", "r0", "r0")])
+        few = ("--sizes", "2", "--context-data", "regions", "--config.data.only.tasks=segmentation")
+        self.run(tmp_path / "out", [weights], *few)
+        assert "contexts are of split test of regions: a model may have been trained on" in capsys.readouterr().out
+        scores = read_scores(tmp_path / "out/scores.csv")
+        assert scores.unique("dataset") == ["heads"]
+        assert scores.unique("modality") == ["T1"]
+        write_training_subjects(weights.parent, [("heads", "h7", "h7")])
+        with pytest.raises(InputError, match=r"person h7 of heads was trained on"):
+            self.run(tmp_path / "out", [weights], *few)
+
     @pytest.mark.parametrize(
         ("more", "expected"),
         [

@@ -232,6 +232,62 @@ class TestContextOfAnotherSplit:
         assert [alone.context(case) for case in alone.cases] == [same.context(case) for case in same.cases]
 
 
+class TestContextOfAnotherDataset:
+    """Heads have T1, T2, FLAIR and DTI, regions T1 alone; both have FreeSurfer's labels."""
+
+    def made(self, target, *contexts, **options):
+        config = configured(datasets=(target,), **{"only.tasks": ("segmentation", "denoising")})
+        return EvaluationCases(config, (1, 2, 4), 2, context_datasets=contexts, **options)
+
+    def test_who_is_shown(self, listed):
+        its = self.made("heads", "regions")
+        collection = its.stream.collection
+        assert {case.dataset for case in its.cases} == {"heads"}
+        # What a context cannot show is not there: other modalities, other classes, more members than persons.
+        assert {case.modality for case in its.cases} == {"T1"}
+        assert {case.class_name for case in of(its.cases, task="segmentation")} == {
+            f"freesurfer:{label}" for label in (2, 41, 10, 49, 17, 53)
+        }
+        for case in its.cases:
+            subjects = [subject for subject, _ in its.context(case)]
+            assert {collection.names[collection.dataset_of[subject]] for subject in subjects} == {"regions"}
+            assert len(set(subjects)) == len(subjects) == max(case.sizes) == 4
+        assert {dataset for dataset, *_ in its.targets()} == {"heads"}
+
+    def test_target_is_the_same_whoever_is_the_context(self):
+        alone, others = self.made("heads"), self.made("heads", "regions")
+        cases = of(others.cases, task="denoising")[:3]
+        one, other = alone.episodes(cases, 2), others.episodes(cases, 2)
+        for name in ("target_in", "target_out"):
+            np.testing.assert_array_equal(one[name], other[name])
+        assert (one["context_out"] != other["context_out"]).any((1, 2, 3, 4)).all()
+
+    def test_its_own_among_others(self):
+        its = self.made("regions", "regions", "heads")
+        collection = its.stream.collection
+        assert {case.dataset for case in its.cases} == {"regions"}
+        shown = set()
+        for case in its.cases:
+            names = [collection.entries[subject]["subject"] for subject, _ in its.context(case)]
+            assert case.subject not in names
+            shown |= {name[0] for name in names}
+        assert shown == {"h", "r"}
+
+    def test_of_another_modality(self):
+        its = self.made("regions", "heads", other_modality=True)
+        shown = {modality for case in its.cases for _, (modality,) in its.context(case)}
+        assert shown == {"T2", "FLAIR", "DTI"}
+
+    def test_one_subject_needs_the_context_of_others(self, monkeypatch):
+        monkeypatch.setitem(DATASETS, "regions", DATASETS["regions"][:1])
+        its = self.made("regions", "heads")
+        assert {(case.task, case.subject, case.sizes) for case in its.cases} == {
+            (task, "r0", (1, 2, 4)) for task in ("segmentation", "denoising")
+        }
+        with pytest.raises(InputError, match="no case in split test of regions, expected two persons"):
+            self.made("regions")
+
+
 class TestEpisodes:
     def test_no_artefact_no_augmentation_the_slice_nearest_to_the_middle(self, listed):
         """The second of two slices; of DTI the first direction."""

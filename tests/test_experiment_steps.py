@@ -23,7 +23,7 @@ from neuralizer_jax.experiment_config import change_config, load_config, load_st
 from neuralizer_jax.experiment_steps import RECORD, Step, run_steps
 
 FOLDER = Path(__file__).parent.parent / "experiments"
-SCALES = ("smoke", "labelmaps", "full")
+SCALES = ("smoke", "heldout", "labelmaps", "full")
 EXPERIMENTS = ("experiment1", "experiment2", "experiment3", "runtime", "ablations", "paper")
 
 # Stands for `neuralizer`: `write FILE` notes that it ran, `fail`, `nothing`, `wait FILE` until it is told to stop.
@@ -196,6 +196,30 @@ def test_commands_of_the_evaluation_of_trained_weights(tmp_path, monkeypatch):
     assert {each.makes.parent.parent for each in steps if each.arguments[0] == "report"} == evaluated
 
 
+def test_commands_for_scans_of_others(tmp_path, monkeypatch):
+    """Every scan of the user's is a target, and no one but other people is in a context."""
+    file = f"{FOLDER / 'pretrained_others.py'}:weights={tmp_path / 'a.safetensors'}"
+    *evaluations, last = load_steps(file, tmp_path / "out", tmp_path / "data")
+    assert last.arguments == ("report", str(tmp_path / "out"))
+    taken = []
+    monkeypatch.setattr(evaluate, "run", taken.append)
+    for each in evaluations:
+        assert main(each.arguments) == 0
+        options = taken[-1]
+        assert options.split == options.context_split == "all"
+        assert options.data == [str(tmp_path / "data/bids")]
+        config = load_config(options.config)
+        config.data.datasets = tuple(options.data)
+        change_config(config, options.changes)
+        check_config(config.data)
+        assert set(config.data.only.tasks) <= set(TASKS)
+    contexts = [(options.experiment, options.context_modality, options.context_data) for options in taken]
+    assert contexts == [
+        (report_items.BASELINES, "same", [str(tmp_path / "data/multiatlas2012")]),
+        (report_items.ABLATIONS, "other", [str(tmp_path / "data/labelmaps")]),
+    ]
+
+
 def test_unets_are_trained_on_the_subjects_of_the_context(tmp_path, monkeypatch):
     file = f"{FOLDER / 'pretrained_unets.py'}:weights={tmp_path / 'a.safetensors'},steps=30,features=8"
     *steps, last = load_steps(file, tmp_path / "out", tmp_path / "data")
@@ -257,7 +281,7 @@ def test_nobody_reads_the_list_to_its_end(tmp_path):
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ("paper.py:scale=huge", "scale=huge: unknown, expected smoke, labelmaps, full"),
+        ("paper.py:scale=huge", "scale=huge: unknown, expected smoke, labelmaps, heldout, full"),
         ("paper.py:out=here", "argument 'out=here' is unknown, expected scale=..."),
         ("smoke.py", "has no get_steps()"),
     ],

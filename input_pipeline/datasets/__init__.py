@@ -7,6 +7,7 @@ modality, or by path under the root.
 """
 
 from input_pipeline.datasets.atlas2 import Atlas2
+from input_pipeline.datasets.bids import Bids
 from input_pipeline.datasets.brats2021 import Brats2021
 from input_pipeline.datasets.hammers import Hammers
 from input_pipeline.datasets.isles2022 import Isles2022
@@ -20,6 +21,6 @@ from input_pipeline.datasets.wmh2017 import Wmh2017
 BUILDERS = {
     builder.name: builder
     for builder in (
-        Oasis3, Brats2021, Ixi, Atlas2, Hammers, Isles2022, Wmh2017, Multiatlas2012, Labelmaps, Phantom,
+        Oasis3, Brats2021, Ixi, Atlas2, Hammers, Isles2022, Wmh2017, Multiatlas2012, Bids, Labelmaps, Phantom,
     )
 }  # fmt: skip

@@ -79,6 +79,14 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
         "split was trained on is not checked (default: as --split)",
     )
     cases.add_argument(
+        "--context-data",
+        metavar="DIR",
+        nargs="+",
+        default=[],
+        help="datasets whose subjects are the members of contexts, as --data; who of them was trained on is not "
+        "checked (default: each target's own dataset)",
+    )
+    cases.add_argument(
         "--sizes",
         metavar="N",
         type=int,
@@ -130,11 +138,12 @@ def run(options: argparse.Namespace) -> None:
         options.draws,
         split=split,
         context_split=context_split,
+        context_datasets=options.context_data,
         subjects=options.subjects,
         modalities=options.modalities,
         other_modality=options.context_modality == "other",
     )
-    _check_subjects([path for *_, path in weights], cases, split, context_split)
+    _check_subjects([path for *_, path in weights], cases, split, context_split, options.context_data)
     left_out = f", {cases.left_out} contexts left out for want of subjects" if cases.left_out else ""
     print(f"{len(cases.cases)} cases of {len({case.task for case in cases.cases})} tasks{left_out}", flush=True)
 
@@ -207,10 +216,12 @@ def _model(
     )
 
 
-def _check_subjects(weights: list[Path], cases: "EvaluationCases", split: str, context_split: str) -> None:
+def _check_subjects(
+    weights: list[Path], cases: "EvaluationCases", split: str, context_split: str, context_data: list[str]
+) -> None:
     """Makes sure that who is tested was not trained on, as far as files beside the weights tell.
 
-    Members of contexts are checked too, but for those of splits of which no one is tested.
+    Members of contexts are checked too, but for those of splits and of datasets of which no one is tested.
     """
     from neuralizer_jax.evaluation.training_subjects import TRAINING_SUBJECTS_FILE, check_no_test_subject
 
@@ -222,8 +233,9 @@ def _check_subjects(weights: list[Path], cases: "EvaluationCases", split: str, c
             check_no_test_subject(trained, cases.targets())
         else:
             print(f"{path}: no {TRAINING_SUBJECTS_FILE} beside it, not checked against the test subjects")
-    if weights and not set(context_split.split("+")) <= set(split.split("+")):
-        print(f"contexts are of split {context_split}: a model may have been trained on their members, not checked")
+    if weights and (context_data or not set(context_split.split("+")) <= set(split.split("+"))):
+        of_whom = f"{context_split} of {', '.join(context_data)}" if context_data else context_split
+        print(f"contexts are of split {of_whom}: a model may have been trained on their members, not checked")
 
 
 def _means(path: Path, experiment: str) -> str:

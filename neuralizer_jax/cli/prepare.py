@@ -6,7 +6,8 @@ from pathlib import Path
 from neuralizer_jax.errors import InputError
 
 DATASETS = (
-    "oasis3", "brats2021", "ixi", "atlas2", "hammers", "isles2022", "wmh2017", "multiatlas2012", "labelmaps", "phantom",
+    "oasis3", "brats2021", "ixi", "atlas2", "hammers", "isles2022", "wmh2017", "multiatlas2012", "bids", "labelmaps",
+    "phantom",
 )  # fmt: skip
 
 _DEFAULT_Y = -17

@@ -1,0 +1,103 @@
+"""Trained weights on scans of other sites and beside U-Nets, and what is lost where a task was not trained on.
+
+From the repository root, after the experiments whose folders of results it reads:
+
+    neuralizer experiment --config experiments/pretrained_others.py --out results/pretrained_others
+    neuralizer experiment --config experiments/pretrained_unets.py --out results/pretrained_unets
+    neuralizer experiment --config experiments/experiment1.py:scale=heldout --out results/heldout
+    python benchmarks/pretrained_comparisons.py --results results
+
+Writes `pretrained_comparisons.json` and `pretrained_comparisons.md` to `benchmarks/results`.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from conditions import conditions, heading, write_results  # noqa: E402
+from predict_cpu import table  # noqa: E402
+from pretrained import MEMBERS, MODEL, dice_table, of_experiment, rounded, sources, tasks_table  # noqa: E402
+
+from neuralizer_jax.evaluation.results import read_results  # noqa: E402
+from neuralizer_jax.evaluation.shown_names import METRICS, UNSEEN, shown_task  # noqa: E402
+
+OTHERS, UNETS, HELD_OUT = "pretrained_others", "pretrained_unets", "heldout"
+EXPERIMENTS = {
+    OTHERS: ("experiment1", "ablations"),
+    UNETS: ("experiment1",),
+    HELD_OUT: ("experiment1", "experiment1_modalities"),
+}
+
+
+def summary(folder, experiments):
+    """The numbers of a folder of results."""
+    results = read_results(folder)
+    return sources(results) | {experiment: of_experiment(results, experiment) for experiment in experiments}
+
+
+def held_out_table(found):
+    """Seen, unseen, and the best that has learned nothing where it was evaluated, of each task that was held out."""
+    rows = []
+    for task, scores in found["tasks"].items():
+        if UNSEEN not in scores:
+            continue
+        metric = found["metrics"][task]
+        trivial = {name: value for name, value in scores.items() if name not in (MODEL, UNSEEN)}
+        best = max(trivial, key=trivial.get, default="")
+        numbers = [scores[MODEL], scores[UNSEEN], scores[MODEL] - scores[UNSEEN]]
+        row = [shown_task(task), METRICS[metric], *(rounded(number, metric) for number in numbers)]
+        rows.append([*row, f"{rounded(trivial[best], metric)} ({best.lower()})"] if best else row)
+    head = ("", "metric", "seen", "unseen", "seen - unseen", "best that has learned nothing")
+    return table(head[: max(map(len, rows))], rows)
+
+
+def markdown(results):
+    """The tables of all parts."""
+    found = results["results"]
+    others, unets, held_out = (found[name] for name in (OTHERS, UNETS, HELD_OUT))
+    parts = [
+        heading("Trained weights in comparisons", "pretrained_comparisons.py", results).strip(),
+        "Of masks, the mean context output is the majority vote of the aligned labels.",
+        "## Scans of other sites",
+        "The T1 scan with labels that VoxelMorph publishes, and the MNI152 template, which has none; nothing was "
+        "trained on either. Contexts are of the 15 scans of the MICCAI 2012 challenge.",
+        "Mean of seven structures, one scan:",
+        dice_table(others["experiment1"]["structures_by_size"], "N = {}"),
+        f"All tasks, N = {MEMBERS}:",
+        tasks_table(others["experiment1"]),
+        f"Contexts of label maps, their images synthetic and of another modality than T1, N = {MEMBERS}:",
+        tasks_table(others["ablations"]),
+        "## U-Nets",
+        "Seven real scans of the MICCAI 2012 challenge. The U-Nets, one a structure, are trained on the eight others, "
+        "of which the contexts are; Neuralizer was trained on none. White matter, cortex, ventricle, thalamus, "
+        f"hippocampus and putamen on the left; brain stem. N = {MEMBERS}:",
+        dice_table(unets["experiment1"]["structures"]),
+        "Their mean:",
+        dice_table(unets["experiment1"]["structures_by_size"], "N = {}"),
+        "## Tasks, classes and modalities held out of training",
+        "Three models of 32 features, 1,000 steps at 64x64 on label maps, scored on maps of other persons at 64x64: "
+        "one has seen everything; one neither inpainting, super-resolution, thalami nor T2; one neither denoising, "
+        f"undersampled reconstruction nor hippocampi. Segmentation is of thalami and hippocampi. N = {MEMBERS}:",
+        held_out_table(held_out["experiment1"]),
+        "On T2, which the unseen model has not seen in any task (nor inpainting and super-resolution in any modality):",
+        held_out_table(held_out["experiment1_modalities"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, required=True, help="folder of the experiments' folders")
+    options = parser.parse_args()
+    command = shlex.join(["python", "benchmarks/pretrained_comparisons.py", *sys.argv[1:]])
+    results = conditions(command, ("jax", "jaxlib", "flax", "numpy"))
+    results["results"] = {name: summary(options.results / name, parts) for name, parts in EXPERIMENTS.items()}
+    write_results("pretrained_comparisons", results, markdown(results))
+
+
+if __name__ == "__main__":
+    main()
