@@ -6,6 +6,7 @@ numbers those of the published PyTorch model: GELU in its exact erf form, zero p
 
 import functools
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -16,6 +17,7 @@ from flax.linen.dtypes import promote_dtype
 from neuralizer_jax.convolution import convolve
 
 
+@partial(jax.jit, inline=True)
 def gelu(x: jax.Array) -> jax.Array:
     """GELU in its exact form, `x / 2 (1 + erf(x / sqrt 2))`.
 
@@ -24,13 +26,19 @@ def gelu(x: jax.Array) -> jax.Array:
     return 0.5 * x * (1 + jax.lax.erf(x * 0.5**0.5))
 
 
+# Of both initializers: Flax traces them whenever the network is traced, to compare shapes; as programs they are traced
+# once for each shape.
+_traced_once = partial(jax.jit, static_argnames=("shape", "dtype"))
+
 # PyTorch's default for convolutions: uniform in +-1/sqrt(fan_in), of the weight and of the bias.
-kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+kernel_init = _traced_once(nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"))
 
 
+@functools.cache
 def bias_init(fan_in: int) -> nn.initializers.Initializer:
     """Uniform in +-1/sqrt(fan_in), as PyTorch draws the bias of a convolution."""
 
+    @_traced_once
     def init(key, shape, dtype=jnp.float32):
         return jax.random.uniform(key, shape, dtype, -1.0, 1.0) / fan_in**0.5
 
@@ -203,6 +211,7 @@ class OutputBlock(nn.Module):
         return self.projection(self.unit(x))
 
 
+@partial(jax.jit, static_argnums=1, inline=True)
 def max_pool(x: jax.Array, dim: int) -> jax.Array:
     """2x2 (2x2x2) max pool with stride 2, `[..., *spatial, C] -> [..., *spatial / 2, C]`.
 
@@ -215,6 +224,7 @@ def max_pool(x: jax.Array, dim: int) -> jax.Array:
     return x
 
 
+@partial(jax.jit, static_argnums=1, inline=True)
 def upsample(x: jax.Array, dim: int) -> jax.Array:
     """Bilinear (trilinear) upsampling x2 with half-pixel centres, as PyTorch's `align_corners=False`.
 
