@@ -6,8 +6,9 @@ PyTorch (`pip install torch`; not a requirement of the project):
     python benchmarks/train_step.py
 
 64 features, 192x192, float32, one episode with 8 context members. A step is forward and backward; ours has Adam's
-update as well. PyTorch is `tests/torch_twin.py`, eager. Every repetition is a process of its own, in turn. Writes
-`train_step.json` and `train_step.md` to `benchmarks/results`.
+update as well. PyTorch is `tests/torch_twin.py`, eager and compiled (`torch.compile`). Every repetition is a process of
+its own, in turn. All start from the same weights: where the first step's losses or the norms of its gradients differ by
+more than 1e-4, the run ends. Writes `train_step.json` and `train_step.md` to `benchmarks/results`.
 """
 
 import argparse
@@ -31,7 +32,10 @@ KINDS = {
     "jax": "neuralizer_jax",
     "jax_remat": "neuralizer_jax, model.remat",
     "torch": "PyTorch",
+    "torch_compile": "PyTorch, compiled",
 }
+# Of loss and norm of the gradient, relative.
+TOLERANCE = 1e-4
 
 
 def episode():
@@ -58,63 +62,81 @@ def base_config(**changes):
     return config
 
 
-def jax_step(remat):
+def make_weights(path):
+    import jax
+
+    from neuralizer_jax import save_weights
+    from neuralizer_jax.training.train_state import create_state
+
+    state = create_state(base_config(), jax.random.key(0))
+    save_weights(path, state.model, state.params)
+
+
+def jax_step(weights, remat):
     import jax
 
     from neuralizer_jax.training.parallel import make_steps
     from neuralizer_jax.training.train_state import create_state
 
-    config = base_config(**{"model.remat": remat})
+    config = base_config(**{"model.remat": remat, "train.start": weights})
     steps = make_steps(config.parallel)
     state, batch = steps.put_state(create_state(config, jax.random.key(0))), steps.put_batch(episode())
 
     def step():
         nonlocal state
         state, metrics = steps.train(state, batch)
-        return float(steps.host_metrics(metrics)["loss"])
+        metrics = steps.host_metrics(metrics)
+        return float(metrics["loss"]), float(metrics["gradient_norm"])
 
     return step
 
 
-def torch_step():
+def torch_step(weights, compiled):
     import numpy as np
     import torch
+    from safetensors.torch import load_file
     from torch_twin import NeuralizerTwin
 
-    twin = NeuralizerTwin()
+    twin = NeuralizerTwin(out_channels=1)
+    twin.load_state_dict(load_file(weights))
+    network = torch.compile(twin) if compiled else twin
     arrays = episode()
     tensors = [
         torch.from_numpy(np.moveaxis(arrays[k], -1, -3).copy()) for k in ("target_in", "context_in", "context_out")
     ]
-    tensors[2] = torch.nn.functional.pad(tensors[2], (0, 0, 0, 0, 0, 2))  # the published network has 3, 2 unused
     truth = torch.from_numpy(np.moveaxis(arrays["target_out"], -1, -3).copy())
 
     def step():
         twin.zero_grad()
-        loss = torch.mean((twin(*tensors[1:], tensors[0])[:, :1] - truth) ** 2) / 0.1
+        loss = torch.mean((network(*tensors[1:], tensors[0]) - truth) ** 2) / 0.1
         loss.backward()
-        return float(loss.detach())
+        # The last block's context is never read: its parameters have none.
+        gradients = [parameter.grad for parameter in twin.parameters() if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        return float(loss.detach()), float(norm)
 
     return step
 
 
-def child(kind):
-    step = torch_step() if kind == "torch" else jax_step(kind == "jax_remat")
+def child(kind, weights):
+    family, _, variant = kind.partition("_")
+    step = (torch_step if family == "torch" else jax_step)(weights, bool(variant))
     before = current_rss()
     start = time.perf_counter()
-    losses = [step()]
+    loss, norm = step()
     first = time.perf_counter() - start
     seconds = []
     for _ in range(RUNS):
         start = time.perf_counter()
-        losses.append(step())
+        step()
         seconds.append(time.perf_counter() - start)
     print(
         json.dumps(
             {
                 "first_seconds": first,
                 "seconds": seconds,
-                "losses": losses,
+                "loss": loss,
+                "gradient_norm": norm,
                 "peak_bytes": peak_rss(),
                 "before_bytes": before,
             }
@@ -172,20 +194,19 @@ def run_child(*arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure():
-    records = []
+def measure(folder):
+    weights, records = folder / "weights.safetensors", []
+    make_weights(weights)
     for repeat in range(REPEATS):
         for kind in KINDS:
-            records.append({"kind": kind, "repeat": repeat} | run_child(kind))
-            print(
-                kind,
-                [f"{value:.2f}" for value in records[-1]["seconds"]],
-                f"{records[-1]['peak_bytes'] / 2**20:.0f} MiB",
-                flush=True,
-            )
-    with tempfile.TemporaryDirectory() as folder:
-        loop = run_child("loop", folder)
-    return {"steps": records, "loop": loop}
+            record = {"kind": kind, "repeat": repeat} | run_child(kind, str(weights))
+            records.append(record)
+            seconds = [f"{value:.2f}" for value in record["seconds"]]
+            print(kind, seconds, f"{record['peak_bytes'] / 2**20:.0f} MiB", flush=True)
+            for what in ("loss", "gradient_norm"):
+                if not abs(record[what] / records[0][what] - 1) <= TOLERANCE:
+                    sys.exit(f"{KINDS[kind]}: {what} {record[what]}, {records[0][what]} of {KINDS['jax']}")
+    return {"steps": records, "loop": run_child("loop", str(folder / "run"))}
 
 
 def markdown(results):
@@ -213,7 +234,7 @@ def markdown(results):
     return f"""{heading("A training step on a CPU", "train_step.py", results)}
 64 features, {SIZE}x{SIZE}, float32, one episode with {MEMBERS} context members: forward and backward; neuralizer_jax
 also updates with Adam. Medians of {REPEATS} processes of {RUNS} steps, with the smallest and largest in brackets. The
-peak is that of the whole process; the first step of neuralizer_jax compiles.
+peak is that of the whole process; the first steps of neuralizer_jax and of compiled PyTorch compile.
 
 {table(header, rows)}
 
@@ -228,9 +249,11 @@ def main():
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        return loop_child(Path(options.child[1])) if options.child[0] == "loop" else child(options.child[0])
+        kind, path = options.child
+        return loop_child(Path(path)) if kind == "loop" else child(kind, path)
     results = conditions("python benchmarks/train_step.py", ("jax", "jaxlib", "flax", "optax", "numpy", "torch"))
-    results["results"] = measure()
+    with tempfile.TemporaryDirectory() as folder:
+        results["results"] = measure(Path(folder))
     write_results("train_step", results, markdown(results))
 
 
