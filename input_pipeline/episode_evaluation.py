@@ -8,6 +8,7 @@ there are, nor from the size of the context. Of each subject one slice is shown.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -101,14 +102,14 @@ class EvaluationCases:
         of_targets, of_contexts = split.split("+"), (context_split or split).split("+")
         shown = "+".join(dict.fromkeys([*of_targets, *of_contexts]))
         config = evaluation_config(config, shown)
-        targets_in = len(config.datasets)
-        config.datasets = tuple(dict.fromkeys([*config.datasets, *context_datasets]))
+        targets_in, contexts_in = (_different(folders) for folders in (config.datasets, context_datasets))
+        config.datasets = _different([*targets_in, *contexts_in])
         self.stream = EpisodeStream(config)
         self._other_modality = other_modality
-        self._contexts_in = {config.datasets.index(folder) for folder in context_datasets}
+        self._contexts_in = {config.datasets.index(folder) for folder in contexts_in}
         collection = self.stream.collection
         split_of = np.array([entry["split"] for entry in collection.entries])
-        self._is_target = np.isin(split_of, of_targets) & (collection.dataset_of < targets_in)
+        self._is_target = np.isin(split_of, of_targets) & (collection.dataset_of < len(targets_in))
         self._is_context = np.isin(split_of, of_contexts)
         self._subjects = {
             (collection.names[dataset], entry["subject"]): subject
@@ -235,6 +236,11 @@ class EvaluationCases:
             if able := tuple(size for size in sizes if size <= there):
                 for draw in range(draws):
                     yield Case(*names, subject, draw, able, TASKS[cell.task].is_segmentation)
+
+
+def _different(folders: Sequence[str]) -> tuple[str, ...]:
+    """The folders, each once."""
+    return tuple(dict.fromkeys(str(Path(folder)) for folder in folders))
 
 
 def _drawn(sources: Sequence[Source], most: int) -> list[Source]:

@@ -13,6 +13,7 @@ import numpy as np
 from input_pipeline.intensity_window import window_key
 from input_pipeline.protocol_sides import SEGMENTATION_CLASSES, other_side
 from input_pipeline.unpacked_slices import UnpackedSlices, open_unpacked
+from neuralizer_jax.errors import InputError
 
 # The extra-cerebral classes come after these numbers of structures of the brain.
 _BRAIN_LABELS = 500
@@ -136,9 +137,12 @@ def open_collection(folders: Sequence[str | Path], split: str) -> SliceCollectio
         split: one of `SPLITS`, or several joined by `+`.
 
     Raises:
-        InputError: where a folder holds no dataset.
+        InputError: where a folder holds no dataset, or two have the same name.
     """
     folders = [Path(folder) for folder in folders]
+    names = tuple(folder.absolute().name for folder in folders)
+    if twice := next((folder for folder, name in zip(folders, names, strict=True) if names.count(name) > 1), None):
+        raise InputError(f"{twice}: another dataset has the same name, expected folders of different names")
     datasets = tuple(open_unpacked(folder) for folder in folders)
     chosen = [
         (number, place, entry)
@@ -150,7 +154,7 @@ def open_collection(folders: Sequence[str | Path], split: str) -> SliceCollectio
     person_of = [people.setdefault((number, entry["person"]), len(people)) for number, _, entry in chosen]
     counts = np.array([len(entry["y"]) for _, _, entry in chosen], np.int64)
     return SliceCollection(
-        names=tuple(folder.absolute().name for folder in folders),
+        names=names,
         datasets=datasets,
         entries=tuple(entry for _, _, entry in chosen),
         dataset_of=np.array([number for number, _, _ in chosen], np.int64),

@@ -226,6 +226,11 @@ class TestContextOfAnotherSplit:
         assert alone.targets() == wide.targets() == alone.stream.subjects()
         assert len(wide.stream.subjects()) == 18
 
+    def test_two_datasets_of_one_name(self):
+        with pytest.raises(InputError, match="b/heads: another dataset has the same name") as error:
+            EvaluationCases(configured(datasets=("b/heads", "a/heads")), (1,), 1)
+        assert "\n" not in str(error.value)
+
     def test_of_the_same_split_nothing_changes(self):
         alone, same = self.made("test"), self.made("test", "test")
         assert alone.cases == same.cases
@@ -272,6 +277,11 @@ class TestContextOfAnotherDataset:
             assert case.subject not in names
             shown |= {name[0] for name in names}
         assert shown == {"h", "r"}
+
+    def test_the_same_folder_spelled_otherwise(self):
+        one, other = self.made("regions", "regions", "heads"), self.made("./regions", "regions/", "heads")
+        assert one.cases == other.cases
+        assert [one.context(case) for case in one.cases] == [other.context(case) for case in other.cases]
 
     def test_of_another_modality(self):
         its = self.made("regions", "heads", other_modality=True)

@@ -193,27 +193,53 @@ def test_the_table_of_the_experiments_is_that_of_the_results():
 
 def test_the_tables_of_the_weights_are_those_of_the_results():
     found = json.loads((ROOT / "benchmarks/results/pretrained.json").read_text())["results"]
-    datasets = {"real scans": found["multiatlas2012"], "label maps": found["labelmaps"]}
+    compared = json.loads((ROOT / "benchmarks/results/pretrained_comparisons.json").read_text())["results"]
+    others = compared["pretrained_others"]["experiment1"]
+    datasets = {"real scans": found["multiatlas2012"], "label maps": found["labelmaps"], "another scan": others}
     rows = {
         "`small`": "Neuralizer-seen",
         "vote of the aligned labels": "Mean context output",
         "labels of the nearest image": "Nearest context pair",
     }
     section = re.search(r"## The weights that come along\n(.*?)\n## ", README, re.DOTALL)[1]
-    shown = re.findall(r"^\| (real scans|label maps): (.+?) \| (.*) \|$", section, re.MULTILINE)
+    shown = re.findall(r"^\| (real scans|label maps|another scan): (.+?) \| (.*) \|$", section, re.MULTILINE)
     by_size = {(data, name): cells.split(" | ") for data, name, cells in shown if name in rows}
-    assert len(by_size) == 6
+    assert len(by_size) == 9
     for (data, name), cells in by_size.items():
         own = datasets[data]["structures_by_size"][rows[name]]
         assert cells == [f"{own[n]:.3f}" for n in ("1", "2", "4", "8")]
-    others = {(data, name): cells.split(" | ") for data, name, cells in shown if name not in rows}
-    assert len(others) == sum(len(own["tasks"]) - 1 for own in datasets.values())
-    for (data, name), (_, *cells) in others.items():
+    tasks = {(data, name): cells.split(" | ") for data, name, cells in shown if name not in rows}
+    assert len(tasks) == sum(len(datasets[name]["tasks"]) - 1 for name in ("real scans", "label maps"))
+    for (data, name), (_, *cells) in tasks.items():
         own = datasets[data]["tasks"][name.replace(" ", "_")]
         digits = 3 if datasets[data]["metrics"][name.replace(" ", "_")] == "dice" else 2
         trained = own.pop("Neuralizer-seen")
         numbers = trained, own.get("Input as it is"), max(own.values())
         assert cells == ["" if number is None else f"{number:.{digits}f}" for number in numbers]
+
+
+def test_the_comparisons_of_the_weights_are_those_of_the_results():
+    found = json.loads((ROOT / "benchmarks/results/pretrained_comparisons.json").read_text())["results"]
+    unets = found["pretrained_unets"]["experiment1"]["structures_by_size"]
+    text = " ".join(README.split())
+    for name, what in (
+        ("Neuralizer-seen", "`small` reaches"),
+        ("Baseline-seen", "U-Nets"),
+        ("Mean context output", "vote"),
+    ):
+        assert re.search(rf"{what}[^.;:]* {unets[name]['8']:.3f}", text), name
+    held_out = found["heldout"]["experiment1"]
+    table = re.search(r"\| label maps, 64x64 \|.*?\n\n", README, re.DOTALL)[0]
+    shown = {
+        name: cells
+        for name, _, *cells in re.findall(r"^\| (.+?) \| (.+?)" + r" \| ([\d.]+)" * 3 + " ", table, re.MULTILINE)
+    }
+    assert len(shown) == sum("Neuralizer-unseen" in scores for scores in held_out["tasks"].values())
+    for name, cells in shown.items():
+        scores = dict(held_out["tasks"][name.replace(" ", "_").lower()])
+        models = [scores.pop(f"Neuralizer-{which}") for which in ("seen", "unseen")]
+        digits = 3 if held_out["metrics"][name.replace(" ", "_").lower()] == "dice" else 2
+        assert cells == [f"{number:.{digits}f}" for number in (*models, max(scores.values()))]
 
 
 def test_files_that_the_readme_names_exist():
