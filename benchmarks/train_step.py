@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 from conditions import conditions, heading, write_results  # noqa: E402
 from predict_cpu import current_rss, peak_rss, spread, table  # noqa: E402
 
-SIZE, MEMBERS, RUNS, REPEATS = 192, 8, 4, 3
+SIZE, MEMBERS, RUNS = 192, 8, 4
 KINDS = {
     "jax": "neuralizer_jax",
     "jax_remat": "neuralizer_jax, model.remat",
@@ -194,10 +194,10 @@ def run_child(*arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(folder):
+def measure(folder, repeats):
     weights, records = folder / "weights.safetensors", []
     make_weights(weights)
-    for repeat in range(REPEATS):
+    for repeat in range(repeats):
         for kind in KINDS:
             record = {"kind": kind, "repeat": repeat} | run_child(kind, str(weights))
             records.append(record)
@@ -211,6 +211,7 @@ def measure(folder):
 
 def markdown(results):
     found, rows = results["results"], []
+    repeats = 1 + max(record["repeat"] for record in found["steps"])
     of_kind = {kind: [r for r in found["steps"] if r["kind"] == kind] for kind in KINDS}
     torch_seconds = spread(value for r in of_kind["torch"] for value in r["seconds"])["median"]
     torch_peak = spread(r["peak_bytes"] for r in of_kind["torch"])["median"]
@@ -233,7 +234,7 @@ def markdown(results):
     header = ("", "seconds a step", "first step, s", "peak RSS, MiB", "time / PyTorch's", "peak / PyTorch's")
     return f"""{heading("A training step on a CPU", "train_step.py", results)}
 64 features, {SIZE}x{SIZE}, float32, one episode with {MEMBERS} context members: forward and backward; neuralizer_jax
-also updates with Adam. Medians of {REPEATS} processes of {RUNS} steps, with the smallest and largest in brackets. The
+also updates with Adam. Medians of {repeats} process(es) of {RUNS} steps, with the smallest and largest in brackets. The
 peak is that of the whole process; the first steps of neuralizer_jax and of compiled PyTorch compile.
 
 {table(header, rows)}
@@ -246,14 +247,16 @@ takes {bare:.3f} s ({100 * (loop / bare - 1):+.1f} %). It waits for data
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3, help="processes of each implementation (default: 3)")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         kind, path = options.child
         return loop_child(Path(path)) if kind == "loop" else child(kind, path)
-    results = conditions("python benchmarks/train_step.py", ("jax", "jaxlib", "flax", "optax", "numpy", "torch"))
+    command = f"python benchmarks/train_step.py --repeats {options.repeats}"
+    results = conditions(command, ("jax", "jaxlib", "flax", "optax", "numpy", "torch"))
     with tempfile.TemporaryDirectory() as folder:
-        results["results"] = measure(Path(folder))
+        results["results"] = measure(Path(folder), options.repeats)
     write_results("train_step", results, markdown(results))
 
 
