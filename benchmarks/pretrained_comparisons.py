@@ -1,4 +1,4 @@
-"""Trained weights on scans of other sites and beside U-Nets, and what is lost where a task was not trained on.
+"""Trained weights on scans from elsewhere and beside U-Nets, and what is lost where a task was not trained on.
 
 From the repository root, after the experiments whose folders of results it reads:
 
@@ -62,7 +62,7 @@ def markdown(results):
     parts = [
         heading("Trained weights in comparisons", "pretrained_comparisons.py", results).strip(),
         "Of masks, the mean context output is the majority vote of the aligned labels.",
-        "## Scans of other sites",
+        "## Scans from elsewhere",
         "The T1 scan with labels that VoxelMorph publishes, and the MNI152 template, which has none; nothing was "
         "trained on either. Contexts are of the 15 scans of the MICCAI 2012 challenge.",
         "Mean of seven structures, one scan:",

@@ -45,13 +45,13 @@ def discover(root: Path) -> Discovery:
     sessions = defaultdict(lambda: {"images": {}, "brains": {}, "dseg": {}, "mask": {}})
     persons, dropped = {}, {}
     for path, person, entities, suffix in named:
-        subject = "_".join([person, *filter(None, [entities.get("ses")])])
+        subject = f"{person}_{entities['ses']}" if "ses" in entities else person
         brain = entities.get("desc") == "brain"
         if suffix == "mask" and not brain:
             continue
         kind = suffix if suffix in ("dseg", "mask") else "brains" if brain else "images"
-        what = f"{subject}'s {_MODALITIES.get(suffix, suffix)}"
-        take_first(sessions[subject][kind], _MODALITIES.get(suffix, suffix), path, what, root, dropped)
+        name = _MODALITIES.get(suffix, suffix)
+        take_first(sessions[subject][kind], name, path, f"{subject}'s {name}", root, dropped)
         persons[subject] = person
 
     subjects = []
