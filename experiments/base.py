@@ -27,14 +27,15 @@ def get_config() -> ConfigDict:
             "train": {
                 "steps": 500_000,  # at most
                 "batch_size": 8,  # episodes, of all devices and processes together
-                "learning_rate": 1e-4,  # of Adam
+                "optimizer": "adam",  # adam, or muon: a step changes all directions of a weight matrix alike
+                "learning_rate": 1e-4,  # about the largest change of a parameter in a step
                 "warmup_steps": 0,  # over which the learning rate rises from 0
                 "decay": "constant",  # of the learning rate after that: constant, or cosine to 0 at the last step
                 "gradient_clip": 0.0,  # largest norm of the gradient; 0: no limit
                 "average": 0.0,  # decay of a moving average of the parameters, which is what is evaluated then; 0: none
                 "start": "",  # weights to start from, a file or the name of some that come along; empty: random ones
                 "accumulate": 1,  # parts of a batch that are computed one after another, to save memory
-                "sigma_squared": 0.05,  # of the loss of images, mean squared error / (2 sigma^2)
+                "sigma_squared": 0.05,  # of the loss of images, mse / (2 sigma^2); 0: an image's own: log(mse) / 2
             },
             "validation": {
                 "every": 2000,  # steps

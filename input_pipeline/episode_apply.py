@@ -19,7 +19,7 @@ from input_pipeline.spatial_transform import displacement_field, sample_transfor
 _SPATIAL, _TASK, _AUGMENTATIONS = 0, 1, 2
 
 # What a slice shows, mm along both axes.
-_EXTENT = 192
+SLICE_EXTENT = 192
 
 
 class ImageKeys(NamedTuple):
@@ -51,7 +51,7 @@ def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
     def make(task, on, keys, images, mask, labels, flip):
         shared = sample_transform(keys.shared[_SPATIAL], config.spatial.shared)
         own = sample_transform(keys.own[_SPATIAL], config.spatial.own)
-        places = displacement_field(shared, own, config.size, mask.shape[0], _EXTENT)
+        places = displacement_field(shared, own, config.size, mask.shape[0], SLICE_EXTENT, config.extent)
         places = places.at[1].set(jnp.where(flip, mask.shape[1] - 1 - places[1], places[1]))
         # What the task has no use for is not read: that is most of the time this takes.
         readers = [_reader(count) for count in range(1, images.shape[0] + 1)]

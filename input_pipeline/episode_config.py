@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ml_collections import ConfigDict
 
+from input_pipeline.episode_apply import SLICE_EXTENT
 from input_pipeline.episode_sources import KINDS
 from input_pipeline.slice_collection import SPLITS
 from input_pipeline.spatial_transform import DEFAULTS as SPATIAL
@@ -24,7 +25,10 @@ def default_config() -> ConfigDict:
             "split": "train",
             "seed": 0,
             "batch_size": 8,  # episodes
-            "size": 192,  # pixels of an image along both axes; for another than 192, what tasks say in mm is in pixels
+            "size": 192,  # pixels of an image along both axes
+            # What an image shows along both axes, mm about the middle of the slice. Where that is not the size, pixels
+            # are not of 1 mm, and what tasks say in mm is in pixels.
+            "extent": 192,
             "apply": "host",  # where tasks and augmentations are applied: host, or device (the accelerator)
             "subjects": {
                 "number": 0,  # at most so many are shown, drawn from those there are; 0: all
@@ -70,6 +74,7 @@ def check_config(config: ConfigDict) -> None:
     _check("batch_size", config.batch_size, config.batch_size >= 1, "at least 1")
     _check("seed", config.seed, 0 <= config.seed < 2**32, "0 to 2**32 - 1")
     _check("size", config.size, 16 <= config.size <= 192, "16 to 192")
+    _check("extent", config.extent, 16 <= config.extent <= SLICE_EXTENT, f"16 to {SLICE_EXTENT}")
     _check("subjects.number", config.subjects.number, config.subjects.number >= 0, "0 or more")
     _check("context.min", config.context.min, config.context.min >= 0, "0 or more")
     _check("context.pad_to", config.context.pad_to, config.context.pad_to >= 1, "at least 1")

@@ -26,7 +26,7 @@ def gather(plan: Plan, collection: SliceCollection, channels: int, members: int,
         collection: that it was made for.
         channels: C, at least as many as a task of the plan needs.
         members: N, at least as many as the plan has; further ones are 0.
-        size: of the episodes' images; H and W are the slices' divided by `reduction`.
+        size: that a whole slice has in the episodes; H and W are the slices' divided by `reduction`.
 
     Returns:
         `images` `[C, B, 1 + N, H, W]` uint16, the target first; 65535 is 1; channels that the task does not need are 0.

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from input_pipeline.episode_apply import episode_keys, image_function, make_episodes, make_images
+from input_pipeline.episode_apply import SLICE_EXTENT, episode_keys, image_function, make_episodes, make_images
 from input_pipeline.episode_config import check_config
 from input_pipeline.episode_gather import gather
 from input_pipeline.episode_plan import EpisodePlanner, Plan
@@ -57,6 +57,8 @@ class EpisodeStream:
         share = config.batch_size // processes
         self.rows = range(process * share, (process + 1) * share)
         self.channels = max(CHANNELS[TASKS[name].needs] for name in self.planner.sources)
+        # Of a whole slice in the episodes' pixels.
+        self._slice_size = config.size * SLICE_EXTENT // config.extent
 
     def plan(self, step: int) -> Plan:
         """What the batch of a step is made of."""
@@ -92,13 +94,13 @@ class EpisodeStream:
             "task": plan.task,
             "on": plan.augmentations,
             "context_mask": _context_mask(plan, members),
-            **gather(plan, self.collection, self.channels, members, self.config.size),
+            **gather(plan, self.collection, self.channels, members, self._slice_size),
         }
 
     def made_plan(self, plan: Plan, step: int) -> Arrays:
         """The episodes of a plan, made on the host's CPU; random numbers are those of the step."""
         members, size = self._padded(plan.members), self.config.size
-        slices = gather(plan, self.collection, self.channels, plan.members, size)
+        slices = gather(plan, self.collection, self.channels, plan.members, self._slice_size)
         batch, count, height, width = slices["masks"].shape
         inputs = np.empty((batch, 1 + members, size, size, 3), np.float32)
         outputs = np.empty((batch, 1 + members, size, size, 1), np.float32)

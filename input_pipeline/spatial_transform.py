@@ -100,7 +100,12 @@ def sample_transform(key: jax.Array, config: ConfigDict) -> Transform:
 
 
 def displacement_field(
-    shared: Transform, own: Transform, size: int, source_size: int | None = None, extent: float | None = None
+    shared: Transform,
+    own: Transform,
+    size: int,
+    source_size: int | None = None,
+    source_extent: float | None = None,
+    extent: float | None = None,
 ) -> jax.Array:
     """Where each pixel of the transformed image comes from.
 
@@ -109,13 +114,15 @@ def displacement_field(
         own: what the image has of its own.
         size: of the transformed image, pixels along both axes.
         source_size: of the image that is read; None: the same.
-        extent: of both, mm; None: `source_size`, pixels of 1 mm.
+        source_extent: what that one shows, mm; None: `source_size`, pixels of 1 mm.
+        extent: what the transformed image shows about the same middle, mm; None: `source_extent`.
 
     Returns:
         `[2, size, size]` float32: rows and columns of the image that is read.
     """
     source_size = source_size or size
-    extent = extent or source_size
+    source_extent = source_extent or source_size
+    extent = extent or source_extent
     places = (jnp.arange(size, dtype=jnp.float32) - (size - 1) / 2) * (extent / size)
     # own(shared(place)): matrices multiply, and the own one acts on the shared displacements. The own displacements are
     # read at the place itself: they are as random there as where the shared transform points.
@@ -125,7 +132,7 @@ def displacement_field(
     down = [_along_rows(part, places) for part in parts]
     across = [_spline_weights(places, part) for part in parts]
     # The affine part as one more sum of products of rows and columns: all of it in a single matrix product.
-    scale = source_size / extent
+    scale = source_size / source_extent
     along_rows = matrix[:, :1] * places + offset[:, None] + (source_size - 1) / 2 / scale
     along_columns = jnp.broadcast_to(matrix[:, 1:], (2, size))
     down = jnp.concatenate([*down, along_rows[..., None], along_columns[..., None]], axis=2)

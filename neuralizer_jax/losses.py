@@ -7,6 +7,9 @@ constants of the published PyTorch code. Where the network has several output ch
 import jax
 import jax.numpy as jnp
 
+# Mean squared error below which the loss of images in decibels no longer rewards much: 40 dB.
+_NEAR = 1e-4
+
 
 def soft_dice_loss(prediction: jax.Array, truth: jax.Array) -> jax.Array:
     """One minus soft Dice with squares in the denominator and 1 added above and below, as the published code.
@@ -27,15 +30,19 @@ def soft_dice_loss(prediction: jax.Array, truth: jax.Array) -> jax.Array:
 def mse_loss(prediction: jax.Array, truth: jax.Array, sigma_squared: float) -> jax.Array:
     """Mean squared error over `2 sigma_squared`: the published code's mean over pixels, the paper writes their sum.
 
+    With a variance of 0 each image has its own, its mean squared error, which is what makes the images likeliest: the
+    loss is then `log(1 + mse / 1e-4) / 2`, and a decibel is worth the same in a task with small errors as in others.
+
     Args:
         prediction: `[B, *spatial, C]`.
         truth: the same shape.
-        sigma_squared: variance of the assumed Gaussian noise, 0.05 in the paper.
+        sigma_squared: variance of the assumed Gaussian noise, 0.05 in the paper; 0: each image's own.
 
     Returns:
         `[B]`.
     """
-    return jnp.mean((prediction - truth) ** 2, tuple(range(1, truth.ndim))) / (2 * sigma_squared)
+    error = jnp.mean((prediction - truth) ** 2, tuple(range(1, truth.ndim)))
+    return error / (2 * sigma_squared) if sigma_squared else jnp.log1p(error / _NEAR) / 2
 
 
 def episode_loss(
@@ -56,7 +63,7 @@ def episode_loss(
     output = task_output(prediction, is_segmentation, segmentation_sigmoid)
     truth = episode["target_out"].astype(jnp.float32)
     dice, error = soft_dice_loss(output, truth), mse_loss(output, truth, sigma_squared)
-    # Neither has a root, a logarithm or a denominator below 1: its gradient where it is not chosen is 0 and not NaN.
+    # Neither has a root, a logarithm or a denominator near 0: its gradient where it is not chosen is 0 and not NaN.
     return jnp.where(is_segmentation, dice, error)
 
 

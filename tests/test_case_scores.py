@@ -111,6 +111,7 @@ class TestCaseScores:
         assert scores["dice"] == pytest.approx(2 * 4 / (4 + 8))
         # Distances 0 (four times), 1 and 2 (twice each), in pixels.
         assert scores["hd95"] == pytest.approx(2 * 192 / size)
+        assert case_scores(prediction, truth, True, extent=96)["hd95"] == pytest.approx(2 * 96 / size)
 
     def test_an_image(self):
         rng = np.random.default_rng(2)

@@ -118,6 +118,18 @@ class TestSize:
         assert segments.any()
         np.testing.assert_array_equal(half["target_out"][segments], blocks(whole["target_out"][segments]) >= 0.5)
 
+    @pytest.mark.parametrize("size", [16, 24])
+    def test_the_middle_of_the_slices(self, size):
+        """Of half the extent, in pixels as large as the whole's or twice as large."""
+        still = {
+            f"spatial.{part}.{kind}_probability": 0.0 for part in ("own", "shared") for kind in ("affine", "elastic")
+        }
+        whole = EpisodeStream(configured(size=2 * size, **still, **FEW)).episodes(0)
+        middle = EpisodeStream(configured(size=size, extent=96, **still, **FEW)).episodes(0)
+        inner = slice(size // 2, size // 2 + size)
+        for name in ("target_in", "target_out", "context_in", "context_out"):
+            np.testing.assert_allclose(middle[name], whole[name][..., inner, inner, :], atol=1e-5)
+
     def test_without_a_context(self):
         batch = EpisodeStream(configured(**{"context.min": 0, "context.max": 0}, **FEW)).episodes(0)
         assert batch["target_in"].shape == (4, SIZE, SIZE, 3)

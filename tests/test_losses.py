@@ -68,6 +68,13 @@ class TestMeanSquaredError:
         ones = np.ones((1, 2, 2, 1), np.float32)
         np.testing.assert_allclose(mse_loss(ones, 0 * ones, 0.5), [1.0])
 
+    def test_with_its_own_variance_a_decibel_is_worth_the_same_everywhere(self):
+        errors = np.sqrt(np.array([1e-3, 1e-2, 1e-1], np.float32)).reshape(3, 1, 1, 1)
+        its = np.asarray(mse_loss(errors, 0 * errors, 0.0))
+        np.testing.assert_allclose(its, np.log1p([10, 100, 1000]) / 2, rtol=1e-5)
+        np.testing.assert_allclose(np.diff(its), np.log(10) / 2, rtol=0.05)
+        assert mse_loss(IMAGE, IMAGE, 0.0).tolist() == [0, 0, 0]
+
 
 class TestEpisodeLoss:
     def test_each_episode_has_the_loss_of_its_kind(self):

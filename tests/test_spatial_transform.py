@@ -73,7 +73,7 @@ def default_transforms(seed):
     return sample_transform(shared, always("shared")), sample_transform(own, always("own"))
 
 
-field = jax.jit(displacement_field, static_argnames=("size", "source_size", "extent"))
+field = jax.jit(displacement_field, static_argnames=("size", "source_size", "source_extent", "extent"))
 
 
 def jacobian(places):
@@ -160,14 +160,24 @@ def test_reads_as_scipy_does():
 @pytest.mark.parametrize(("size", "source_size"), [(26, 52), (52, 52), (40, 52)])
 def test_another_size_shows_the_same_in_larger_pixels(size, source_size):
     shared, own = default_transforms(5)
-    fine = np.asarray(field(shared, own, size=source_size, extent=192.0))
-    coarse = np.asarray(field(shared, own, size=size, source_size=source_size, extent=192.0))
+    fine = np.asarray(field(shared, own, size=source_size, source_extent=192.0))
+    coarse = np.asarray(field(shared, own, size=size, source_size=source_size, source_extent=192.0))
     # Where in the fine grid the middle of a coarse pixel lies.
     middles = (np.arange(size) + 0.5) * source_size / size - 0.5
     grid = np.stack(np.meshgrid(middles, middles, indexing="ij"))
     for axis in range(2):
         read = ndimage.map_coordinates(fine[axis], grid, order=1, mode="nearest")
         np.testing.assert_allclose(coarse[axis][2:-2, 2:-2], read[2:-2, 2:-2], atol=0.1)
+
+
+def test_less_than_all_is_the_middle_of_it():
+    shared, own = default_transforms(5)
+    whole = np.asarray(field(shared, own, size=192))
+    middle = field(shared, own, size=144, source_size=192, extent=144.0)
+    np.testing.assert_allclose(middle, whole[:, 24:-24, 24:-24], atol=1e-3)
+    halved = np.asarray(field(shared, own, size=72, source_size=192, extent=144.0))
+    of_four = whole[:, 24:-24, 24:-24].reshape(2, 72, 2, 72, 2).mean((2, 4))
+    np.testing.assert_allclose(halved, of_four, atol=0.05)
 
 
 def test_outside_is_zero():

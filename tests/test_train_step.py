@@ -209,6 +209,24 @@ class TestLearningRate:
             before = state.params["weights"]
 
 
+class TestMuon:
+    def test_updates_of_a_matrix_are_orthogonal_and_as_large_as_adams(self):
+        """Whatever the gradient is: singular values near one another, where the gradient's are far apart."""
+        rng = np.random.default_rng(0)
+        shapes = {"kernel": (3, 3, 8, 16), "pointwise": (24, 16), "bias": (16,)}
+        params = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+        gradient = {name: x * np.geomspace(1e-2, 1, 16, dtype=np.float32) for name, x in params.items()}
+        optimizer = make_optimizer(train_config(optimizer="muon", learning_rate=0.01))
+        updates, _ = optimizer.update(gradient, optimizer.init(params), params)
+        for name in ("kernel", "pointwise"):
+            unevenness = [np.linalg.cond(np.reshape(x[name], (-1, 16))) for x in (gradient, updates)]
+            assert unevenness[1] < 3 < 50 < unevenness[0]
+            assert np.sqrt(np.mean(np.square(updates[name]))) == pytest.approx(0.2 * 0.01, rel=0.2)
+            assert np.vdot(updates[name], gradient[name]) < 0
+        # Adam's, with Nesterov's momentum.
+        np.testing.assert_allclose(updates["bias"], -0.015 * np.sign(gradient["bias"]), rtol=0.05)
+
+
 class TestAverage:
     def test_it_follows_the_parameters_and_is_what_is_evaluated(self):
         state = blend_state(average=0.5, learning_rate=0.1)
@@ -284,7 +302,8 @@ class TestConfiguration:
             ({"warmup_steps": 100}, "train.warmup_steps: 100, expected 0 to less than the 100 steps"),
             ({"gradient_clip": -1.0}, "train.gradient_clip: -1.0, expected a norm, or 0 for no clip"),
             ({"accumulate": 0}, "train.accumulate: 0, expected 1 or more parts of a batch"),
-            ({"sigma_squared": 0.0}, "train.sigma_squared: 0.0, expected more than 0"),
+            ({"sigma_squared": -1.0}, "train.sigma_squared: -1.0, expected 0 or more"),
+            ({"optimizer": "sgd"}, "train.optimizer: 'sgd', expected adam or muon"),
         ],
     )
     def test_wrong_training(self, change, message):

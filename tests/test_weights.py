@@ -14,7 +14,8 @@ from safetensors.numpy import load_file, save_file
 
 from neuralizer_jax import InputError, Neuralizer, UNet, load_weights, save_weights
 from neuralizer_jax.model import MemberMean
-from neuralizer_jax.weights import architecture, read_weights
+from neuralizer_jax.weights import architecture, param_shapes, read_weights
+from neuralizer_jax.weights.parameters import _traced_shapes
 
 GOLDEN = Path(__file__).parent / "golden"
 SMALL = Neuralizer(features=4, stages=2)
@@ -34,6 +35,20 @@ def assert_same(a, b):
     assert a.keys() == b.keys()
     for key, value in a.items():
         np.testing.assert_array_equal(value, b[key], strict=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"stages": 1},
+        {"features": (4, 6, 6), "stages": 3, "in_channels": 2, "out_channels": 3, "convs": 1},
+        {"features": (3, 2), "dim": 3, "convs": 3},
+    ],
+)
+def test_shapes_of_the_published_network_are_those_that_tracing_finds(changes):
+    model = SMALL.clone(**changes)
+    assert list(param_shapes(model).items()) == list(_traced_shapes(model).items())
 
 
 class TestPyTorchCheckpoints:

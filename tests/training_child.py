@@ -28,6 +28,7 @@ def tiny_config(**changes) -> ConfigDict:
             "train": {
                 "steps": 24,
                 "batch_size": 4,
+                "optimizer": "adam",
                 "learning_rate": 1e-2,
                 "warmup_steps": 0,
                 "decay": "constant",

@@ -15,6 +15,7 @@ from neuralizer_jax.training.train_state import TrainState
 def train_config(**changes):
     settings = {"steps": 100, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 0, "decay": "constant"}
     settings |= {"gradient_clip": 0.0, "accumulate": 1, "average": 0.0, "start": "", "sigma_squared": 0.05}
+    settings |= {"optimizer": "adam"}
     return ConfigDict(settings | changes)
 
 

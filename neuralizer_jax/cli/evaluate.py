@@ -159,6 +159,7 @@ def run(options: argparse.Namespace) -> None:
             table,
             experiment=experiment,
             examples=options.out / "examples",
+            extent=config.data.extent,
         )
     print(f"{made} predictions, {table.path}\n\n{_means(table.path, experiment)}")
 

@@ -9,19 +9,19 @@ from neuralizer_jax.metrics import dice, psnr
 SEGMENTATION_METRICS = ("dice", "hd95")
 IMAGE_METRICS = ("psnr", "ssim")
 
-# What a slice shows, mm along both axes.
-_EXTENT = 192
-
 _dice, _psnr = jax.jit(dice), jax.jit(psnr)
 
 
-def case_scores(prediction: np.ndarray, truth: np.ndarray, is_segmentation: bool) -> dict[str, float]:
+def case_scores(
+    prediction: np.ndarray, truth: np.ndarray, is_segmentation: bool, extent: float = 192
+) -> dict[str, float]:
     """The metrics of a prediction.
 
     Args:
         prediction: float32 `[S, S]`: of a segmentation the probability, a pixel above 0.5 is in the mask.
         truth: `[S, S]`: a mask, or an image in [0, 1].
         is_segmentation: which of them.
+        extent: what they show along both axes, mm.
 
     Returns:
         By name, `SEGMENTATION_METRICS` or `IMAGE_METRICS`: `dice` 0 to 1, `hd95` in mm (NaN where there is none),
@@ -29,7 +29,7 @@ def case_scores(prediction: np.ndarray, truth: np.ndarray, is_segmentation: bool
     """
     with_axes = prediction[None, ..., None], truth[None, ..., None]
     if is_segmentation:
-        pixel = _EXTENT / truth.shape[-1]
+        pixel = extent / truth.shape[-1]
         return {"dice": float(_dice(*with_axes)[0]), "hd95": hd95(prediction > 0.5, truth > 0.5, pixel)}
     return {"psnr": float(_psnr(*with_axes)[0]), "ssim": ssim(prediction, truth)}
 

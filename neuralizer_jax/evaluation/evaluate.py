@@ -43,6 +43,7 @@ def evaluate(
     *,
     experiment: str,
     examples: Path,
+    extent: float = 192,
 ) -> int:
     """Adds to the table what it lacks of the scores of all models on all cases.
 
@@ -57,6 +58,7 @@ def evaluate(
         experiment: name in the table.
         examples: folder; gets the predictions for the first case of each task, dataset and modality, of models that are
             shown there.
+        extent: what an image shows along both axes, mm.
 
     Returns:
         How many predictions were made.
@@ -86,7 +88,8 @@ def evaluate(
                         episode = _one(episodes, row, shown[case])
                         name = job.model.name if job.model.has_context else f"{job.model.name}@{job.n}"
                         add_prediction(examples, experiment, case, episode, name, prediction)
-                    scores = case_scores(prediction, episodes["target_out"][row, ..., 0], case.is_segmentation)
+                    truth = episodes["target_out"][row, ..., 0]
+                    scores = case_scores(prediction, truth, case.is_segmentation, extent)
                     draw = job.model.draw(case.draw)
                     table.append(
                         (*case.key(experiment, job.model.name, job.n, draw, metric), score)

@@ -62,8 +62,8 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
     """
     if config.train.accumulate < 1:
         raise InputError(f"train.accumulate: {config.train.accumulate}, expected 1 or more parts of a batch")
-    if not config.train.sigma_squared > 0:
-        raise InputError(f"train.sigma_squared: {config.train.sigma_squared}, expected more than 0")
+    if not config.train.sigma_squared >= 0:
+        raise InputError(f"train.sigma_squared: {config.train.sigma_squared}, expected 0 or more")
     if not 0 <= config.train.average < 1:
         raise InputError(f"train.average: {config.train.average}, expected 0 to less than 1")
     model = model or build_model(config.model)

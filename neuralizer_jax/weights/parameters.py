@@ -1,6 +1,7 @@
 """Parameters of a network: fresh ones, and what shape each has."""
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from neuralizer_jax.layers import stage_widths
 from neuralizer_jax.model import MemberMean, Neuralizer, PairwiseConvAvg
 from neuralizer_jax.unet import UNet
 
@@ -36,9 +38,46 @@ def init_params(model: nn.Module, key: jax.Array) -> Params:
 
 
 def param_shapes(model: nn.Module) -> dict[tuple[str, ...], tuple[int, ...]]:
-    """Shape of every parameter of a model by its path, found without computing anything."""
+    """Shape of every parameter of a model by its path, in alphabetical order, found without computing anything."""
+    if isinstance(model, Neuralizer) and (model.block, model.aggregation) == (PairwiseConvAvg, MemberMean):
+        return dict(sorted(_published_shapes(model)))
+    return _traced_shapes(model)
+
+
+def _traced_shapes(model: nn.Module) -> dict[tuple[str, ...], tuple[int, ...]]:
     params = jax.eval_shape(partial(_init, model), jax.eval_shape(lambda: jax.random.key(0)))
     return {key: value.shape for key, value in flatten_dict(params).items()}
+
+
+def _published_shapes(model: Neuralizer) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """What tracing the published blocks would find, which takes a third of a second of every prediction's start."""
+
+    def layer(*path: str, kernel: tuple[int, ...]):
+        yield (*path, "kernel"), kernel
+        yield (*path, "bias"), kernel[-1:]
+
+    def unit(*path: str, width: int):
+        for conv in range(model.convs):
+            yield from layer(*path, f"layers_{conv}", kernel=(3,) * model.dim + (width, width))
+
+    widths = stage_widths(model.features, model.stages)
+    coarse_to_fine = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
+    channels = {"target": model.in_channels, "context": model.in_channels + model.out_channels}
+    blocks = [(f"enc_blocks_{stage}", width) for stage, width in enumerate(widths)]
+    blocks += [(f"dec_blocks_{stage}", width) for stage, (_, width) in enumerate(coarse_to_fine)]
+    for side in ("target", "context"):
+        yield from layer(f"{side}_embedding", kernel=(channels[side], widths[0]))
+        for block, width in blocks:
+            yield from unit(block, f"{side}_conv", width=width)
+            yield from layer(block, f"combine_conv_{side}", kernel=(2 * width, width))
+        for stage, (coarse, fine) in enumerate(coarse_to_fine):
+            yield from layer(f"{side}_merge_{stage}", kernel=(coarse + fine, fine))
+        for stage, (coarse, fine) in enumerate(reversed(coarse_to_fine)):
+            if coarse != fine:
+                window = (4,) * model.dim
+                yield from layer(f"{side}_down_{stage}", "linear_layer", kernel=(*window, fine, coarse))
+    yield from unit("output_block", "unit", width=widths[0])
+    yield from layer("output_block", "projection", kernel=(widths[0], model.out_channels))
 
 
 def _init(model: nn.Module, key: jax.Array) -> Params:
