@@ -112,6 +112,10 @@ class TestChoice:
         assert plan.keep
         assert 1 <= plan.chunk <= 8
 
+    def test_a_small_context_together_on_a_cpu(self, monkeypatch):
+        assert self.choose(monkeypatch, 100_000, 8, "cpu") == ContextPlan()
+        assert self.choose(monkeypatch, 100, 8, "cpu").chunk < 8
+
     def test_blocks_of_ones_own_get_all_members_at_once(self, monkeypatch):
         class Block(PairwiseConvAvg):
             pass
