@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's affair.
+settings.register_profile("neuralizer", deadline=None)
+settings.load_profile("neuralizer")
 
 # JAX reads this when it is imported, and the processes that tests start inherit it: so do pytest-xdist's workers.
 _PROGRAMS = "JAX_COMPILATION_CACHE_DIR"

@@ -90,7 +90,7 @@ def test_cortical_parcels_are_one_cortex():
     assert folded[3][1] == 4
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rotation=st.tuples(*[st.floats(-30, 30)] * 3),
     scale=st.tuples(*[st.floats(0.8, 1.2)] * 3),

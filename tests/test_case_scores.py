@@ -66,7 +66,7 @@ class TestHd95:
         assert math.isnan(hd95(empty, full, 1.0))
         assert math.isnan(hd95(full, empty, 1.0))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(masks, masks, st.sampled_from([1.0, 1.5, 3.0]))
     def test_is_what_the_definition_says(self, mask, other, pixel):
         if mask.any() and other.any():

@@ -219,9 +219,10 @@ class TestDamage:
             found.add(bool(reports))
         assert found == {True, False}
         assert capfd.readouterr().err == ""
-        assert not caplog.records
+        # On a busy machine Orbax says that a save took long.
+        assert not [record for record in caplog.records if not record.msg.startswith("Waiting for previous save")]
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(data=st.data())
     def test_of_any_bit(self, two, data):
         """A law of reading: the values that were saved, or an error."""

@@ -65,7 +65,7 @@ def test_natural_order(tmp_path):
     assert pairs.notes == ()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.sets(st.from_regex(r"[a-z0-9_-]{0,6}", fullmatch=True), min_size=1, max_size=6))
 def test_every_complete_set_of_pairs_is_found(tmp_path_factory, tails):
     folder = tmp_path_factory.mktemp("pairs")

@@ -164,7 +164,7 @@ LABELS |= {".tiff": LABELS[".tif"], ".npz": LABELS[".npy"], ".nii": LABELS[".npy
 
 
 @pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_labels_survive_every_format(tmp_path_factory, suffix, data):
     folder = tmp_path_factory.getbasetemp()

@@ -49,7 +49,7 @@ class TestSoftDice:
         np.testing.assert_allclose(soft_dice_loss(truth, truth), np.zeros(3), atol=1e-6)
 
     @given(st.integers(0, 2**32 - 1))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_probabilities_cost_from_zero_to_one_and_either_may_be_the_truth(self, seed):
         one, other = np.random.default_rng(seed).random((2, 3, 4, 4, 1), np.float32)
         its = np.asarray(soft_dice_loss(one, other))

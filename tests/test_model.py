@@ -43,7 +43,7 @@ def close(a, b, tolerance=1e-5):
 
 class TestContextSet:
     @given(order=st.permutations(range(5)), seed=st.integers(0, 99))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_order_of_members_does_not_matter(self, order, seed):
         target, context_in, context_out = episode(members=5, seed=seed)
         close(small(target, context_in[:, order], context_out[:, order]), small(target, context_in, context_out))
@@ -58,7 +58,7 @@ class TestContextSet:
         mask=st.lists(st.booleans(), min_size=4, max_size=4).filter(any),
         junk=st.sampled_from([0.0, 1.0, -1e30, np.inf, -np.inf, np.nan]),
     )
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_masked_members_have_no_influence_whatever_they_hold(self, mask, junk):
         target, context_in, context_out = episode(members=4)
         mask = np.array([mask])

@@ -63,7 +63,7 @@ class TestTable:
             table.append([row(2, 0.75)])
         assert read_scores(path).value.tolist() == [0.25, 0.5, 0.5]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.integers(0, 400))
     def test_cut_short_anywhere(self, tmp_path_factory, length):
         """Whole lines stay, a half one goes, and what is written again makes the table what it was."""

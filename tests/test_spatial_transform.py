@@ -191,7 +191,7 @@ def test_outside_is_zero():
         assert read.sum() == read.size - 3
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seeds)
 def test_values_stay_what_they_are(seed):
     image, mask, labels = pictures(seed=seed)

@@ -265,7 +265,7 @@ def estimates(rows):
 
 
 class TestLaws:
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(st.integers(0, 100), st.randoms(use_true_random=False))
     def test_the_order_of_rows(self, seed, random):
         rows = small(seed)
@@ -277,13 +277,13 @@ class TestLaws:
             assert found[key].value == estimate.value
             np.testing.assert_array_equal(found[key].resamples, estimate.resamples)
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(st.floats(-50, 50))
     def test_a_constant_has_no_width(self, value):
         for estimate in estimates([(*key, value) for *key, _ in small(0)]).values():
             np.testing.assert_allclose((estimate.value, *estimate.interval), value, atol=1e-12)
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(st.floats(-50, 50), st.floats(0.01, 50))
     def test_another_unit(self, shift, scale):
         expected = estimates(small(0))

@@ -127,7 +127,7 @@ def test_masks_are_changed_where_the_output_is_one(needs):
 
 
 @names
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seeds)
 def test_values_are_finite_and_in_range(name, seed):
     arguments = arguments_of(name, seed)
@@ -142,7 +142,7 @@ def test_values_are_finite_and_in_range(name, seed):
 
 
 @names
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seeds)
 def test_every_draw_shows(name, seed):
     arguments = image_of(seed), (head() if name == "synthetic_modality" else WHITE_MASK)
@@ -316,7 +316,7 @@ def disc(radius):
     return offsets[:, None] ** 2 + offsets**2 <= radius**2
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, st.integers(1, 6))
 def test_dilation_is_that_of_scipy(seed, radius):
     mask = mask_of(seed)
@@ -324,7 +324,7 @@ def test_dilation_is_that_of_scipy(seed, radius):
     np.testing.assert_array_equal(changes_only_output("mask_dilation", jnp.int32(radius), mask), expected)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, st.integers(1, 6))
 def test_outline_is_that_of_scipy(seed, width):
     mask = mask_of(seed)[..., 0] > 0
@@ -345,7 +345,7 @@ def test_a_full_mask_has_its_outline_at_the_border(width):
     np.testing.assert_array_equal(found, expected)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seeds)
 def test_inverted_twice_is_the_mask(seed):
     mask = mask_of(seed)

@@ -509,7 +509,7 @@ def changed(content, changes):
     return bytes(content)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(CHANGES)
 def test_changed_bytes_of_the_file(fuzzed, changes):
     fuzzed.write_bytes(changed((FOLDER / "strided.pt").read_bytes(), changes))
@@ -524,7 +524,7 @@ def program_of(stem, suffix):
 PROGRAMS = [program_of("strided", ".pt"), program_of("lightning_namespace", ".ckpt"), GOOD]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.sampled_from(PROGRAMS), CHANGES)
 def test_changed_bytes_of_the_pickle(fuzzed, program, changes):
     """With the checksum right, so that the change reaches the reader."""
@@ -535,7 +535,7 @@ INSTRUCTIONS = [opcode.code.encode("latin-1") for opcode in pickletools.opcodes 
 INSTRUCTIONS += [b"K\x01", b"X\x01\x00\x00\x00a", b"q\x00", b"h\x00", b"ctorch\nSize\n", b"ccollections\nOrderedDict\n"]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.lists(st.sampled_from(INSTRUCTIONS), max_size=30))
 def test_any_program(fuzzed, instructions):
     """Programs that no pickler writes, run on top of a good state dict."""

@@ -82,7 +82,7 @@ class TestMetrics:
         np.testing.assert_array_equal(steps, [0, 10])
         assert (values < 0).all()
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.integers(0, 400))
     def test_killed_while_writing(self, tmp_path_factory, length):
         """Wherever the file ends, what is read is the beginning of what was written, and the run can go on."""
