@@ -7,10 +7,12 @@ From the repository root, after the experiments whose folders of results it read
     neuralizer experiment --config experiments/experiment1.py:scale=heldout --out results/heldout
     python benchmarks/pretrained_comparisons.py --results results
 
-Writes `pretrained_comparisons.json` and `pretrained_comparisons.md` to `benchmarks/results`.
+Writes `pretrained_comparisons.json` and `pretrained_comparisons.md` to `benchmarks/results`. They take hours together: a
+part whose folder is not there stays as it was, with its date.
 """
 
 import argparse
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -33,10 +35,11 @@ EXPERIMENTS = {
 }
 
 
-def summary(folder, experiments):
+def summary(folder, experiments, date):
     """The numbers of a folder of results."""
     results = read_results(folder)
-    return sources(results) | {experiment: of_experiment(results, experiment) for experiment in experiments}
+    found = {experiment: of_experiment(results, experiment) for experiment in experiments}
+    return sources(results) | {"date": date} | found
 
 
 def held_out_table(found):
@@ -62,7 +65,7 @@ def markdown(results):
     parts = [
         heading("Trained weights in comparisons", "pretrained_comparisons.py", results).strip(),
         "Of masks, the mean context output is the majority vote of the aligned labels.",
-        "## Scans from elsewhere",
+        f"## Scans from elsewhere ({others['date']})",
         "The T1 scan with labels that VoxelMorph publishes, and the MNI152 template, which has none; nothing was "
         "trained on either. Contexts are of the 15 scans of the MICCAI 2012 challenge.",
         "Mean of seven structures, one scan:",
@@ -71,14 +74,14 @@ def markdown(results):
         tasks_table(others["experiment1"]),
         f"Contexts of label maps, their images synthetic and of another modality than T1, N = {MEMBERS}:",
         tasks_table(others["ablations"]),
-        "## U-Nets",
+        f"## U-Nets ({unets['date']})",
         "Seven real scans of the MICCAI 2012 challenge. The U-Nets, one a structure, are trained on the eight others, "
         "of which the contexts are; Neuralizer was trained on none. White matter, cortex, ventricle, thalamus, "
         f"hippocampus and putamen on the left; brain stem. N = {MEMBERS}:",
         dice_table(unets["experiment1"]["structures"]),
         "Their mean:",
         dice_table(unets["experiment1"]["structures_by_size"], "N = {}"),
-        "## Tasks, classes and modalities held out of training",
+        f"## Tasks, classes and modalities held out of training ({held_out['date']})",
         "Three models of 32 features, 1,000 steps at 64x64 on label maps, scored on maps of other persons at 64x64: "
         "one has seen everything; one neither inpainting, super-resolution, thalami nor T2; one neither denoising, "
         f"undersampled reconstruction nor hippocampi. Segmentation is of thalami and hippocampi. N = {MEMBERS}:",
@@ -95,7 +98,10 @@ def main():
     options = parser.parse_args()
     command = shlex.join(["python", "benchmarks/pretrained_comparisons.py", *sys.argv[1:]])
     results = conditions(command, ("jax", "jaxlib", "flax", "numpy"))
-    results["results"] = {name: summary(options.results / name, parts) for name, parts in EXPERIMENTS.items()}
+    before = json.loads((ROOT / "benchmarks/results/pretrained_comparisons.json").read_text())["results"]
+    there = [name for name in EXPERIMENTS if (options.results / name).is_dir()]
+    new = {name: summary(options.results / name, EXPERIMENTS[name], results["date"]) for name in there}
+    results["results"] = {name: new.get(name) or before[name] for name in EXPERIMENTS}
     write_results("pretrained_comparisons", results, markdown(results))
 
 
