@@ -7,8 +7,8 @@ From the repository root, after the experiments whose folders of results it read
     neuralizer experiment --config experiments/experiment1.py:scale=heldout --out results/heldout
     python benchmarks/pretrained_comparisons.py --results results
 
-Writes `pretrained_comparisons.json` and `pretrained_comparisons.md` to `benchmarks/results`. They take hours together: a
-part whose folder is not there stays as it was, with its date.
+Writes `pretrained_comparisons.json` and `pretrained_comparisons.md` to `benchmarks/results`. The
+experiments take hours together: a part whose folder is not there stays as it was, with its date.
 """
 
 import argparse

@@ -16,10 +16,12 @@ import pytest
 from flax import struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from training_examples import train_config
 
 from neuralizer_jax import InputError, load_weights
 from neuralizer_jax.training.checkpoint_format import read_checkpoint
 from neuralizer_jax.training.checkpoints import Checkpoints
+from neuralizer_jax.training.optimizer import make_optimizer
 from neuralizer_jax.weights import architecture
 
 
@@ -78,6 +80,17 @@ def two(tmp_path_factory):
 
 
 class TestRoundTrip:
+    def test_of_muon_which_has_parts_of_its_state_for_some_parameters_only(self, tmp_path):
+        params = {"kernel": np.ones((3, 3, 2, 4), np.float32), "bias": np.arange(4, dtype=np.float32)}
+        optimizer = make_optimizer(train_config(optimizer="muon"))
+        _, opt_state = optimizer.update(params, optimizer.init(params), params)
+        state = State(np.int32(1), params, jax.tree.map(np.asarray, opt_state), np.bool_(False), "a state")
+        with Checkpoints(tmp_path / "checkpoints", 1) as checkpoints:
+            checkpoints.save(1, state, meta_of(1))
+            restored = checkpoints.restore(jax.tree.map(np.zeros_like, state)).state
+        assert jax.tree.structure(restored) == jax.tree.structure(state)
+        jax.tree.map(np.testing.assert_array_equal, restored, state)
+
     def test_bit_for_bit(self, two):
         with Checkpoints(two, 10) as checkpoints:
             assert_restored(checkpoints.restore(LIKE), 2)
