@@ -16,10 +16,10 @@ The fourth stage starts from the mean of the parameters of the two `last.safeten
 
 Most images have a contrast that no scanner has. All label maps are trained on but those of the validation split: there
 is no test here, which is for other people's images. The first stage, 64x64, can be stopped whenever its validation loss
-no longer falls; the others, 128x128 and 192x192, are short, and their learning rate ends at 0: their last step counts.
+no longer falls; the others are short, and their learning rate ends at 0: their last step counts.
 In the third one images weigh five times as much beside segmentations as in the paper, and fewer have a contrast that no
-scanner has; in the fourth a decibel is worth the same in every task. It shows the middle 144 mm of a slice, all of the
-brain, in pixels of 1 mm, for half the price of the whole. What is validated and exported is an average of the
+scanner has; in the fourth a decibel is worth the same in every task. It shows the middle 144 mm of a slice, nearly all
+of the brain, in pixels of 1 mm, for half the price of the whole. What is validated and exported is an average of the
 parameters.
 """
 

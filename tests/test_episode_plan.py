@@ -329,6 +329,7 @@ class TestWrongConfiguration:
             ({"tasks.denoising.weight": -1.0}, "tasks.denoising.weight: -1.0"),
             ({"datasets": ()}, "datasets: none given"),
             ({"batch_size": 0}, "batch_size: 0"),
+            ({"extent": 200}, "extent: 200, expected 16 to 192"),
             ({"seed": 2**32}, "seed: 4294967296, expected 0 to 2**32 - 1"),
             ({"tasks.denoising.noise": (0.3,)}, "tasks.denoising.noise: (0.3,), expected 2 numbers"),
             ({"tasks.denoising.noise": (0.3, 0.1)}, "expected a range from low to high"),
