@@ -1,4 +1,4 @@
-"""Weights for anyone's images: trained on label maps alone, in four stages, small images first.
+"""Weights for anyone's images: trained on label maps alone, in five stages, small images first.
 
     neuralizer prepare labelmaps --raw FOLDER --subjects-per-map 10 --slices=-25:-9:4 --out data
     neuralizer train --config experiments/pretrained.py --workdir runs/pretrained_64
@@ -10,17 +10,22 @@
     neuralizer convert runs/pretrained_192/checkpoints runs/pretrained_192/last.safetensors
     neuralizer train --config experiments/pretrained.py:stage=4,start=runs/mean.safetensors \\
         --workdir runs/pretrained_144
-    neuralizer convert --half runs/pretrained_144/checkpoints runs/pretrained_144/small.safetensors
+    neuralizer convert runs/pretrained_144/checkpoints runs/pretrained_144/last.safetensors
+    neuralizer train --config experiments/pretrained.py:stage=5,start=runs/pretrained_144/last.safetensors \\
+        --workdir runs/pretrained_borders
+    neuralizer convert --half runs/pretrained_borders/checkpoints runs/pretrained_borders/small.safetensors
 
-The fourth stage starts from the mean of the parameters of the two `last.safetensors`; what it ends with comes along.
+The fourth stage starts from the mean of the parameters of the first two `last.safetensors`; what the fifth ends with
+comes along.
 
 Most images have a contrast that no scanner has. All label maps are trained on but those of the validation split: there
 is no test here, which is for other people's images. The first stage, 64x64, can be stopped whenever its validation loss
 no longer falls; the others are short, and their learning rate ends at 0: their last step counts.
 In the third one images weigh five times as much beside segmentations as in the paper, and fewer have a contrast that no
 scanner has; in the fourth a decibel is worth the same in every task. It shows the middle 144 mm of a slice, nearly all
-of the brain, in pixels of 1 mm, for half the price of the whole. What is validated and exported is an average of the
-parameters.
+of the brain, in pixels of 1 mm, for half the price of the whole. The fifth teaches to draw borders as the context draws them, where a protocol and not
+the intensities says where they are, and to segment what has little contrast. What is validated and exported is an
+average of the parameters.
 """
 
 import base
@@ -30,9 +35,9 @@ from neuralizer_jax.errors import InputError
 
 
 def get_config(stage: int = 1, start: str = "") -> ConfigDict:
-    """The configuration of a stage, 1 to 4; the later ones start from the weights of those before."""
-    if stage not in (1, 2, 3, 4) or (stage > 1) != bool(start):
-        raise InputError("pretrained.py: expected no argument, or stage=2,start=FILE, with 2, 3 or 4")
+    """The configuration of a stage, 1 to 5; the later ones start from the weights of those before."""
+    if stage not in (1, 2, 3, 4, 5) or (stage > 1) != bool(start):
+        raise InputError("pretrained.py: expected no argument for the first stage, stage=2,start=FILE to 5 for the others")
     config = base.get_config()
     config.model.features = 32
     config.train.batch_size = 4
@@ -86,6 +91,15 @@ def get_config(stage: int = 1, start: str = "") -> ConfigDict:
         config.data.context.pad_to = 2
         config.data.task_augmentations.synthetic_modality.probability = 0.6
         config.data.tasks.segmentation.weight = 4.0
+    if stage == 5:
+        config.seed = 5
+        config.train.dice_sharpness = 10.0
+        config.validation.every = 600
+        config.data.context.other_source_probability = 0.4
+        config.data.spatial.own.affine_probability = 0.3
+        config.data.task_augmentations.synthetic_modality.mixture_probability = 0.7
+        config.data.task_augmentations.mask_border.probability = 0.4
+        config.data.task_augmentations.mask_part.probability = 0.25
     return config
 
 

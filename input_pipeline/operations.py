@@ -67,7 +67,7 @@ class TaskAugmentation:
         name: its key in the configuration.
         touches: `images`: what the task is made of, before it; `input`, `output` or `both`: what the task gave.
         fits: whether it makes sense for a task.
-        defaults: its part of the configuration, besides `probability`.
+        defaults: its part of the configuration; `probability` is 0.1 where it is not among them.
         sample: `(key, config) -> shared`.
         sample_image: `(key, shared, config) -> own`.
         apply: where it touches `images`, `(shared, own, images [H, W, 3], labels [H, W] int32) -> images`, the labels

@@ -112,7 +112,7 @@ def test_held_out_and_baseline():
         ("baseline_unet.py:subjects=many", "argument 'subjects=many', expected a value of type int"),
         ("smoke.py:steps=3", "argument 'steps=3' is unknown, expected none"),
         ("neuralizer_seen.py:scale=huge", "scale=huge: unknown, expected smoke, labelmaps, heldout, full"),
-        ("pretrained.py:stage=2", "expected no argument, or stage=2,start=FILE"),
+        ("pretrained.py:stage=2", "expected no argument for the first stage, stage=2,start=FILE to 5"),
         ("missing.py", "does not exist"),
     ],
 )
@@ -198,6 +198,8 @@ def test_every_key_is_read(tmp_path, monkeypatch):
         config.train.typo = 1
     config.data.datasets = DATA
     config.update_from_flattened_dict({key: value for key, value in TINY.items() if key != "data.only.tasks"})
+    for augmentation in config.data.task_augmentations.values():
+        augmentation.probability = 0.5
     reads = set()
     get = {method: getattr(ConfigDict, method) for method in ("__getattr__", "__getitem__")}
 

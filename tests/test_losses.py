@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuralizer_jax.losses import episode_loss, mse_loss, soft_dice_loss, task_output
+from neuralizer_jax.losses import episode_loss, mse_loss, sharpened_dice_loss, soft_dice_loss, task_output
 
 RNG = np.random.default_rng(0)
 MASK = (RNG.random((3, 8, 6, 1)) > 0.7).astype(np.float32)
@@ -30,8 +30,9 @@ def batch(is_segmentation):
     return {"target_out": np.where(where, MASK[:count], IMAGE[:count]), "is_segmentation": is_segmentation}
 
 
-def loss(prediction, episode, segmentation_sigmoid=False):
-    return episode_loss(prediction, episode, segmentation_sigmoid=segmentation_sigmoid, sigma_squared=0.05)
+def loss(prediction, episode, segmentation_sigmoid=False, sharpness=0.0):
+    options = {"segmentation_sigmoid": segmentation_sigmoid, "dice_sharpness": sharpness}
+    return episode_loss(prediction, episode, sigma_squared=0.05, **options)
 
 
 class TestSoftDice:
@@ -56,6 +57,28 @@ class TestSoftDice:
         assert (its > 0).all()
         assert (its < 1).all()
         np.testing.assert_allclose(its, soft_dice_loss(other, one), rtol=1e-6)
+
+
+class TestSharpenedDice:
+    PREDICTION = RNG.normal(0.4, 0.5, MASK.shape).astype(np.float32)
+
+    def test_without_sharpness_it_is_soft_dice(self):
+        its = sharpened_dice_loss(self.PREDICTION, MASK, 0.0)
+        np.testing.assert_array_equal(its, soft_dice_loss(self.PREDICTION, MASK))
+
+    def test_by_hand(self):
+        prediction, truth = np.array([[[[0.6], [0.3]]]], np.float32), np.array([[[[1.0], [0.0]]]], np.float32)
+        sharp = 1 / (1 + np.exp(-10 * (prediction.astype(float) - 0.5)))
+        expected = (plain_dice_loss(prediction, truth) + plain_dice_loss(sharp, truth)) / 2
+        np.testing.assert_allclose(sharpened_dice_loss(prediction, truth, 10.0), [expected], rtol=1e-6)
+
+    def test_where_it_is_very_sharp_half_of_it_is_the_loss_of_the_mask(self):
+        mask = (self.PREDICTION > 0.5).astype(np.float32)
+        expected = (soft_dice_loss(self.PREDICTION, MASK) + soft_dice_loss(mask, MASK)) / 2
+        np.testing.assert_allclose(sharpened_dice_loss(self.PREDICTION, MASK, 1e5), expected, atol=1e-3)
+
+    def test_equal_masks_cost_next_to_nothing(self):
+        assert np.asarray(sharpened_dice_loss(MASK, MASK, 10.0)).max() < 1e-3
 
 
 class TestMeanSquaredError:
@@ -102,14 +125,21 @@ class TestEpisodeLoss:
         np.testing.assert_allclose(output[0], probability, rtol=1e-5)
         np.testing.assert_array_equal(output[1], logits[1])
 
+    def test_sharpness_is_of_segmentations_only(self):
+        episode, prediction = batch([True, False]), RNG.random((2, 8, 6, 1), np.float32)
+        its = loss(prediction, episode, sharpness=10.0)
+        expected = sharpened_dice_loss(prediction[:1], MASK[:1], 10.0)
+        np.testing.assert_allclose(its, [expected[0], loss(prediction, episode)[1]], rtol=1e-6)
+
+    @pytest.mark.parametrize("sharpness", [0.0, 10.0])
     @pytest.mark.parametrize("sigmoid", [False, True])
     @pytest.mark.parametrize("is_segmentation", [False, True])
     @pytest.mark.parametrize("value", [0.0, 1e15, -1e15, 1e25])
-    def test_the_other_loss_does_not_spoil_the_gradient(self, value, is_segmentation, sigmoid):
+    def test_the_other_loss_does_not_spoil_the_gradient(self, value, is_segmentation, sigmoid, sharpness):
         # Nothing in image and truth, or so much that squares are infinite.
         episode = {"target_out": np.zeros((1, 8, 6, 1), np.float32), "is_segmentation": np.array([is_segmentation])}
         prediction = np.full((1, 8, 6, 1), value, np.float32)
-        value, gradient = jax.value_and_grad(lambda x: loss(x, episode, sigmoid).sum())(prediction)
+        value, gradient = jax.value_and_grad(lambda x: loss(x, episode, sigmoid, sharpness).sum())(prediction)
         assert np.isfinite(gradient).all() or not np.isfinite(value)
 
 

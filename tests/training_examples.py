@@ -14,8 +14,8 @@ from neuralizer_jax.training.train_state import TrainState
 
 def train_config(**changes):
     settings = {"steps": 100, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 0, "decay": "constant"}
-    settings |= {"gradient_clip": 0.0, "accumulate": 1, "average": 0.0, "start": "", "sigma_squared": 0.05}
-    settings |= {"optimizer": "adam"}
+    settings |= {"gradient_clip": 0.0, "accumulate": 1, "average": 0.0, "start": ""}
+    settings |= {"optimizer": "adam", "sigma_squared": 0.05, "dice_sharpness": 0.0}
     return ConfigDict(settings | changes)
 
 
@@ -68,6 +68,7 @@ def state_of(model, params, **changes):
         model=model,
         optimizer=optimizer,
         sigma_squared=config.sigma_squared,
+        dice_sharpness=config.dice_sharpness,
         accumulate=config.accumulate,
         average_decay=config.average,
     )

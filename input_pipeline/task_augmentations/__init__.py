@@ -8,6 +8,8 @@ a mask may be outlined, then dilated, then inverted.
 import input_pipeline.task_augmentations.synthetic_modality
 import input_pipeline.task_augmentations.intensity_mapping
 import input_pipeline.task_augmentations.sobel_filter
+import input_pipeline.task_augmentations.mask_part
+import input_pipeline.task_augmentations.mask_border
 import input_pipeline.task_augmentations.mask_contour
 import input_pipeline.task_augmentations.mask_dilation
 import input_pipeline.task_augmentations.mask_invert

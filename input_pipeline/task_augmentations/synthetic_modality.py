@@ -17,6 +17,10 @@ from neuralizer_jax.errors import InputError
 # Most of a head; their intensities lie in different thirds of the range, so that no draw hides the brain's structure.
 _MAIN = np.array([CLASSES.index(name) for name in ("white_matter", "cortex", "csf")])
 
+# What is grey in part: between white matter and cortex in most contrasts that scanners have.
+_MIXED = ("thalamus", "caudate", "putamen", "pallidum", "hippocampus", "amygdala", "ventral_dc", "brain_stem")
+_MIXED = np.array([CLASSES.index(name) for name in (*_MIXED, "cerebellum_white", "cerebellum_cortex")])
+
 # Blur is cut off here; the largest it can be is half of it.
 _BLUR_REACH = 4
 
@@ -41,6 +45,11 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
     thirds = jax.random.permutation(keys[1], 3)
     places = places.at[_MAIN].set((thirds + 0.2 + 0.6 * places[_MAIN]) / 3)
     dark = jax.random.bernoulli(keys[2], config.dark_background)
+    for_mixed, for_shares = jax.random.split(keys[7])
+    white, cortex = places[_MAIN[:2]]
+    shares = jax.random.uniform(for_shares, (len(_MIXED),))
+    mixed = jax.random.bernoulli(for_mixed, config.mixture_probability)
+    places = places.at[_MIXED].set(jnp.where(mixed, white + shares * (cortex - white), places[_MIXED]))
     means = low + (high - low) * places
     spreads = jax.random.uniform(keys[3], (len(CLASSES),), jnp.float32, *config.spread)
     return {
@@ -91,6 +100,8 @@ register_task_augmentation(
         fits=lambda task: True,
         defaults={
             "mean": (0.05, 0.95),  # of a class
+            # Of deep grey matter, brain stem and cerebellum to lie between white matter and cortex.
+            "mixture_probability": 0.0,
             "spread": (0.01, 0.06),  # standard deviation within a class
             "dark_background": 0.9,  # probability
             "blur": (0.5, 1.5),  # standard deviation in pixels, up to 2

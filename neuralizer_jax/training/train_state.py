@@ -28,6 +28,7 @@ class TrainState(struct.PyTreeNode):
         model: the network.
         optimizer: makes updates of gradients.
         sigma_squared: of the loss of images.
+        dice_sharpness: of the loss of segmentations.
         accumulate: parts that a device's share of the batch is split into, one in memory at a time.
         average_decay: share of the average that stays at a step.
     """
@@ -40,6 +41,7 @@ class TrainState(struct.PyTreeNode):
     model: nn.Module = struct.field(pytree_node=False)
     optimizer: optax.GradientTransformation = struct.field(pytree_node=False)
     sigma_squared: float = struct.field(pytree_node=False)
+    dice_sharpness: float = struct.field(pytree_node=False)
     accumulate: int = struct.field(pytree_node=False)
     average_decay: float = struct.field(pytree_node=False)
 
@@ -62,8 +64,9 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
     """
     if config.train.accumulate < 1:
         raise InputError(f"train.accumulate: {config.train.accumulate}, expected 1 or more parts of a batch")
-    if not config.train.sigma_squared >= 0:
-        raise InputError(f"train.sigma_squared: {config.train.sigma_squared}, expected 0 or more")
+    for name in ("sigma_squared", "dice_sharpness"):
+        if not config.train[name] >= 0:
+            raise InputError(f"train.{name}: {config.train[name]}, expected 0 or more")
     if not 0 <= config.train.average < 1:
         raise InputError(f"train.average: {config.train.average}, expected 0 to less than 1")
     model = model or build_model(config.model)
@@ -78,6 +81,7 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
         model=model,
         optimizer=optimizer,
         sigma_squared=config.train.sigma_squared,
+        dice_sharpness=config.train.dice_sharpness,
         accumulate=config.train.accumulate,
         average_decay=config.train.average,
     )

@@ -93,8 +93,13 @@ def forward(model: nn.Module, params: Params, episode: Arrays) -> jax.Array:
 
 def batch_losses(state: TrainState, output: jax.Array, episode: Arrays) -> jax.Array:
     """The loss of each episode `[B]` for the network's output."""
-    sigmoid = state.model.segmentation_sigmoid
-    return episode_loss(output, episode, segmentation_sigmoid=sigmoid, sigma_squared=state.sigma_squared)
+    return episode_loss(
+        output,
+        episode,
+        segmentation_sigmoid=state.model.segmentation_sigmoid,
+        sigma_squared=state.sigma_squared,
+        dice_sharpness=state.dice_sharpness,
+    )
 
 
 def _moved(state: TrainState, params: Params) -> Params | None:
