@@ -23,9 +23,9 @@ is no test here, which is for other people's images. The first stage, 64x64, can
 no longer falls; the others are short, and their learning rate ends at 0: their last step counts.
 In the third one images weigh five times as much beside segmentations as in the paper, and fewer have a contrast that no
 scanner has; in the fourth a decibel is worth the same in every task. It shows the middle 144 mm of a slice, nearly all
-of the brain, in pixels of 1 mm, for half the price of the whole. The fifth teaches to draw borders as the context draws them, where a protocol and not
-the intensities says where they are, and to segment what has little contrast. What is validated and exported is an
-average of the parameters.
+of the brain, in pixels of 1 mm, for half the price of the whole. The fifth teaches to draw borders as the context draws
+them, where a protocol and not the intensities says where they are, and to segment what has little contrast. What is
+validated and exported is an average of the parameters.
 """
 
 import base
@@ -37,7 +37,7 @@ from neuralizer_jax.errors import InputError
 def get_config(stage: int = 1, start: str = "") -> ConfigDict:
     """The configuration of a stage, 1 to 5; the later ones start from the weights of those before."""
     if stage not in (1, 2, 3, 4, 5) or (stage > 1) != bool(start):
-        raise InputError("pretrained.py: expected no argument for the first stage, stage=2,start=FILE to 5 for the others")
+        raise InputError("pretrained.py: expected no argument for the first stage, else stage=2,start=FILE to 5")
     config = base.get_config()
     config.model.features = 32
     config.train.batch_size = 4
