@@ -92,9 +92,12 @@ def get_config(stage: int = 1, start: str = "") -> ConfigDict:
         config.data.task_augmentations.synthetic_modality.probability = 0.6
         config.data.tasks.segmentation.weight = 4.0
     if stage == 5:
-        config.seed = 5
+        config.seed = 6
+        config.train.steps = 520
+        config.train.learning_rate = 5e-4
         config.train.dice_sharpness = 10.0
-        config.validation.every = 600
+        config.train.dice_threshold = 0.4
+        config.validation.every = 260
         config.data.context.other_source_probability = 0.4
         config.data.spatial.own.affine_probability = 0.3
         config.data.task_augmentations.synthetic_modality.mixture_probability = 0.7

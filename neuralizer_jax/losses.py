@@ -27,15 +27,17 @@ def soft_dice_loss(prediction: jax.Array, truth: jax.Array) -> jax.Array:
     return 1 - (2 * overlap + 1) / (sizes + 1)
 
 
-def sharpened_dice_loss(prediction: jax.Array, truth: jax.Array, sharpness: float) -> jax.Array:
-    """Half the soft Dice loss, half that of `sigmoid(sharpness * (prediction - 0.5))`, close to the mask above 0.5.
+def sharpened_dice_loss(prediction: jax.Array, truth: jax.Array, sharpness: float, threshold: float = 0.5) -> jax.Array:
+    """Half the soft Dice loss, half that of `sigmoid(sharpness * (prediction - threshold))`.
 
-    Soft Dice forgives a wide rim of outputs about 0.5 where a border is hard to see; the mask then has all of it.
+    Soft Dice forgives a wide rim of outputs about 0.5 where a border is hard to see; the mask above 0.5 then has all of
+    it. A threshold below 0.5 leaves out more: with anatomy that was not trained on the rim is wider.
 
     Args:
         prediction: `[B, *spatial, C]`.
         truth: the same shape.
-        sharpness: slope at 0.5, times 4; 0: soft Dice alone, as published.
+        sharpness: slope at the threshold, times 4; 0: soft Dice alone, as published.
+        threshold: where the sharpened mask begins.
 
     Returns:
         `[B]`.
@@ -43,7 +45,7 @@ def sharpened_dice_loss(prediction: jax.Array, truth: jax.Array, sharpness: floa
     loss = soft_dice_loss(prediction, truth)
     if not sharpness:
         return loss
-    return (loss + soft_dice_loss(jax.nn.sigmoid(sharpness * (prediction - 0.5)), truth)) / 2
+    return (loss + soft_dice_loss(jax.nn.sigmoid(sharpness * (prediction - threshold)), truth)) / 2
 
 
 def mse_loss(prediction: jax.Array, truth: jax.Array, sigma_squared: float) -> jax.Array:
@@ -71,6 +73,7 @@ def episode_loss(
     segmentation_sigmoid: bool,
     sigma_squared: float,
     dice_sharpness: float = 0.0,
+    dice_threshold: float = 0.5,
 ) -> jax.Array:
     """The loss of each episode of a batch: soft Dice where it `is_segmentation`, mean squared error elsewhere.
 
@@ -80,6 +83,7 @@ def episode_loss(
         segmentation_sigmoid: whether the network's output for a segmentation is a logit.
         sigma_squared: of `mse_loss`.
         dice_sharpness: of `sharpened_dice_loss`; 0: soft Dice alone.
+        dice_threshold: of the same.
 
     Returns:
         `[B]`.
@@ -87,7 +91,8 @@ def episode_loss(
     is_segmentation = episode["is_segmentation"]
     output = task_output(prediction, is_segmentation, segmentation_sigmoid)
     truth = episode["target_out"].astype(jnp.float32)
-    dice, error = sharpened_dice_loss(output, truth, dice_sharpness), mse_loss(output, truth, sigma_squared)
+    dice = sharpened_dice_loss(output, truth, dice_sharpness, dice_threshold)
+    error = mse_loss(output, truth, sigma_squared)
     # Neither has a root, a logarithm or a denominator near 0: its gradient where it is not chosen is 0 and not NaN.
     return jnp.where(is_segmentation, dice, error)
 

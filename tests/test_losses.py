@@ -72,10 +72,12 @@ class TestSharpenedDice:
         expected = (plain_dice_loss(prediction, truth) + plain_dice_loss(sharp, truth)) / 2
         np.testing.assert_allclose(sharpened_dice_loss(prediction, truth, 10.0), [expected], rtol=1e-6)
 
-    def test_where_it_is_very_sharp_half_of_it_is_the_loss_of_the_mask(self):
-        mask = (self.PREDICTION > 0.5).astype(np.float32)
+    @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.6])
+    def test_where_it_is_very_sharp_half_of_it_is_the_loss_of_the_mask(self, threshold):
+        mask = np.where(self.PREDICTION > threshold, 1, 0).astype(np.float32)
         expected = (soft_dice_loss(self.PREDICTION, MASK) + soft_dice_loss(mask, MASK)) / 2
-        np.testing.assert_allclose(sharpened_dice_loss(self.PREDICTION, MASK, 1e5), expected, atol=1e-3)
+        its = sharpened_dice_loss(self.PREDICTION, MASK, 1e5, threshold)
+        np.testing.assert_allclose(its, expected, atol=1e-3)
 
     def test_equal_masks_cost_next_to_nothing(self):
         assert np.asarray(sharpened_dice_loss(MASK, MASK, 10.0)).max() < 1e-3

@@ -304,6 +304,7 @@ class TestConfiguration:
             ({"accumulate": 0}, "train.accumulate: 0, expected 1 or more parts of a batch"),
             ({"sigma_squared": -1.0}, "train.sigma_squared: -1.0, expected 0 or more"),
             ({"dice_sharpness": -1.0}, "train.dice_sharpness: -1.0, expected 0 or more"),
+            ({"dice_threshold": 1.0}, "train.dice_threshold: 1.0, expected more than 0, less than 1"),
             ({"optimizer": "sgd"}, "train.optimizer: 'sgd', expected adam or muon"),
         ],
     )

@@ -38,6 +38,7 @@ def tiny_config(**changes) -> ConfigDict:
                 "start": "",
                 "sigma_squared": 0.05,
                 "dice_sharpness": 0.0,
+                "dice_threshold": 0.5,
             },
             "validation": {"every": 8, "patience": 25},
             "checkpoint": {"every": 4, "keep": 2},

@@ -15,7 +15,7 @@ from neuralizer_jax.training.train_state import TrainState
 def train_config(**changes):
     settings = {"steps": 100, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 0, "decay": "constant"}
     settings |= {"gradient_clip": 0.0, "accumulate": 1, "average": 0.0, "start": ""}
-    settings |= {"optimizer": "adam", "sigma_squared": 0.05, "dice_sharpness": 0.0}
+    settings |= {"optimizer": "adam", "sigma_squared": 0.05, "dice_sharpness": 0.0, "dice_threshold": 0.5}
     return ConfigDict(settings | changes)
 
 
@@ -69,6 +69,7 @@ def state_of(model, params, **changes):
         optimizer=optimizer,
         sigma_squared=config.sigma_squared,
         dice_sharpness=config.dice_sharpness,
+        dice_threshold=config.dice_threshold,
         accumulate=config.accumulate,
         average_decay=config.average,
     )

@@ -29,6 +29,7 @@ class TrainState(struct.PyTreeNode):
         optimizer: makes updates of gradients.
         sigma_squared: of the loss of images.
         dice_sharpness: of the loss of segmentations.
+        dice_threshold: of the loss of segmentations.
         accumulate: parts that a device's share of the batch is split into, one in memory at a time.
         average_decay: share of the average that stays at a step.
     """
@@ -42,6 +43,7 @@ class TrainState(struct.PyTreeNode):
     optimizer: optax.GradientTransformation = struct.field(pytree_node=False)
     sigma_squared: float = struct.field(pytree_node=False)
     dice_sharpness: float = struct.field(pytree_node=False)
+    dice_threshold: float = struct.field(pytree_node=False)
     accumulate: int = struct.field(pytree_node=False)
     average_decay: float = struct.field(pytree_node=False)
 
@@ -67,6 +69,8 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
     for name in ("sigma_squared", "dice_sharpness"):
         if not config.train[name] >= 0:
             raise InputError(f"train.{name}: {config.train[name]}, expected 0 or more")
+    if not 0 < config.train.dice_threshold < 1:
+        raise InputError(f"train.dice_threshold: {config.train.dice_threshold}, expected more than 0, less than 1")
     if not 0 <= config.train.average < 1:
         raise InputError(f"train.average: {config.train.average}, expected 0 to less than 1")
     model = model or build_model(config.model)
@@ -82,6 +86,7 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
         optimizer=optimizer,
         sigma_squared=config.train.sigma_squared,
         dice_sharpness=config.train.dice_sharpness,
+        dice_threshold=config.train.dice_threshold,
         accumulate=config.train.accumulate,
         average_decay=config.train.average,
     )

@@ -99,6 +99,7 @@ def batch_losses(state: TrainState, output: jax.Array, episode: Arrays) -> jax.A
         segmentation_sigmoid=state.model.segmentation_sigmoid,
         sigma_squared=state.sigma_squared,
         dice_sharpness=state.dice_sharpness,
+        dice_threshold=state.dice_threshold,
     )
 
 
