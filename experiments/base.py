@@ -36,7 +36,7 @@ def get_config() -> ConfigDict:
                 "start": "",  # weights to start from, a file or the name of some that come along; empty: random ones
                 "accumulate": 1,  # parts of a batch that are computed one after another, to save memory
                 "sigma_squared": 0.05,  # of the loss of images, mse / (2 sigma^2); 0: an image's own: log(mse) / 2
-                # Half the loss of segmentations is of sigmoid(sharpness * (output - threshold)); 0: all is of the output.
+                # Half the loss of segmentations is of sigmoid(sharpness * (output - threshold)); 0: none is.
                 "dice_sharpness": 0.0,
                 "dice_threshold": 0.5,  # below: masks, which are what is above 0.5, leave out more
             },

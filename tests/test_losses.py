@@ -74,7 +74,7 @@ class TestSharpenedDice:
 
     @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.6])
     def test_where_it_is_very_sharp_half_of_it_is_the_loss_of_the_mask(self, threshold):
-        mask = np.where(self.PREDICTION > threshold, 1, 0).astype(np.float32)
+        mask = (threshold < self.PREDICTION).astype(np.float32)
         expected = (soft_dice_loss(self.PREDICTION, MASK) + soft_dice_loss(mask, MASK)) / 2
         its = sharpened_dice_loss(self.PREDICTION, MASK, 1e5, threshold)
         np.testing.assert_allclose(its, expected, atol=1e-3)
