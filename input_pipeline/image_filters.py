@@ -5,6 +5,7 @@ convolution or a resize there.
 """
 
 from functools import reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,16 +33,26 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | tuple, radius: int) -> ja
         offsets = jnp.arange(radius + 1)
         weights = jnp.exp(-0.5 * (offsets / jnp.maximum(width, 1e-3)) ** 2)
         weights /= weights[0] + 2 * weights[1:].sum()
-        pad = [(0, 0), (0, 0)]
-        pad[axis] = (radius, radius)
-        wide = jnp.pad(image, pad, mode="edge")
-        length = image.shape[axis]
-
-        def shifted(offset: int, wide: jax.Array = wide, axis: int = axis, length: int = length) -> jax.Array:
-            return jax.lax.slice_in_dim(wide, radius + offset, radius + offset + length, axis=axis)
-
-        image = weights[0] * shifted(0) + sum(weights[n] * (shifted(n) + shifted(-n)) for n in range(1, radius + 1))
+        shifted = shifts(image, axis, radius, mode="edge")
+        image = weights[0] * shifted[radius] + sum(
+            weights[n] * (shifted[radius + n] + shifted[radius - n]) for n in range(1, radius + 1)
+        )
     return image
+
+
+def shifts(image: jax.Array, axis: int, reach: int, **pad: Any) -> list[jax.Array]:
+    """An image `[H, W]` shifted along an axis by -reach to reach pixels: the n-th has pixel p + n - reach at p.
+
+    Args:
+        image: `[H, W]`.
+        axis: 0 along rows, 1 along columns.
+        reach: static, pixels.
+        **pad: what is beyond the image, as `jnp.pad` takes it.
+    """
+    widths = [(0, 0), (0, 0)]
+    widths[axis] = (reach, reach)
+    wide, length = jnp.pad(image, widths, **pad), image.shape[axis]
+    return [jax.lax.slice_in_dim(wide, start, start + length, axis=axis) for start in range(2 * reach + 1)]
 
 
 def squared_distance(mask: jax.Array, reach: int, *, beyond: bool) -> jax.Array:
@@ -54,15 +65,9 @@ def squared_distance(mask: jax.Array, reach: int, *, beyond: bool) -> jax.Array:
     """
     # First along columns, then along rows: the squares add up.
     distance = jnp.where(mask > 0.5, 0.0, jnp.inf)
-    for axis, length in enumerate(mask.shape):
-        pad = [(0, 0), (0, 0)]
-        pad[axis] = (reach, reach)
-        wide = jnp.pad(distance, pad, constant_values=0.0 if beyond else jnp.inf)
-        shifted = (
-            jax.lax.slice_in_dim(wide, reach + offset, reach + offset + length, axis=axis) + offset**2
-            for offset in range(-reach, reach + 1)
-        )
-        distance = reduce(jnp.minimum, shifted)
+    for axis in range(2):
+        shifted = shifts(distance, axis, reach, constant_values=0.0 if beyond else jnp.inf)
+        distance = reduce(jnp.minimum, (part + (n - reach) ** 2 for n, part in enumerate(shifted)))
     return distance
 
 

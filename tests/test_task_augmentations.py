@@ -150,7 +150,7 @@ def test_every_draw_shows(name, seed):
     arguments = image_of(seed), (head() if name == "synthetic_modality" else WHITE_MASK)
     result = leaves_of(applied(name)(*sampler(name)(seed, seed + 1), *arguments))
     difference = max(np.abs(after - before).mean() for after, before in zip(result, arguments, strict=False))
-    assert difference > 0.003
+    assert difference > (0.003 if name == "mask_border" else 0.01)  # a border moves by a pixel or so
 
 
 @names
@@ -450,7 +450,7 @@ def test_a_lower_level_is_a_larger_structure():
 
 @pytest.mark.parametrize("bounds", [{"blur": (0.0, 1.0)}, {"blur": (0.5, 2.0)}, {"shift": (0.0, 4.0)}])
 def test_a_border_is_not_moved_farther_than_it_is_looked_for(bounds):
-    with pytest.raises(InputError, match="mask_border: blur is up to"):
+    with pytest.raises(InputError, match="mask_border: blur is"):
         shared_of("mask_border", **bounds)
 
 

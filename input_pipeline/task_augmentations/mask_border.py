@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from input_pipeline.image_filters import shifts
 from input_pipeline.operations import Parameters, TaskAugmentation, nothing_own, register_task_augmentation
 from neuralizer_jax.errors import InputError
 
@@ -18,12 +19,12 @@ _REACH = 5
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
     """The protocol: standard deviation of the blur in pixels, shift along rows and columns `[2]`, level in 0 to 1.
 
-    Raises InputError where twice the largest blur and the largest shift come to more than 5 pixels.
+    Raises InputError where a blur may be 0, or twice the largest blur and the largest shift exceed 5 pixels together.
     """
     if config.blur[0] <= 0 or 2 * config.blur[1] + config.shift[1] > _REACH:
         raise InputError(
-            f"mask_border: blur is up to {config.blur[1]}, shift up to {config.shift[1]}, expected a blur above 0 and"
-            f" twice the blur plus the shift at most {_REACH} pixels"
+            f"mask_border: blur is {config.blur[0]} to {config.blur[1]}, shift up to {config.shift[1]}, expected a blur"
+            f" above 0 and twice the blur plus the shift at most {_REACH} pixels"
         )
     for_blur, for_shift, for_angle, for_level = jax.random.split(key, 4)
     angle = jax.random.uniform(for_angle, maxval=2 * jnp.pi)
@@ -42,14 +43,9 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
     for axis, shift in enumerate(shared["shift"]):
         weights = jnp.exp(-0.5 * ((offsets - shift) / shared["blur"]) ** 2)
         weights /= weights.sum()
-        pad = [(0, 0), (0, 0)]
-        pad[axis] = (_REACH, _REACH)
-        wide = jnp.pad(blurred, pad, mode="edge")
-        length = blurred.shape[axis]
-        blurred = sum(
-            weight * jax.lax.slice_in_dim(wide, 2 * _REACH - place, 2 * _REACH - place + length, axis=axis)
-            for place, weight in enumerate(weights)
-        )
+        # What is moved by an offset comes from the other side.
+        moved = reversed(shifts(blurred, axis, _REACH, mode="edge"))
+        blurred = sum(weight * part for weight, part in zip(weights, moved, strict=True))
     return images, (blurred > shared["level"])[..., None].astype(jnp.float32)
 
 
