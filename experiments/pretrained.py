@@ -1,4 +1,4 @@
-"""Weights for anyone's images: trained on label maps alone, in five stages, small images first.
+"""Weights for anyone's images: trained on label maps alone, in six stages, small images first.
 
     neuralizer prepare labelmaps --raw FOLDER --subjects-per-map 10 --slices=-25:-9:4 --out data
     neuralizer train --config experiments/pretrained.py --workdir runs/pretrained_64
@@ -13,9 +13,12 @@
     neuralizer convert runs/pretrained_144/checkpoints runs/pretrained_144/last.safetensors
     neuralizer train --config experiments/pretrained.py:stage=5,start=runs/pretrained_144/last.safetensors \\
         --workdir runs/pretrained_borders
-    neuralizer convert --half runs/pretrained_borders/checkpoints runs/pretrained_borders/small.safetensors
+    neuralizer convert runs/pretrained_borders/checkpoints runs/pretrained_borders/last.safetensors
+    neuralizer train --config experiments/pretrained.py:stage=6,start=runs/pretrained_borders/last.safetensors \\
+        --workdir runs/pretrained_moved
+    neuralizer convert --half runs/pretrained_moved/checkpoints runs/pretrained_moved/small.safetensors
 
-The fourth stage starts from the mean of the parameters of the first two `last.safetensors`; what the fifth ends with
+The fourth stage starts from the mean of the parameters of the first two `last.safetensors`; what the sixth ends with
 comes along.
 
 Most images have a contrast that no scanner has. All label maps are trained on but those of the validation split: there
@@ -24,7 +27,8 @@ no longer falls; the others are short, and their learning rate ends at 0: their 
 In the third one images weigh five times as much beside segmentations as in the paper, and fewer have a contrast that no
 scanner has; in the fourth a decibel is worth the same in every task. It shows the middle 144 mm of a slice, nearly all
 of the brain, in pixels of 1 mm, for half the price of the whole. The fifth teaches to draw borders as the context draws
-them, where a protocol and not the intensities says where they are, and to segment what has little contrast. What is
+them, where a protocol and not the intensities says where they are, and to segment what has little contrast. The sixth
+goes on with that, and moves the slices further, so that what lies outside of their middle is shown too. What is
 validated and exported is an average of the parameters. The weights that come along had 989 steps of the fifth with
 other settings before these; their card, `neuralizer_jax/weights_files/small.md`, has the commands.
 """
@@ -36,9 +40,9 @@ from neuralizer_jax.errors import InputError
 
 
 def get_config(stage: int = 1, start: str = "") -> ConfigDict:
-    """The configuration of a stage, 1 to 5; the later ones start from the weights of those before."""
-    if stage not in (1, 2, 3, 4, 5) or (stage > 1) != bool(start):
-        raise InputError("pretrained.py: expected no argument for the first stage, else stage=2,start=FILE to 5")
+    """The configuration of a stage, 1 to 6; the later ones start from the weights of those before."""
+    if stage not in (1, 2, 3, 4, 5, 6) or (stage > 1) != bool(start):
+        raise InputError("pretrained.py: expected no argument for the first stage, start=FILE with stage=2 to 6")
     config = base.get_config()
     config.model.features = 32
     config.train.batch_size = 4
@@ -92,7 +96,7 @@ def get_config(stage: int = 1, start: str = "") -> ConfigDict:
         config.data.context.pad_to = 2
         config.data.task_augmentations.synthetic_modality.probability = 0.6
         config.data.tasks.segmentation.weight = 4.0
-    if stage == 5:
+    if stage >= 5:
         config.seed = 6  # other episodes than the stages before
         config.train.steps = 520
         config.train.learning_rate = 5e-4
@@ -104,6 +108,12 @@ def get_config(stage: int = 1, start: str = "") -> ConfigDict:
         config.data.task_augmentations.synthetic_modality.mixture_probability = 0.7
         config.data.task_augmentations.mask_border.probability = 0.4
         config.data.task_augmentations.mask_part.probability = 0.25
+    if stage == 6:
+        config.seed = 7
+        config.train.steps = 850
+        config.train.learning_rate = 6e-4
+        config.validation.every = 425
+        config.data.spatial.shared.translation = (-24.0, 24.0)
     return config
 
 
