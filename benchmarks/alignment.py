@@ -27,9 +27,8 @@ from scipy.spatial.transform import Rotation
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading  # noqa: E402
+from conditions import conditions, heading, table  # noqa: E402
 from make_reference_centroids import BRIGHTNESS, synthetic_t1  # noqa: E402
-from predict_cpu import table  # noqa: E402
 
 from input_pipeline.alignment.centroids import fit_affine, label_centroids  # noqa: E402
 from input_pipeline.alignment.intensity import register_to_template  # noqa: E402

@@ -1,13 +1,25 @@
-"""Under which conditions a benchmark ran: what its results say about command, hardware, versions and date."""
+"""What the results of every benchmark say: command, hardware, versions and date, then tables."""
 
 import datetime
 import json
 import os
 import platform
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
-from predict_cpu import available_cores, cpu_model
+
+def cpu_model():
+    if sys.platform == "darwin":
+        return subprocess.check_output(["sysctl", "-n", "machdep.cpu.brand_string"], text=True).strip()
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def available_cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def conditions(command, packages):
@@ -18,6 +30,7 @@ def conditions(command, packages):
         "hardware": {
             "cpu": cpu_model(),
             "cores": available_cores(),
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             "system": f"{platform.system()} {platform.machine()}",
         },
         "load_average_before": round(os.getloadavg()[0], 2),
@@ -34,10 +47,15 @@ Written by `benchmarks/{script}`, {results["date"]}:
 
     {results["command"]}
 
-- {hardware["cpu"]}, {hardware["cores"]} cores, {hardware["system"]}; load average before the run
-  {results["load_average_before"]}
+- {hardware["cpu"]}, {hardware["cores"]} cores, {hardware["memory_bytes"] / 2**30:.0f} GiB memory, {hardware["system"]};
+  load average before the run {results["load_average_before"]}
 - {", ".join(f"{name} {version}" for name, version in results["versions"].items())}
 """
+
+
+def table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def write_results(name, results, text):

@@ -24,8 +24,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 
-from conditions import conditions, heading, write_results  # noqa: E402
-from predict_cpu import MIB, TOLERANCE, available_cores, current_rss, peak_rss, printed_by, table  # noqa: E402
+from conditions import available_cores, conditions, heading, table, write_results  # noqa: E402
+from fresh_process import MIB, current_rss, peak_rss, printed_by  # noqa: E402
+from predict_cpu import TOLERANCE  # noqa: E402
 
 SIZE, MEMBERS, CHUNK = 64, (16, 64, 512), 16
 LARGE_SIZE, LARGE_MEMBERS = 192, 1000
@@ -101,7 +102,7 @@ def measure(folder, large):
     records = []
     for members in MEMBERS:
         for way in WAYS:
-            record = printed_by((way, folder, members, SIZE, 2), available_cores(), __file__)
+            record = printed_by(__file__, (way, folder, members, SIZE, 2), available_cores())
             output, reference = np.load(folder / f"{way}.npy"), np.load(folder / "together.npy")
             difference = float(np.abs(output - reference).max() / reference.std())
             if not difference <= TOLERANCE:
@@ -109,7 +110,7 @@ def measure(folder, large):
             records.append({"members": members, "size": SIZE, "way": way, "difference": difference} | record)
             print(members, way, record, flush=True)
     if large:
-        chosen = printed_by(("chosen", folder, LARGE_MEMBERS, LARGE_SIZE, 1), available_cores(), __file__)
+        chosen = printed_by(__file__, ("chosen", folder, LARGE_MEMBERS, LARGE_SIZE, 1), available_cores())
         records.append({"members": LARGE_MEMBERS, "size": LARGE_SIZE, "way": "chosen"} | chosen)
     return records
 

@@ -23,8 +23,7 @@ from statistics import median
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading, write_results  # noqa: E402
-from predict_cpu import available_cores, table  # noqa: E402
+from conditions import available_cores, conditions, heading, table, write_results  # noqa: E402
 
 SIZE = 192
 

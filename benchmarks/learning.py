@@ -19,8 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading, write_results  # noqa: E402
-from predict_cpu import table  # noqa: E402
+from conditions import conditions, heading, table, write_results  # noqa: E402
 
 HELD_OUT = "inpainting"
 EPISODES = 12  # of each task

@@ -17,13 +17,7 @@ single number, and `predict_cpu.md` to `benchmarks/results`.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
-import resource
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,7 +27,10 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
+
+from conditions import available_cores, conditions, heading, table  # noqa: E402
+from fresh_process import MIB, current_rss, machine_cpu_seconds, peak_rss, printed_by, spread  # noqa: E402
 
 SIZE = (192, 192)
 TOLERANCE = 1e-4  # of the output's standard deviation
@@ -44,9 +41,6 @@ LABELS = {
     "torch_channels_last": "PyTorch, channels-last",
     "torch_compile": "PyTorch, compiled",
 }
-# What would change a child's speed or memory behind our back.
-UNSET = ("JAX_", "XLA_", "TORCH_", "OMP_", "MKL_", "KMP_", "GOMP_", "ONEDNN_", "DNNL_", "MALLOC_", "LD_PRELOAD")
-MIB = 2**20
 
 
 # In the child: one implementation, one N.
@@ -157,25 +151,6 @@ def work_child(members):
     print(json.dumps({"flops": lowered.cost_analysis()["flops"], "bytes": bytes_}))
 
 
-def peak_rss():
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def current_rss():
-    if sys.platform == "linux":
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    return int(subprocess.check_output(["ps", "-o", "rss=", "-p", str(os.getpid())])) * 1024
-
-
-def machine_cpu_seconds():
-    """Processor time of all processes, and what a hypervisor took away; Linux only, else 0."""
-    if sys.platform != "linux":
-        return 0.0
-    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
 # In the parent, which imports neither JAX nor PyTorch.
 
 
@@ -191,22 +166,9 @@ def write_inputs(folder, all_members):
         )
 
 
-def printed_by(child, threads, script=__file__):
-    """What a fresh process prints last, given `--child` and these arguments."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(UNSET)}
-    environment |= {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "false"}
-    threads_of = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # NPROC: of XLA
-    environment |= dict.fromkeys(threads_of, str(threads))
-    command = [sys.executable, script, "--child", *map(str, child)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} ended with exit code {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def run_child(implementation, folder, members, threads, runs):
     """One fresh process. Its record, with its output in place of the file's name."""
-    record = printed_by((implementation, folder, members, threads, runs), threads)
+    record = printed_by(__file__, (implementation, folder, members, threads, runs), threads)
     if record["predictions"] != 1 + runs or len(record["seconds"]) != runs:
         sys.exit(f"{LABELS[implementation]} ran {record['predictions']} predictions, expected {1 + runs}")
     if peak_rss() >= record["rss_before_bytes"]:  # Linux counts the parent's peak as its child's
@@ -240,11 +202,6 @@ def measure(options):
     return records
 
 
-def spread(values):
-    values = list(values)
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
-
-
 def summarize(records, options, work, machine):
     """For each N and implementation: spreads over the processes, and JAX's medians divided by this one's."""
     summary = []
@@ -274,40 +231,15 @@ def summarize(records, options, work, machine):
     return summary
 
 
-def cpu_model():
-    if sys.platform == "darwin":
-        return subprocess.check_output(["sysctl", "-n", "machdep.cpu.brand_string"], text=True).strip()
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def available_cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def conditions(options):
-    """What was run, on what."""
-    members = " ".join(map(str, options.members))
-    return {
-        "command": f"python benchmarks/predict_cpu.py --members {members} --repeats {options.repeats}"
-        f" --runs {options.runs} --threads {options.threads} --implementations {' '.join(options.implementations)}",
-        "date": datetime.date.today().isoformat(),
-        "hardware": {
-            "cpu": cpu_model(),
-            "cores": available_cores(),
-            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "load_average_before": round(os.getloadavg()[0], 2),
-        "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in ("jax", "jaxlib", "flax", "numpy", "torch")},
-    }
+def command_of(options):
+    members, implementations = " ".join(map(str, options.members)), " ".join(options.implementations)
+    return (
+        f"python benchmarks/predict_cpu.py --members {members} --repeats {options.repeats} --runs {options.runs}"
+        f" --threads {options.threads} --implementations {implementations}"
+    )
 
 
 def markdown(results):
-    hardware, versions = results["hardware"], results["versions"]
-
     def seconds(value):
         return "{median:.3f} ({min:.3f}-{max:.3f})".format(**value)
 
@@ -344,18 +276,9 @@ def markdown(results):
     ratio_header = ("N", "neuralizer_jax / ...", "time", "peak RSS", "peak minus before", "largest difference / std")
     others = max(r["other_cores"]["max"] for r in results["summary"])
     disturbed = ""
-    if others > DISTURBED * hardware["cores"]:
+    if others > DISTURBED * results["hardware"]["cores"]:
         disturbed = f"\n**Not a quiet machine: other processes took up to {others:.2f} cores. Run again.**\n"
-    return f"""# One prediction on a CPU
-
-Written by `benchmarks/predict_cpu.py`, {results["date"]}:
-
-    {results["command"]}
-
-- {hardware["cpu"]}, {hardware["cores"]} cores, {hardware["memory_bytes"] / 2**30:.0f} GiB memory, {hardware["system"]};
-  load average before the run {results["load_average_before"]}
-- {", ".join(f"{name} {version}" for name, version in versions.items())}
-
+    return f"""{heading("One prediction on a CPU", "predict_cpu.py", results)}
 The published network (64 features) at {SIZE[0]}x{SIZE[1]}, float32, N context members. Medians, with the smallest and
 largest in brackets: of every timed prediction for the seconds, of every process for the others. The first call of
 neuralizer_jax compiles; its memory counts in the peak. "Before" is the memory in use right before the first call: the
@@ -377,11 +300,6 @@ concatenated. Bytes are what XLA's one program for all members at once would mov
 
 {table(bound_header, bounds)}
 """
-
-
-def table(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def positive(text):
@@ -416,13 +334,13 @@ def main():
         return child(what, Path(rest[0]), *map(int, rest[1:]))
     options = parse_options()
     try:
-        results = conditions(options)
+        results = conditions(command_of(options), ("jax", "jaxlib", "flax", "numpy", "torch"))
     except metadata.PackageNotFoundError as error:
         sys.exit(f"{error.name} is not installed, expected the project's requirements and PyTorch")
-    machine = [printed_by(["machine"], options.threads)]
-    work = {members: printed_by(["work", members], options.threads) for members in options.members}
+    machine = [printed_by(__file__, ["machine"], options.threads)]
+    work = {members: printed_by(__file__, ["work", members], options.threads) for members in options.members}
     records = measure(options)
-    machine.append(printed_by(["machine"], options.threads))
+    machine.append(printed_by(__file__, ["machine"], options.threads))
     results["machine"] = {name: max(rates[name] for rates in machine) for name in machine[0]}
     results |= {"summary": summarize(records, options, work, results["machine"]), "records": records}
     options.out.mkdir(parents=True, exist_ok=True)

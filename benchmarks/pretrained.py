@@ -24,8 +24,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading, write_results  # noqa: E402
-from predict_cpu import table  # noqa: E402
+from conditions import conditions, heading, table, write_results  # noqa: E402
 from pretrained_confidence import measure  # noqa: E402
 from pretrained_tasks import draw_tasks  # noqa: E402
 

@@ -22,8 +22,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading, write_results  # noqa: E402
-from predict_cpu import spread, table  # noqa: E402
+from conditions import conditions, heading, table, write_results  # noqa: E402
+from fresh_process import spread  # noqa: E402
 
 SIZE, MEMBERS, REPEATS = 192, 8, 5
 PARTS = {

@@ -24,8 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 
-from conditions import conditions, heading, write_results  # noqa: E402
-from predict_cpu import current_rss, peak_rss, spread, table  # noqa: E402
+from conditions import conditions, heading, table, write_results  # noqa: E402
+from fresh_process import current_rss, peak_rss, spread  # noqa: E402
 
 SIZE, MEMBERS, RUNS = 192, 8, 4
 KINDS = {

@@ -33,7 +33,9 @@ def get_config() -> ConfigDict:
                 "decay": "constant",  # of the learning rate after that: constant, or cosine to 0 at the last step
                 "gradient_clip": 0.0,  # largest norm of the gradient; 0: no limit
                 "average": 0.0,  # decay of a moving average of the parameters, which is what is evaluated then; 0: none
-                "start": "",  # weights to start from, a file or the name of some that come along; empty: random ones
+                # Weights to start from, a file or the name of some that come along; empty: random ones. Those of a
+                # network with a half, a third, ... of the features are widened: it predicts the same.
+                "start": "",
                 "accumulate": 1,  # parts of a batch that are computed one after another, to save memory
                 "sigma_squared": 0.05,  # of the loss of images, mse / (2 sigma^2); 0: an image's own: log(mse) / 2
                 # Half the loss of segmentations is of sigmoid(sharpness * (output - threshold)); 0: none is.

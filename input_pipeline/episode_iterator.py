@@ -1,5 +1,6 @@
 """Batches one after another, made ahead in threads: what `stream` does, without TensorFlow."""
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,15 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from input_pipeline.episode_stream import Arrays, EpisodeStream
 
 
-def episode_iterator(stream: EpisodeStream, start: int = 0, *, threads: int = 2, ahead: int = 4) -> Iterator[Arrays]:
+def episode_iterator(stream: EpisodeStream, start: int = 0, *, threads: int | None = None) -> Iterator[Arrays]:
     """The batches from step `start` on, in order: the same whatever the number of threads.
 
     Args:
         stream: makes the batches.
         start: the first step.
-        threads: that make them.
-        ahead: so many are made in advance.
+        threads: that make them; None: one a core, up to 8. Two more batches than that are made in advance.
     """
+    threads = threads or min(8, os.cpu_count() or 1)
+    ahead = threads + 2
     make = stream.episodes if stream.config.apply == "host" else stream.gathered
     pool = ThreadPoolExecutor(threads)
     try:

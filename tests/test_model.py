@@ -278,6 +278,20 @@ class TestSplitForms:
         ours, expected = (jax.jit(jax.value_and_grad(f, argnums=(0, 1)))(x, kernel) for f in (loss, librarys))
         jax.tree.map(partial(close, tolerance=1e-4), ours, expected)
 
+    def test_gradients_on_a_gpu_have_no_convolution_in_groups(self, monkeypatch):
+        monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+        x, kernel = (
+            jax.ShapeDtypeStruct((3, 2, 8, 8, 4), jnp.bfloat16),
+            jax.ShapeDtypeStruct((3, 3, 4, 4), jnp.bfloat16),
+        )
+
+        def loss(x, kernel):
+            return jnp.sum(jax.vmap(convolve, in_axes=(0, None))(x, kernel) ** 2)
+
+        program = jax.jit(jax.grad(loss, argnums=(0, 1))).trace(x, kernel).lower(lowering_platforms=("cuda",)).as_text()
+        assert program.count("stablehlo.convolution") == 3
+        assert program.count("batch_group_count = 1 : i64, feature_group_count = 1 : i64") == 3
+
     @pytest.mark.parametrize("shape", [(2, 3, 4, 6, 5), (2, 4, 6, 8, 3)])
     @pytest.mark.parametrize("dim", [2, 3])
     def test_upsampling_and_pooling_are_the_librarys(self, shape, dim):

@@ -14,7 +14,7 @@ from neuralizer_jax.metrics import dice, psnr
 from neuralizer_jax.pretrained import PRETRAINED
 from neuralizer_jax.training.optimizer import learning_rate, make_optimizer
 from neuralizer_jax.training.train_state import build_model, create_state
-from neuralizer_jax.training.train_step import eval_step, train_step
+from neuralizer_jax.training.train_step import eval_step, forward, train_step
 from neuralizer_jax.weights import save_weights
 
 # Most of the time these tests take is the compiler's.
@@ -266,8 +266,16 @@ class TestStart:
     def test_of_another_network(self, tmp_path):
         model = build_model(model_config())
         save_weights(tmp_path / "w.safetensors", model, draw_params(model))
-        with pytest.raises(InputError, match=r"train.start: .* has features 4, expected 8 of the configuration"):
-            create_state(self.config(tmp_path / "w.safetensors", features=8), jax.random.key(0))
+        with pytest.raises(InputError, match=r"train.start: .* has features 4, expected 6 of the configuration"):
+            create_state(self.config(tmp_path / "w.safetensors", features=6), jax.random.key(0))
+
+    def test_of_a_narrower_network(self, tmp_path):
+        model = build_model(model_config())
+        save_weights(tmp_path / "w.safetensors", model, params := draw_params(model))
+        state = create_state(self.config(tmp_path / "w.safetensors", features=8), jax.random.key(0))
+        batch = episodes()
+        expected, widened = forward(model, params, batch), forward(state.model, state.params, batch)
+        np.testing.assert_allclose(widened, expected, atol=1e-5 * np.abs(expected).max())
 
 
 class TestConfiguration:

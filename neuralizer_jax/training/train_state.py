@@ -12,6 +12,7 @@ from neuralizer_jax.training.optimizer import make_optimizer
 from neuralizer_jax.weights import architecture, init_params, load_weights
 from neuralizer_jax.weights.architecture import describe
 from neuralizer_jax.weights.parameters import Params
+from neuralizer_jax.weights.widen import can_widen, widen
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -75,7 +76,7 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
         raise InputError(f"train.average: {config.train.average}, expected 0 to less than 1")
     model = model or build_model(config.model)
     optimizer = make_optimizer(config.train)
-    params = _start(model, config.train.start) if config.train.start else init_params(model, key)
+    params = _start(model, config.train.start, key) if config.train.start else init_params(model, key)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
@@ -92,9 +93,11 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
     )
 
 
-def _start(model: nn.Module, weights: str) -> Params:
-    """The parameters of weights that come along or of a weights file, which are to be of the same network."""
+def _start(model: nn.Module, weights: str, key: jax.Array) -> Params:
+    """The parameters of weights that come along or of a weights file: of the same network, or of a narrower one."""
     found, params = load_weights(weights)
+    if can_widen(found, model):
+        return widen(params, model, key)
     described, expected = describe(found), describe(model)
     if described != expected:
         differing = next(name for name in expected if described.get(name) != expected[name])

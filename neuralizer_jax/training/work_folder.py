@@ -24,6 +24,7 @@ MAY_DIFFER = (
     "train.accumulate",
     "model.remat",
     "data.apply",
+    "data.context.pad_to",
 )
 
 _MOST_SHOWN = 5
