@@ -20,8 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading, write_results  # noqa: E402
-from predict_cpu import table  # noqa: E402
+from conditions import conditions, heading, table, write_results  # noqa: E402
 from pretrained import MEMBERS, MODEL, dice_table, of_experiment, rounded, sources, tasks_table  # noqa: E402
 
 from neuralizer_jax.evaluation.results import read_results  # noqa: E402
@@ -82,7 +81,7 @@ def markdown(results):
         "Their mean:",
         dice_table(unets["experiment1"]["structures_by_size"], "N = {}"),
         f"## Tasks, classes and modalities held out of training ({held_out['date']})",
-        "Three models of 32 features, 1,000 steps at 64x64 on label maps, scored on maps of other persons at 64x64: "
+        "Three models of 32 features, 2,000 steps at 64x64 on label maps, scored on maps of other persons at 64x64: "
         "one has seen everything; one neither inpainting, super-resolution, thalami nor T2; one neither denoising, "
         f"undersampled reconstruction nor hippocampi. Segmentation is of thalami and hippocampi. N = {MEMBERS}:",
         held_out_table(held_out["experiment1"]),

@@ -1,4 +1,4 @@
-"""Weights for anyone's images: trained on label maps alone, in six stages, small images first.
+"""Weights for anyone's images: trained on label maps alone, in seven stages, small images first.
 
     neuralizer prepare labelmaps --raw FOLDER --subjects-per-map 10 --slices=-25:-9:4 --out data
     neuralizer train --config experiments/pretrained.py --workdir runs/pretrained_64
@@ -16,9 +16,12 @@
     neuralizer convert runs/pretrained_borders/checkpoints runs/pretrained_borders/last.safetensors
     neuralizer train --config experiments/pretrained.py:stage=6,start=runs/pretrained_borders/last.safetensors \\
         --workdir runs/pretrained_moved
-    neuralizer convert --half runs/pretrained_moved/checkpoints runs/pretrained_moved/small.safetensors
+    neuralizer convert runs/pretrained_moved/checkpoints runs/pretrained_moved/last.safetensors
+    neuralizer train --config experiments/pretrained.py:stage=7,start=runs/pretrained_moved/last.safetensors \\
+        --workdir runs/pretrained_whole
+    neuralizer convert --half runs/pretrained_whole/checkpoints runs/pretrained_whole/small.safetensors
 
-The fourth stage starts from the mean of the parameters of the first two `last.safetensors`; what the sixth ends with
+The fourth stage starts from the mean of the parameters of the first two `last.safetensors`; what the seventh ends with
 comes along.
 
 Most images have a contrast that no scanner has. All label maps are trained on but those of the validation split: there
@@ -28,9 +31,10 @@ In the third one images weigh five times as much beside segmentations as in the 
 scanner has; in the fourth a decibel is worth the same in every task. It shows the middle 144 mm of a slice, nearly all
 of the brain, in pixels of 1 mm, for half the price of the whole. The fifth teaches to draw borders as the context draws
 them, where a protocol and not the intensities says where they are, and to segment what has little contrast. The sixth
-goes on with that, and moves the slices further, so that what lies outside of their middle is shown too. What is
-validated and exported is an average of the parameters. The weights that come along had 989 steps of the fifth with
-other settings before these; their card, `neuralizer_jax/weights_files/small.md`, has the commands.
+goes on with that, and moves the slices further, so that what lies outside of their middle is shown too. The seventh
+shows whole slices again, in twice as large batches, and is for a GPU. What is validated and exported is an average of
+the parameters. The weights that come along had 989 steps of the fifth with other settings before these; their card,
+`neuralizer_jax/weights_files/small.md`, has the commands.
 """
 
 import base
@@ -40,9 +44,9 @@ from neuralizer_jax.errors import InputError
 
 
 def get_config(stage: int = 1, start: str = "") -> ConfigDict:
-    """The configuration of a stage, 1 to 6; the later ones start from the weights of those before."""
-    if stage not in (1, 2, 3, 4, 5, 6) or (stage > 1) != bool(start):
-        raise InputError("pretrained.py: expected no argument for the first stage, start=FILE with stage=2 to 6")
+    """The configuration of a stage, 1 to 7; the later ones start from the weights of those before."""
+    if stage not in range(1, 8) or (stage > 1) != bool(start):
+        raise InputError("pretrained.py: expected no argument for the first stage, start=FILE with stage=2 to 7")
     config = base.get_config()
     config.model.features = 32
     config.train.batch_size = 4
@@ -114,6 +118,18 @@ def get_config(stage: int = 1, start: str = "") -> ConfigDict:
         config.train.learning_rate = 6e-4
         config.validation.every = 425
         config.data.spatial.shared.translation = (-24.0, 24.0)
+    elif stage == 7:
+        config.seed = 8
+        config.model.dtype = "bfloat16"
+        config.train.batch_size = 8
+        config.train.steps = 1510
+        config.train.warmup_steps = 100
+        config.train.learning_rate = 8e-4
+        config.train.average = 0.998
+        config.validation.every = config.train.steps
+        config.data.size = config.data.extent = 192
+        config.data.context.pad_to = 8
+        config.data.spatial.shared.translation = (-16.0, 16.0)
     return config
 
 

@@ -179,7 +179,7 @@ SCALES = {
         changes=_SMALL
         | {
             "model.features": 32,
-            "train.steps": 1000,
+            "train.steps": 2000,
             "train.batch_size": 4,
             "train.optimizer": "muon",
             "train.learning_rate": 3e-3,

@@ -130,6 +130,17 @@ class TestSize:
         for name in ("target_in", "target_out", "context_in", "context_out"):
             np.testing.assert_allclose(middle[name], whole[name][..., inner, inner, :], atol=1e-5)
 
+    def test_padding_changes_nothing_else(self, stream):
+        padded = EpisodeStream(configured(**{"context.pad_to": 6}))
+        for step in range(3):
+            batch, expected = padded.episodes(step), stream.episodes(step)
+            members = expected["context_mask"].shape[1]
+            assert batch["context_mask"].shape == (4, 6)
+            for name in ("context_in", "context_out", "context_mask"):
+                assert not batch[name][:, members:].any()
+                batch[name] = batch[name][:, :members]
+            assert_same(batch, expected)
+
     def test_without_a_context(self):
         batch = EpisodeStream(configured(**{"context.min": 0, "context.max": 0}, **FEW)).episodes(0)
         assert batch["target_in"].shape == (4, SIZE, SIZE, 3)
