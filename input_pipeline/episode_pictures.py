@@ -60,8 +60,8 @@ def episode_picture(stream: EpisodeStream, task: str, number: int, augmentation:
     return EpisodePicture(
         title=f"{augmentation} ({task})" if augmentation else task,
         drawn=", ".join([*about, *_as_text(drawn)]),
-        inputs=np.concatenate([episode["target_in"], episode["context_in"][0]]),
-        outputs=np.concatenate([episode["target_out"], episode["context_out"][0]]),
+        inputs=np.concatenate([episode["target_in"], episode["context_in"][0, : plan.members]]),
+        outputs=np.concatenate([episode["target_out"], episode["context_out"][0, : plan.members]]),
     )
 
 

@@ -9,6 +9,7 @@ from fake_collection import SIZE, fake_collection
 from input_pipeline import episode_stream, operations
 from input_pipeline.episode_config import default_config
 from input_pipeline.episode_iterator import episode_iterator
+from input_pipeline.episode_pictures import episode_picture
 from input_pipeline.episode_stream import EpisodeStream
 from input_pipeline.episode_validation import validation_batches, validation_config
 from input_pipeline.operations import TASK_AUGMENTATIONS, TASKS
@@ -244,6 +245,14 @@ class TestValidation:
         b = int(np.flatnonzero(plans[step].task == 0)[0])
         expected = its.gathered(step)["masks"][b, 0]
         np.testing.assert_array_equal(its.episodes(step)["target_out"][b, ..., 0], expected)
+
+
+class TestPictures:
+    def test_show_no_padding(self):
+        padded = EpisodeStream(configured(**{"context.pad_to": 6}))
+        picture = episode_picture(padded, "skull_stripping", 0)
+        assert len(picture.inputs) == len(picture.outputs) == 4
+        assert all(image.any() for images in (picture.inputs, picture.outputs) for image in images)
 
 
 class TestAddingToIt:
