@@ -67,7 +67,7 @@ def torch_prediction(folder, inputs):
     from safetensors.torch import load_file
     from torch_twin import NeuralizerTwin
 
-    twin = NeuralizerTwin().eval()
+    twin = NeuralizerTwin()
     twin.load_state_dict(load_file(folder / "weights.safetensors"))
     target, context_in, context_out = inputs
     # The published network has three channels for each, of which one is used.

@@ -12,8 +12,8 @@ eager and compiled (`torch.compile`): bfloat16 weights for the prediction, autoc
 Every implementation has a process of its own. All start from the weights that come along, widened; predictions whose
 difference is above a tenth of their own variation (root mean squares), or first losses that differ by more than a
 hundredth, end the run. Beside the times stands what the card can do: the rate of a bfloat16 matrix product and the
-bandwidth of a copy, measured by JAX.
-Writes `gpu.json`, with the kernels that take longest, and `gpu.md` to `benchmarks/results`.
+bandwidth of a copy, measured by JAX. Writes `gpu.json`, with the kernels that take longest, and `gpu.md` to
+`benchmarks/results`.
 """
 
 import argparse
@@ -159,7 +159,7 @@ def jax_training(weights, runs):
 
 
 def kernels(call, runs):
-    """Milliseconds a run of the kernels that take longest, by their names as the profiler has them, without numbers."""
+    """Milliseconds a run of the kernels that take longest, by the names that the profiler has."""
     import jax
 
     with tempfile.TemporaryDirectory() as folder:
@@ -349,6 +349,8 @@ def main():
     parser.add_argument("--implementations", nargs="+", choices=KINDS, default=list(KINDS), help="jax is the first")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.implementations[0] != "jax":
+        parser.error("--implementations: expected jax first, which the others are compared with")
     if options.child:
         kind, weights, *others = options.child
         children = {"start": make_start, "jax": jax_child}

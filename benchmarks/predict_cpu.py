@@ -66,7 +66,7 @@ def torch_prediction(folder, inputs, threads, implementation):
     from torch_twin import NeuralizerTwin
 
     torch.set_num_threads(threads)
-    twin = NeuralizerTwin().eval()
+    twin = NeuralizerTwin()
     twin.load_state_dict(load_file(folder / "weights.safetensors"))
     if implementation == "torch_channels_last":
         twin = twin.to(memory_format=torch.channels_last)

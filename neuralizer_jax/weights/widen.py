@@ -29,7 +29,6 @@ def widen(params: Params, wide: Neuralizer, key: jax.Array) -> Params:
         params: of the narrower network.
         wide: the network, see `can_widen`.
         key: of the random numbers.
-
     """
     shapes = param_shapes(wide)
     widened = {}
