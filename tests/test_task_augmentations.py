@@ -232,6 +232,26 @@ def test_subjects_look_alike_in_a_modality_and_modalities_do_not():
     assert of_modality.mean(1).std(0).min() > 0.1
 
 
+def test_images_with_a_modality_each_show_the_same_anatomy_in_other_contrasts_but_not_where_modalities_are_the_task():
+    def means(images, seed, own_seed, **changes):
+        config = config_of("synthetic_modality", bias=(0.0, 0.0), **changes)
+        augmentation = TASK_AUGMENTATIONS["synthetic_modality"]
+        shared = augmentation.sample(jax.random.key(seed), config)
+        own = augmentation.sample_image(jax.random.key(own_seed), shared, config)
+        after = np.asarray(applied("synthetic_modality")(shared, own, images, head()))
+        image = after[..., 1] if shared["second"] and images[..., 1].any() else after[..., 0]
+        return [image[ndimage.binary_erosion(head() == value)].mean() for value in (WHITE, CORTEX, CSF, SCALP)]
+
+    def spread(channels, **changes):
+        """How much the means of tissues differ between the images of an episode, on average over episodes."""
+        images = image_of(0, channels)
+        return np.mean([np.std([means(images, seed, own, **changes) for own in range(4)], 0) for seed in range(4)])
+
+    assert spread(1, own_probability=1.0) > 0.1
+    for channels, probability in ((1, 0.0), (2, 1.0)):
+        assert spread(channels, own_probability=probability) < 0.05
+
+
 def test_subjects_have_noise_of_their_own():
     first, second = synthetic(0, 1, head()), synthetic(0, 2, head())
     inside = ndimage.binary_erosion(head() == WHITE, iterations=2)
