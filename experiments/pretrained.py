@@ -20,6 +20,8 @@
     neuralizer train --config experiments/pretrained.py:stage=7,start=runs/pretrained_moved/last.safetensors \\
         --workdir runs/pretrained_whole
     neuralizer convert --half runs/pretrained_whole/checkpoints runs/pretrained_whole/small.safetensors
+    neuralizer train --config experiments/pretrained.py:stage=8,start=runs/pretrained_whole/small.safetensors \\
+        --workdir runs/pretrained_contrasts
 
 The fourth stage starts from the mean of the parameters of the first two `last.safetensors`; what the seventh ends with
 comes along.
@@ -32,8 +34,10 @@ scanner has; in the fourth a decibel is worth the same in every task. It shows t
 of the brain, in pixels of 1 mm, for half the price of the whole. The fifth teaches to draw borders as the context draws
 them, where a protocol and not the intensities says where they are, and to segment what has little contrast. The sixth
 goes on with that, and moves the slices further, so that what lies outside of their middle is shown too. The seventh
-shows whole slices again, in twice as large batches, and is for a GPU. What is validated and exported is an average of
-the parameters. The weights that come along had 989 steps of the fifth with other settings before these; their card,
+shows whole slices again, in twice as large batches, and is for a GPU. The eighth is for contexts of another contrast
+than the target's: every image of many episodes has its own. It is too short to keep all that the seventh has learned,
+and not in the weights that come along (`benchmarks/results/training.md`). What is validated and exported is an average
+of the parameters. The weights that come along had 989 steps of the fifth with other settings before these; their card,
 `neuralizer_jax/weights_files/small.md`, has the commands.
 """
 
@@ -44,9 +48,9 @@ from neuralizer_jax.errors import InputError
 
 
 def get_config(stage: int = 1, start: str = "") -> ConfigDict:
-    """The configuration of a stage, 1 to 7; the later ones start from the weights of those before."""
-    if stage not in range(1, 8) or (stage > 1) != bool(start):
-        raise InputError("pretrained.py: expected no argument for the first stage, start=FILE with stage=2 to 7")
+    """The configuration of a stage, 1 to 8; the later ones start from the weights of those before."""
+    if stage not in range(1, 9) or (stage > 1) != bool(start):
+        raise InputError("pretrained.py: expected no argument for the first stage, start=FILE with stage=2 to 8")
     config = base.get_config()
     config.model.features = 32
     config.train.batch_size = 4
@@ -130,6 +134,19 @@ def get_config(stage: int = 1, start: str = "") -> ConfigDict:
         config.data.size = config.data.extent = 192
         config.data.context.pad_to = 8
         config.data.spatial.shared.translation = (-16.0, 16.0)
+    elif stage == 8:
+        config.seed = 9
+        config.train.steps = 480
+        config.train.learning_rate = 5e-4
+        config.validation.every = config.train.steps
+        config.data.size = config.data.extent = 192
+        config.data.context.max = 6
+        config.data.spatial.shared.translation = (-16.0, 16.0)
+        config.data.task_augmentations.synthetic_modality.own_probability = 0.4
+        config.data.tasks.two_modality_transfer.weight = 2.0
+        for name in ("modality_transfer", "super_resolution", "motion_correction", "undersampled_reconstruction"):
+            config.data.tasks[name].weight = 1.5
+        config.data.tasks.inpainting.weight = 0.5
     return config
 
 
