@@ -112,7 +112,7 @@ def test_held_out_and_baseline():
         ("baseline_unet.py:subjects=many", "argument 'subjects=many', expected a value of type int"),
         ("smoke.py:steps=3", "argument 'steps=3' is unknown, expected none"),
         ("neuralizer_seen.py:scale=huge", "scale=huge: unknown, expected smoke, labelmaps, heldout, full"),
-        ("pretrained.py:stage=2", "expected no argument for the first stage, start=FILE with stage=2 to 7"),
+        ("pretrained.py:stage=2", "expected no argument for the first stage, start=FILE with stage=2 to 8"),
         ("missing.py", "does not exist"),
     ],
 )
