@@ -1,13 +1,15 @@
-"""The weights that come along beside U-Nets, one a structure, that were trained on the subjects of the context.
+"""The weights that come along beside U-Nets that were trained for one task each, on subjects of the context.
 
     neuralizer prepare multiatlas2012 --raw FOLDER --out data
     neuralizer experiment --config experiments/pretrained_unets.py --out results/pretrained_unets
 
-The 15 real scans of the MICCAI 2012 challenge: the eight of its splits train and val are what a U-Net is trained on,
-and the context of the network; the seven of the split test are segmented. `:weights=FILE` compares others than those
-that come along, `steps=` and `features=` make other U-Nets.
+Of the 15 real scans of the MICCAI 2012 challenge, the eight of its splits train and val are what a U-Net is trained on,
+all of them or one, and the context of the network; the seven of the split test are what is predicted. A structure is a
+task of its own, and so is each artefact. `:weights=FILE` compares others than those that come along, `steps=` and
+`features=` make other U-Nets.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from commands import run_steps_of
@@ -16,13 +18,15 @@ from neuralizer_jax.experiment_steps import Step, shown_path
 from neuralizer_jax.pretrained import DEFAULT, weights_path
 
 _HERE = Path(__file__).parent
-_DATASET, _SUBJECTS, _THEIRS = "multiatlas2012", 8, "train+val"
+_DATASET, _THEIRS = "multiatlas2012", "train+val"
+_SIZES, _SUBJECTS = (1, 2, 4, 8), (1, 8)
 
 # Left: white matter, cortex, lateral ventricle, thalamus, hippocampus, putamen; brain stem. FreeSurfer's labels.
 _STRUCTURES = (2, 3, 4, 10, 17, 12, 16)
+_ARTEFACTS = ("denoising", "inpainting", "motion_correction", "super_resolution", "undersampled_reconstruction")
 
 # Pixels of a structure that an image has to show.
-_SHOWN = 20
+_SHOWN = {"data.classes.min_pixels": 20}
 
 
 def get_steps(out: Path, data: Path, weights: str = DEFAULT, steps: int = 400, features: int = 32) -> list[Step]:
@@ -35,45 +39,47 @@ def get_steps(out: Path, data: Path, weights: str = DEFAULT, steps: int = 400, f
         steps: of the training of a U-Net.
         features: channels of a U-Net.
     """
-    commands = []
-    for label in _STRUCTURES:
-        workdir, name = out / "runs" / f"unet_{label}", f"freesurfer:{label}"
-        arguments = f"task=segmentation,subjects={_SUBJECTS},classes={name}"
-        training = {
+    on_data = ("--data", shown_path(data / _DATASET))
+
+    def trained(task: str, name: str, subjects: int) -> Step:
+        workdir = out / "runs" / f"unet_{name.rpartition(':')[2] or task}_{subjects}"
+        training = _SHOWN | {
             "data.split": _THEIRS,
-            "data.classes.min_pixels": _SHOWN,
             "model.features": features,
             "train.steps": steps,
             "train.batch_size": 2,
             # With 1e-3, or gradients of any size, those of small structures end with an empty mask.
-            "train.learning_rate": 3e-4,
+            "train.learning_rate": 3e-4 if name else 1e-3,
             "train.gradient_clip": 1.0,
             "train.warmup_steps": 20,
             "train.decay": "cosine",
             "validation.every": steps,
         }
+        arguments = f"task={task},subjects={subjects}" + (f",classes={name}" if name else "")
         config = f"{shown_path(_HERE / 'baseline_unet.py')}:{arguments}"
-        train = ("train", "--config", config, "--workdir", shown_path(workdir), "--data", shown_path(data / _DATASET))
-        commands.append(Step((*train, *_changes(training)), workdir / "best.safetensors"))
-        models = (
-            f"Neuralizer-seen={shown_path(weights_path(weights))}",
-            f"Baseline-seen@{_SUBJECTS}={shown_path(workdir / 'best.safetensors')}",
-        )
-        evaluation = {
-            "data.classes.min_pixels": _SHOWN,
-            "data.only.tasks": "segmentation",
-            "data.only.classes": name,
-        }
-        evaluate = (
+        command = ("train", "--config", config, "--workdir", shown_path(workdir), *on_data, *_changes(training))
+        return Step(command, workdir / "best.safetensors")
+
+    def evaluated(task: str, name: str, unets: Mapping[int, Step]) -> Step:
+        baselines = (f"Baseline-seen@{subjects}={shown_path(step.makes)}" for subjects, step in unets.items())
+        only = {"data.only.tasks": task} | ({"data.only.classes": name} if name else {})
+        command = (
             *("evaluate", "--config", shown_path(_HERE / "base.py"), "--experiment", "experiment1"),
-            *("--weights", *models, "--trivial", "--out", shown_path(out), "--data", shown_path(data / _DATASET)),
-            *("--context-split", _THEIRS, "--sizes", "1", "2", "4", str(_SUBJECTS), "--draws", "1"),
+            *("--weights", f"Neuralizer-seen={shown_path(weights_path(weights))}", *baselines, "--trivial"),
+            *("--out", shown_path(out), *on_data, "--context-split", _THEIRS),
+            *("--sizes", *map(str, _SIZES), "--draws", "1", *_changes(_SHOWN | only)),
         )
-        commands.append(Step((*evaluate, *_changes(evaluation)), out / "scores.csv", always=True))
+        return Step(command, out / "scores.csv", always=True)
+
+    commands = []
+    cells = [("segmentation", f"freesurfer:{label}") for label in _STRUCTURES] + [(task, "") for task in _ARTEFACTS]
+    for task, name in cells:
+        unets = {subjects: trained(task, name, subjects) for subjects in _SUBJECTS}
+        commands += [*unets.values(), evaluated(task, name, unets)]
     return [*commands, Step(("report", shown_path(out)), out / "report/index.html", always=True)]
 
 
-def _changes(changes: dict[str, object]) -> list[str]:
+def _changes(changes: Mapping[str, object]) -> list[str]:
     return [f"--config.{key}={value}" for key, value in changes.items()]
 
 

@@ -1,10 +1,13 @@
-"""The 3x3 convolution of the residual units, with a weight gradient that is fast on CPUs.
+"""The 3x3 and 1x1 convolutions, with weight gradients that are fast on CPUs.
 
 XLA's CPU backend computes the weight gradient of a convolution six to ten times slower than the convolution itself. As
 matrix products of a few rows with all that lies around them it takes twice the time of the convolution, and, which
 matters for a module that is mapped over context members, no longer when mapped.
 
-Elsewhere the convolution is left as it is, for JAX to map and to differentiate. A gradient of one's own is mapped after
+A 1x1 convolution is a matrix product. Of JAX's gradient of its weights, which comes out transposed, XLA's CPU backend
+makes whatever it can of the gradient in columns, where it is slow to write.
+
+Elsewhere a convolution is left as it is, for JAX to map and to differentiate. A gradient of one's own is mapped after
 it is written down: its convolutions then have a group for each member, which on an H100 took five sixths of a step.
 """
 
@@ -32,6 +35,19 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return (_convolve_on_cpu if jax.default_backend() == "cpu" else _convolve)(x, kernel)
 
 
+def convolve_pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """1x1 convolution. On CPUs differentiable in reverse mode alone.
+
+    Args:
+        x: `[..., C]`.
+        kernel: `[C, features]`.
+
+    Returns:
+        `[..., features]`.
+    """
+    return (_multiply_on_cpu if jax.default_backend() == "cpu" else jnp.matmul)(x, kernel)
+
+
 def _convolve(x, kernel):
     spatial = "HWD"[: x.ndim - 2]
     return lax.conv_general_dilated(
@@ -41,6 +57,21 @@ def _convolve(x, kernel):
         padding=[(size // 2, size // 2) for size in kernel.shape[:-2]],
         dimension_numbers=(f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"),
     )
+
+
+@jax.custom_vjp
+def _multiply_on_cpu(x, kernel):
+    return x @ kernel
+
+
+def _multiply_backward(saved, gradient):
+    x, kernel = saved
+    pixels, of_pixels = (array.reshape(-1, array.shape[-1]) for array in (x, gradient))
+    of_kernel = jnp.dot(pixels.T, of_pixels, preferred_element_type=jnp.float32)
+    return gradient @ kernel.T, of_kernel.astype(kernel.dtype)
+
+
+_multiply_on_cpu.defvjp(lambda x, kernel: (x @ kernel, (x, kernel)), _multiply_backward)
 
 
 @jax.custom_vjp

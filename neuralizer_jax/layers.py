@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
-from neuralizer_jax.convolution import convolve
+from neuralizer_jax.convolution import convolve, convolve_pointwise
 
 
 @partial(jax.jit, inline=True)
@@ -96,7 +96,7 @@ class PointwiseConv(nn.Module):
         """The share of one part, `[..., part_channels[index]] -> [..., features]`, without the bias."""
         start = sum(self.part_channels[:index])
         x, kernel = promote_dtype(x, self.kernel[start : start + self.part_channels[index]], dtype=self.dtype)
-        return x @ kernel
+        return convolve_pointwise(x, kernel)
 
     def plus_bias(self, x: jax.Array) -> jax.Array:
         """Adds the bias: `[..., features] -> [..., features]`."""
@@ -239,6 +239,27 @@ def upsample(x: jax.Array, dim: int) -> jax.Array:
         pair = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis=axis + 1)
         x = pair.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1 :])
     return x
+
+
+def add_to_members(context: jax.Array, shared: jax.Array) -> jax.Array:
+    """`[N, B, *spatial, C]` plus the same `[B, *spatial, C]` for each. On CPUs differentiable in reverse mode alone.
+
+    The gradient of what is shared is a sum over axis 0, for which XLA's CPU backend takes fifty times as long as for
+    reading the array. Of slices that are added it makes one pass over memory.
+    """
+    return (_add_on_cpu if jax.default_backend() == "cpu" else jnp.add)(context, shared)
+
+
+@jax.custom_vjp
+def _add_on_cpu(context, shared):
+    return context + shared
+
+
+def _add_gradient(_, gradient):
+    return gradient, sum(member.astype(jnp.float32) for member in gradient).astype(gradient.dtype)
+
+
+_add_on_cpu.defvjp(lambda context, shared: (context + shared, None), _add_gradient)
 
 
 def pad_channels(x: jax.Array, channels: int) -> jax.Array:

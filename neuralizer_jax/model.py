@@ -24,6 +24,7 @@ from neuralizer_jax.layers import (
     PointwiseConv,
     ResidualUnit,
     UpsampleMerge,
+    add_to_members,
     check_target,
     gelu,
     pad_channels,
@@ -33,9 +34,9 @@ from neuralizer_jax.layers import (
 
 # Cached: a transformed class takes Flax two milliseconds to make, and each tracing of the network asks for dozens.
 @functools.cache
-def over_members(module: type[nn.Module], in_axes: Any = 0) -> Callable[..., nn.Module]:
+def over_members(module: type[nn.Module]) -> Callable[..., nn.Module]:
     """The module applied to each context member, axis 0, with one set of parameters for all of them."""
-    return nn.vmap(module, in_axes=in_axes, out_axes=0, variable_axes={"params": None}, split_rngs={"params": False})
+    return nn.vmap(module, in_axes=0, out_axes=0, variable_axes={"params": None}, split_rngs={"params": False})
 
 
 @functools.cache
@@ -108,7 +109,7 @@ class PairwiseConvAvg(nn.Module):
         self.target_conv = ResidualUnit(**unit)
         self.aggregate = self.aggregation()
         self.combine_conv_target = PointwiseConv(**pair)
-        self.combine_conv_context = over_members(PointwiseConv, in_axes=(0, None))(**pair)
+        self.combine_conv_context = PointwiseConv(**pair)
 
     def __call__(self, target: jax.Array, context: jax.Array, context_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
         """`[B, *spatial, C]`, `[N, B, *spatial, C]`, bool `[N, B]` -> the updated target and context."""
@@ -129,7 +130,9 @@ class PairwiseConvAvg(nn.Module):
 
     def update_context(self, context: jax.Array, target: jax.Array) -> jax.Array:
         """Members behind their unit, and the target behind its unit -> the members behind the block."""
-        return gelu(context + self.combine_conv_context(context, target))
+        convolution = self.combine_conv_context
+        told = convolution.plus_bias(convolution.part(1, target))
+        return gelu(context + add_to_members(convolution.part(0, context), told))
 
 
 class Neuralizer(nn.Module):

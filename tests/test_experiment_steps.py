@@ -227,21 +227,29 @@ def test_unets_are_trained_on_the_subjects_of_the_context(tmp_path, monkeypatch)
     taken = []
     for module in (train, evaluate):
         monkeypatch.setattr(module, "run", taken.append)
-    for training, evaluation in zip(steps[::2], steps[1::2], strict=True):
-        assert main(training.arguments) == main(evaluation.arguments) == 0
-        trained, tested = taken[-2:]
-        unet, cases = load_config(trained.config), load_config(tested.config)
-        for config, options in ((unet, trained), (cases, tested)):
+    tasks = []
+    for *trainings, evaluation in zip(steps[::3], steps[1::3], steps[2::3], strict=True):
+        for each in (*trainings, evaluation):
+            assert main(each.arguments) == 0
+        *trained, tested = taken[-3:]
+        *unets, cases = (load_config(options.config) for options in (*trained, tested))
+        for config, options in zip((*unets, cases), (*trained, tested), strict=True):
             config.data.datasets = tuple(options.data)
             change_config(config, options.changes)
             check_config(config.data)
-        assert unet.model.architecture == "unet"
-        assert (unet.train.steps, unet.validation.every, unet.model.features) == (30, 30, 8)
-        assert unet.data.split == tested.context_split
+        for unet in unets:
+            assert unet.model.architecture == "unet"
+            assert (unet.train.steps, unet.validation.every, unet.model.features) == (30, 30, 8)
+            assert unet.data.split == tested.context_split
+            assert unet.data.only == cases.data.only
         assert tested.split == "test"
-        assert unet.data.only.classes == cases.data.only.classes
-        assert unet.data.subjects.number == max(tested.sizes)
-        assert tested.weights[1] == f"Baseline-seen@8={training.makes}"
+        assert [unet.data.subjects.number for unet in unets] == [1, 8]
+        assert {1, 8} <= set(tested.sizes)
+        baselines = [f"Baseline-seen@{number}={step.makes}" for number, step in zip((1, 8), trainings, strict=True)]
+        assert tested.weights[1:] == baselines
+        tasks.append((*cases.data.only.tasks, *cases.data.only.classes))
+    assert len(set(tasks)) == 12
+    assert sum(task == "segmentation" for task, *_ in tasks) == 7
 
 
 def test_another_dataset_is_not_asked_for_the_modalities_of_the_scale(tmp_path):

@@ -14,8 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuralizer_jax import Neuralizer, UNet
-from neuralizer_jax.convolution import convolve
-from neuralizer_jax.layers import Conv3, PointwiseConv, ResidualUnit, UpsampleMerge, gelu, max_pool, upsample
+from neuralizer_jax.convolution import convolve, convolve_pointwise
+from neuralizer_jax.layers import (
+    Conv3,
+    PointwiseConv,
+    ResidualUnit,
+    UpsampleMerge,
+    add_to_members,
+    gelu,
+    max_pool,
+    upsample,
+)
 from neuralizer_jax.model import MemberMean, PairwiseConvAvg, over_members
 from neuralizer_jax.weights import init_params, param_shapes
 
@@ -277,6 +286,35 @@ class TestSplitForms:
 
         ours, expected = (jax.jit(jax.value_and_grad(f, argnums=(0, 1)))(x, kernel) for f in (loss, librarys))
         jax.tree.map(partial(close, tolerance=1e-4), ours, expected)
+
+    @pytest.mark.parametrize("mapped", [False, True])
+    def test_pointwise_convolution_and_its_gradients_are_a_products(self, mapped):
+        rng = np.random.default_rng(0)
+        kernel, weights = (rng.normal(size=shape).astype(np.float32) for shape in ((5, 4), (3, 2, 8, 8, 4)))
+
+        def loss(multiply, x, kernel):
+            return jnp.sum(weights * (jax.vmap(multiply, in_axes=(0, None)) if mapped else multiply)(x, kernel))
+
+        ours, expected = (
+            jax.jit(jax.value_and_grad(partial(loss, multiply), argnums=(0, 1)))(self.context, kernel)
+            for multiply in (convolve_pointwise, jnp.matmul)
+        )
+        jax.tree.map(partial(close, tolerance=1e-4), ours, expected)
+
+    @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+    def test_adding_to_members_and_its_gradients_are_those_of_a_sum(self, dtype):
+        weights = np.random.default_rng(0).normal(size=self.context.shape).astype(np.float32)
+
+        def loss(add, context, shared):
+            total = add(context.astype(dtype), shared.astype(dtype))
+            assert total.dtype == dtype
+            return jnp.sum(weights * total)
+
+        ours, expected = (
+            jax.jit(jax.value_and_grad(partial(loss, add), argnums=(0, 1)))(self.context, self.target)
+            for add in (add_to_members, jnp.add)
+        )
+        jax.tree.map(partial(close, tolerance=1e-4 if dtype is jnp.float32 else 2e-2), ours, expected)
 
     def test_gradients_on_a_gpu_have_no_convolution_in_groups(self, monkeypatch):
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
