@@ -41,28 +41,16 @@ def summary(folder, experiments, date):
     return sources(results) | {"date": date} | found
 
 
-def unet_sizes(folder):
-    """Of each task `{model: {N: main metric}}`, in JSON's terms; a U-Net's N is the number of its training subjects."""
-    found = {}
-    for (model, task, n), estimate in read_results(folder).comparison("experiment1").means.items():
-        found.setdefault(task, {}).setdefault(model, {})[str(n)] = estimate.value
-    return found
-
-
 def unet_table(found):
-    """Image tasks: the trained weights and the U-Nets at their smallest and largest N, and the best untrained."""
-    rows, few, many = [], "1", str(MEMBERS)
-    for task, scores in found["sizes"].items():
-        metric = found["experiment1"]["metrics"][task]
-        if metric == "dice":
-            continue
-        trivial = {name: own[many] for name, own in scores.items() if name not in (MODEL, BASELINE)}
-        best = max(trivial, key=trivial.get)
-        numbers = [scores[name][n] for name in (MODEL, BASELINE) for n in (few, many)]
-        shown = [rounded(number, metric) for number in (*numbers, trivial[best])]
-        rows.append((shown_task(task), METRICS[metric], *shown[:-1], f"{shown[-1]} ({best.lower()})"))
-    names = [f"{name}, N = {n}" for name in (MODEL, BASELINE) for n in (few, many)]
-    return table(("", "metric", *names, f"best that has learned nothing, N = {many}"), rows)
+    """Each image task's main metric at N = 8: the trained weights, the U-Net, and the best that has learned nothing."""
+    rows = []
+    for task, scores in found["tasks"].items():
+        metric = found["metrics"][task]
+        if metric != "dice":
+            best = max((name for name in scores if name not in (MODEL, BASELINE)), key=scores.get)
+            numbers = [rounded(scores[name], metric) for name in (MODEL, BASELINE, best)]
+            rows.append((shown_task(task), METRICS[metric], *numbers[:-1], f"{numbers[-1]} ({best.lower()})"))
+    return table(("", "metric", MODEL, BASELINE, "best that has learned nothing"), rows)
 
 
 def held_out_table(found):
@@ -98,14 +86,14 @@ def markdown(results):
         f"Contexts of label maps, their images synthetic and of another modality than T1, N = {MEMBERS}:",
         tasks_table(others["ablations"]),
         f"## U-Nets ({unets['date']})",
-        "Seven real scans of the MICCAI 2012 challenge. The U-Nets, one a structure or task, are trained on one or all "
-        "of the eight others, of which the contexts are, as N says; Neuralizer was trained on none. White matter, "
-        f"cortex, ventricle, thalamus, hippocampus and putamen on the left; brain stem. N = {MEMBERS}:",
+        "Seven real scans of the MICCAI 2012 challenge. The U-Nets, one for each structure or other task, are trained "
+        "on N of the eight others, of which the contexts are; Neuralizer was trained on none. White matter, cortex, "
+        f"ventricle, thalamus, hippocampus and putamen on the left; brain stem. N = {MEMBERS}:",
         dice_table(unets["experiment1"]["structures"]),
         "Their mean:",
         dice_table(unets["experiment1"]["structures_by_size"], "N = {}"),
-        "Other tasks:",
-        unet_table(unets),
+        f"Other tasks, N = {MEMBERS}:",
+        unet_table(unets["experiment1"]),
         f"## Tasks, classes and modalities held out of training ({held_out['date']})",
         "Three models of 32 features, 2,000 steps at 64x64 on label maps, scored on maps of other persons at 64x64: "
         "one has seen everything; one neither inpainting, super-resolution, thalami nor T2; one neither denoising, "
@@ -126,8 +114,6 @@ def main():
     before = json.loads((ROOT / "benchmarks/results/pretrained_comparisons.json").read_text())["results"]
     there = [name for name in EXPERIMENTS if (options.results / name).is_dir()]
     new = {name: summary(options.results / name, EXPERIMENTS[name], results["date"]) for name in there}
-    if UNETS in new:
-        new[UNETS]["sizes"] = unet_sizes(options.results / UNETS)
     results["results"] = {name: new.get(name) or before[name] for name in EXPERIMENTS}
     write_results("pretrained_comparisons", results, markdown(results))
 

@@ -227,27 +227,32 @@ def test_unets_are_trained_on_the_subjects_of_the_context(tmp_path, monkeypatch)
     taken = []
     for module in (train, evaluate):
         monkeypatch.setattr(module, "run", taken.append)
-    tasks = []
-    for *trainings, evaluation in zip(steps[::3], steps[1::3], steps[2::3], strict=True):
-        for each in (*trainings, evaluation):
-            assert main(each.arguments) == 0
-        *trained, tested = taken[-3:]
-        *unets, cases = (load_config(options.config) for options in (*trained, tested))
-        for config, options in zip((*unets, cases), (*trained, tested), strict=True):
-            config.data.datasets = tuple(options.data)
-            change_config(config, options.changes)
-            check_config(config.data)
-        for unet in unets:
+    trained, tasks = [], []
+    for step in steps:
+        assert main(step.arguments) == 0
+        options = taken[-1]
+        config = load_config(options.config)
+        config.data.datasets = tuple(options.data)
+        change_config(config, options.changes)
+        check_config(config.data)
+        if step.arguments[0] == "train":
+            trained.append((config, step.makes))
+            continue
+        of_structure = config.data.only.tasks == ("segmentation",)
+        subjects = (1, 8) if of_structure else (8,)
+        assert [unet.data.subjects.number for unet, _ in trained] == [*subjects]
+        for unet, _ in trained:
+            number = 30 if of_structure else 60
             assert unet.model.architecture == "unet"
-            assert (unet.train.steps, unet.validation.every, unet.model.features) == (30, 30, 8)
-            assert unet.data.split == tested.context_split
-            assert unet.data.only == cases.data.only
-        assert tested.split == "test"
-        assert [unet.data.subjects.number for unet in unets] == [1, 8]
-        assert {1, 8} <= set(tested.sizes)
-        baselines = [f"Baseline-seen@{number}={step.makes}" for number, step in zip((1, 8), trainings, strict=True)]
-        assert tested.weights[1:] == baselines
-        tasks.append((*cases.data.only.tasks, *cases.data.only.classes))
+            assert (unet.train.steps, unet.validation.every, unet.model.features) == (number, number, 8)
+            assert unet.data.split == options.context_split
+            assert unet.data.only == config.data.only
+        assert options.split == "test"
+        assert set(subjects) <= set(options.sizes)
+        names = [f"Baseline-seen@{number}={its[1]}" for number, its in zip(subjects, trained, strict=True)]
+        assert options.weights[1:] == names
+        tasks.append((*config.data.only.tasks, *config.data.only.classes))
+        trained = []
     assert len(set(tasks)) == 12
     assert sum(task == "segmentation" for task, *_ in tasks) == 7
 
