@@ -100,7 +100,7 @@ def _opened(path: Path, *, placed: bool = True) -> Iterator[tuple[SpatialImage, 
             raise InputError(f"unsupported file type, expected a name that ends in {', '.join(ENDINGS)}")
         if path.exists() and not path.is_file():
             raise InputError(f"is {'a folder' if path.is_dir() else 'not a regular file'}, expected a volume")
-        with gzip.open(path) if ending in _COMPRESSED else open(path, "rb") as stream:
+        with _Decompressed(path) if ending in _COMPRESSED else open(path, "rb") as stream:
             image, oriented = _nifti(stream) if ending.startswith(".nii") else _mgh(stream)
             if placed:
                 _check_place(image.affine, oriented)
@@ -108,6 +108,17 @@ def _opened(path: Path, *, placed: bool = True) -> Iterator[tuple[SpatialImage, 
             if ending not in _COMPRESSED and os.path.getsize(path) < needed:
                 raise InputError(f"is truncated: {os.path.getsize(path)} bytes, its header promises {needed}")
             yield image, stream
+
+
+class _Decompressed(gzip.GzipFile):
+    """A compressed file that is read into an array in pieces: Python takes two arrays more for it, from 3.12 on."""
+
+    def readinto(self, buffer) -> int:
+        view, start = memoryview(buffer).cast("B"), 0
+        while piece := self.read(min(_CHUNK, len(view) - start)):
+            view[start : start + len(piece)] = piece
+            start += len(piece)
+        return start
 
 
 def _nifti(stream: IO[bytes]) -> tuple[nib.Nifti1Image, bool]:
