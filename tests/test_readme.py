@@ -232,6 +232,16 @@ def test_the_comparisons_of_the_weights_are_those_of_the_results():
         ("Mean context output", "vote"),
     ):
         assert re.search(rf"{what}[^.;:]* {unets[name]['8']:.3f}", text), name
+    assert f"one of them {unets['Neuralizer-seen']['1']:.3f}" in text
+    assert f"trained on one {unets['Baseline-seen']['1']:.3f}" in text
+    of_tasks = found["pretrained_unets"]["experiment1"]["tasks"]
+    table = re.search(r"\| seven real scans, N = 8 \|.*?\n\n", README, re.DOTALL)[0]
+    shown = re.findall(r"^\| ([a-z ]+) \| PSNR, dB" + r" \| ([\d.]+)" * 3 + r" \|$", table, re.MULTILINE)
+    assert len(shown) == len(of_tasks) - 1
+    for name, *cells in shown:
+        scores = dict(of_tasks[name.replace(" ", "_")])
+        numbers = scores.pop("Neuralizer-seen"), scores.pop("Baseline-seen"), max(scores.values())
+        assert cells == [f"{number:.2f}" for number in numbers]
     held_out = found["heldout"]["experiment1"]
     table = re.search(r"\| label maps, 64x64 \|.*?\n\n", README, re.DOTALL)[0]
     shown = {
