@@ -143,12 +143,17 @@ def dice_table(of_models, head="{}"):
     return table(("Dice", *(head.format(column) for column in columns)), rows)
 
 
+def best_untrained(scores, *trained):
+    """The name of the best that has learned nothing, all but the trained ones; empty where none was evaluated."""
+    return max((name for name in scores if name not in trained), key=scores.get, default="")
+
+
 def tasks_table(found):
     """Each task's main metric at N = 8, beside the input as it is and the best that has learned nothing."""
     rows = []
     for task, scores in found["tasks"].items():
         metric = found["metrics"][task]
-        best = max((name for name in scores if name != MODEL), key=scores.get)
+        best = best_untrained(scores, MODEL)
         numbers = scores[MODEL], scores[best], scores[MODEL] - scores[best], scores.get(INPUT)
         own, other, more, same = ("" if number is None else rounded(number, metric) for number in numbers)
         rows.append((shown_task(task), METRICS[metric], own, same, f"{other} ({best.lower()})", more))

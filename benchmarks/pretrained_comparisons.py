@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from conditions import conditions, heading, table, write_results  # noqa: E402
-from pretrained import MEMBERS, MODEL, dice_table, of_experiment, rounded, sources, tasks_table  # noqa: E402
+from pretrained import MEMBERS, MODEL, best_untrained, dice_table, of_experiment, rounded, sources, tasks_table  # noqa: E402
 
 from neuralizer_jax.evaluation.results import read_results  # noqa: E402
 from neuralizer_jax.evaluation.shown_names import BASELINE, METRICS, UNSEEN, shown_task  # noqa: E402
@@ -47,7 +47,7 @@ def unet_table(found):
     for task, scores in found["tasks"].items():
         metric = found["metrics"][task]
         if metric != "dice":
-            best = max((name for name in scores if name not in (MODEL, BASELINE)), key=scores.get)
+            best = best_untrained(scores, MODEL, BASELINE)
             numbers = [rounded(scores[name], metric) for name in (MODEL, BASELINE, best)]
             rows.append((shown_task(task), METRICS[metric], *numbers[:-1], f"{numbers[-1]} ({best.lower()})"))
     return table(("", "metric", MODEL, BASELINE, "best that has learned nothing"), rows)
@@ -60,11 +60,10 @@ def held_out_table(found):
         if UNSEEN not in scores:
             continue
         metric = found["metrics"][task]
-        trivial = {name: value for name, value in scores.items() if name not in (MODEL, UNSEEN)}
-        best = max(trivial, key=trivial.get, default="")
+        best = best_untrained(scores, MODEL, UNSEEN)
         numbers = [scores[MODEL], scores[UNSEEN], scores[MODEL] - scores[UNSEEN]]
         row = [shown_task(task), METRICS[metric], *(rounded(number, metric) for number in numbers)]
-        rows.append([*row, f"{rounded(trivial[best], metric)} ({best.lower()})"] if best else row)
+        rows.append([*row, f"{rounded(scores[best], metric)} ({best.lower()})"] if best else row)
     head = ("", "metric", "seen", "unseen", "seen - unseen", "best that has learned nothing")
     return table(head[: max(map(len, rows))], rows)
 

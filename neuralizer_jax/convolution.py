@@ -4,8 +4,8 @@ XLA's CPU backend computes the weight gradient of a convolution six to ten times
 matrix products of a few rows with all that lies around them it takes twice the time of the convolution, and, which
 matters for a module that is mapped over context members, no longer when mapped.
 
-A 1x1 convolution is a matrix product. Of JAX's gradient of its weights, which comes out transposed, XLA's CPU backend
-makes whatever it can of the gradient in columns, where it is slow to write.
+A 1x1 convolution is a matrix product. JAX computes the gradient of its weights transposed; for that XLA's CPU backend
+writes the gradient of the output pixels in columns, which is slow where it has yet to be computed.
 
 Elsewhere a convolution is left as it is, for JAX to map and to differentiate. A gradient of one's own is mapped after
 it is written down: its convolutions then have a group for each member, which on an H100 took five sixths of a step.

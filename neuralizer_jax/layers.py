@@ -103,9 +103,9 @@ class PointwiseConv(nn.Module):
         return x + self.bias.astype(x.dtype)
 
     def __call__(self, *parts: jax.Array) -> jax.Array:
-        """`[..., part_channels[i]]` each, broadcast against one another -> `[..., features]`."""
+        """`[..., part_channels[i]]` each, the last one perhaps with fewer axes in front -> `[..., features]`."""
         *first, last = (self.part(index, x) for index, x in enumerate(parts))
-        return sum(first, start=self.plus_bias(last))
+        return functools.reduce(lambda total, part: add_shared(part, total), first, self.plus_bias(last))
 
 
 class UpsampleMerge(PointwiseConv):
@@ -241,25 +241,29 @@ def upsample(x: jax.Array, dim: int) -> jax.Array:
     return x
 
 
-def add_to_members(context: jax.Array, shared: jax.Array) -> jax.Array:
-    """`[N, B, *spatial, C]` plus the same `[B, *spatial, C]` for each. On CPUs differentiable in reverse mode alone.
+def add_shared(x: jax.Array, shared: jax.Array) -> jax.Array:
+    """The sum of two arrays, `[..., *shape] + [*shape]`. On CPUs differentiable in reverse mode alone.
 
-    The gradient of what is shared is a sum over axis 0, for which XLA's CPU backend takes fifty times as long as for
-    reading the array. Of slices that are added it makes one pass over memory.
+    The gradient of what is shared is a sum over the first axes, for which XLA's CPU backend takes fifty times as long
+    as for reading the array. Of slices that are added it makes one pass over memory.
     """
-    return (_add_on_cpu if jax.default_backend() == "cpu" else jnp.add)(context, shared)
+    axes = x.ndim - shared.ndim
+    return _add_on_cpu(axes, x, shared) if axes and jax.default_backend() == "cpu" else x + shared
 
 
-@jax.custom_vjp
-def _add_on_cpu(context, shared):
-    return context + shared
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _add_on_cpu(axes, x, shared):
+    return x + shared
 
 
-def _add_gradient(_, gradient):
-    return gradient, sum(member.astype(jnp.float32) for member in gradient).astype(gradient.dtype)
+def _add_gradient(axes, _, gradient):
+    total = gradient
+    for _ in range(axes):
+        total = sum(part.astype(jnp.float32) for part in total)
+    return gradient, total.astype(gradient.dtype)
 
 
-_add_on_cpu.defvjp(lambda context, shared: (context + shared, None), _add_gradient)
+_add_on_cpu.defvjp(lambda axes, x, shared: (x + shared, None), _add_gradient)
 
 
 def pad_channels(x: jax.Array, channels: int) -> jax.Array:

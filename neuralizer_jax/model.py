@@ -24,7 +24,6 @@ from neuralizer_jax.layers import (
     PointwiseConv,
     ResidualUnit,
     UpsampleMerge,
-    add_to_members,
     check_target,
     gelu,
     pad_channels,
@@ -130,9 +129,7 @@ class PairwiseConvAvg(nn.Module):
 
     def update_context(self, context: jax.Array, target: jax.Array) -> jax.Array:
         """Members behind their unit, and the target behind its unit -> the members behind the block."""
-        convolution = self.combine_conv_context
-        told = convolution.plus_bias(convolution.part(1, target))
-        return gelu(context + add_to_members(convolution.part(0, context), told))
+        return gelu(context + self.combine_conv_context(context, target))
 
 
 class Neuralizer(nn.Module):

@@ -20,7 +20,7 @@ from neuralizer_jax.layers import (
     PointwiseConv,
     ResidualUnit,
     UpsampleMerge,
-    add_to_members,
+    add_shared,
     gelu,
     max_pool,
     upsample,
@@ -302,7 +302,7 @@ class TestSplitForms:
         jax.tree.map(partial(close, tolerance=1e-4), ours, expected)
 
     @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-    def test_adding_to_members_and_its_gradients_are_those_of_a_sum(self, dtype):
+    def test_adding_what_is_shared_and_its_gradients_are_those_of_a_sum(self, dtype):
         weights = np.random.default_rng(0).normal(size=self.context.shape).astype(np.float32)
 
         def loss(add, context, shared):
@@ -312,7 +312,7 @@ class TestSplitForms:
 
         ours, expected = (
             jax.jit(jax.value_and_grad(partial(loss, add), argnums=(0, 1)))(self.context, self.target)
-            for add in (add_to_members, jnp.add)
+            for add in (add_shared, jnp.add)
         )
         jax.tree.map(partial(close, tolerance=1e-4 if dtype is jnp.float32 else 2e-2), ours, expected)
 
