@@ -30,12 +30,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from conditions import conditions, heading, table  # noqa: E402
 from make_reference_centroids import BRIGHTNESS, synthetic_t1  # noqa: E402
 
-from input_pipeline.alignment.centroids import fit_affine, label_centroids  # noqa: E402
-from input_pipeline.alignment.intensity import register_to_template  # noqa: E402
-from input_pipeline.alignment.reference import REFERENCE_CENTROIDS  # noqa: E402
-from input_pipeline.mni_grid import SLICE_Y, coronal_index  # noqa: E402
-from input_pipeline.protocols import NEUROMORPHOMETRICS_TO_FREESURFER  # noqa: E402
-from input_pipeline.resample import resample_to_grid  # noqa: E402
+from input_pipeline.align.centroids import fit_affine, label_centroids  # noqa: E402
+from input_pipeline.align.intensities import register_to_template  # noqa: E402
+from input_pipeline.align.reference import REFERENCE_CENTROIDS  # noqa: E402
+from input_pipeline.space.grid import SLICE_Y, coronal_index  # noqa: E402
+from input_pipeline.space.protocols import NEUROMORPHOMETRICS_TO_FREESURFER  # noqa: E402
+from input_pipeline.space.resample import resample_to_grid  # noqa: E402
 
 # Structures that the slice cuts in most subjects: white matter, cortex, ventricles, thalamus, putamen,
 # hippocampus, ventral diencephalon of both sides, third ventricle, brain stem.

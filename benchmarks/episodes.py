@@ -29,7 +29,7 @@ SIZE = 192
 
 
 def configured(data, **changes):
-    from input_pipeline.episode_config import default_config
+    from input_pipeline.episodes.config import default_config
 
     config = default_config()
     config.datasets = (str(data),)
@@ -42,9 +42,9 @@ def operations(data):
     import jax
     import numpy as np
 
-    from input_pipeline.spatial_transform import displacement_field, sample_transform, warp_image
-    from input_pipeline.task_augmentations import TASK_AUGMENTATIONS
-    from input_pipeline.tasks import TASKS
+    from input_pipeline.ops.spatial import displacement_field, sample_transform, warp_image
+    from input_pipeline.ops.task_augmentations import TASK_AUGMENTATIONS
+    from input_pipeline.ops.tasks import TASKS
 
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
     config = configured(data)
@@ -90,8 +90,8 @@ def operations(data):
 
 def host(data, threads):
     """Image pairs a second of the iterator with so many threads, on as many cores."""
-    from input_pipeline.episode_iterator import episode_iterator
-    from input_pipeline.episode_stream import EpisodeStream
+    from input_pipeline.episodes.batches import EpisodeStream
+    from input_pipeline.episodes.threads import episode_iterator
 
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:threads]))
     batches = episode_iterator(EpisodeStream(configured(data)), threads=threads)
@@ -108,7 +108,7 @@ def host(data, threads):
 
 def device(data):
     """Milliseconds a step of plan and gather, N = 16, batch 8, on one core."""
-    from input_pipeline.episode_stream import EpisodeStream
+    from input_pipeline.episodes.batches import EpisodeStream
 
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
     stream = EpisodeStream(configured(data, apply="device", **{"context.min": 16, "context.max": 16}))
@@ -127,7 +127,7 @@ def device(data):
 def first_batch(data):
     """Seconds from the start of the interpreter's work to the first batch."""
     start = time.perf_counter()
-    from input_pipeline.episode_stream import EpisodeStream
+    from input_pipeline.episodes.batches import EpisodeStream
     from neuralizer_jax.compilation_cache import use_compilation_cache
 
     use_compilation_cache()

@@ -76,7 +76,7 @@ def make_start(weights):
     import jax
 
     from neuralizer_jax import save_weights
-    from neuralizer_jax.training.train_state import create_state
+    from neuralizer_jax.training.state import create_state
 
     state = create_state(base_config("small"), jax.random.key(0))
     save_weights(weights, state.model, state.params)
@@ -130,7 +130,7 @@ def jax_training(weights, runs):
     import numpy as np
 
     from neuralizer_jax.training.parallel import make_steps
-    from neuralizer_jax.training.train_state import create_state
+    from neuralizer_jax.training.state import create_state
 
     config = base_config(weights)
     steps = make_steps(config.parallel)

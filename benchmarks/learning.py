@@ -50,8 +50,8 @@ def validation_episodes(data):
     """All episodes in one batch, the same number of each task, task after task."""
     import numpy as np
 
-    from input_pipeline.episode_stream import EpisodeStream
-    from input_pipeline.episode_validation import validation_batches, validation_config
+    from input_pipeline.episodes.batches import EpisodeStream
+    from input_pipeline.episodes.validation import validation_batches, validation_config
 
     config = validation_config(smoke_config(data).data)
     with config.unlocked():
@@ -72,7 +72,7 @@ def scores(prediction, episodes):
     """Mean Dice or PSNR of each task."""
     import numpy as np
 
-    from input_pipeline.operations import TASKS
+    from input_pipeline.ops.registry import TASKS
     from neuralizer_jax.metrics import dice, psnr
 
     truth = episodes["target_out"]
@@ -86,7 +86,7 @@ def predicted(workdir, episodes):
     import numpy as np
 
     from neuralizer_jax import load_weights
-    from neuralizer_jax.training.train_step import forward
+    from neuralizer_jax.forward import forward
 
     model, params = load_weights(workdir / "best.safetensors")
     run = jax.jit(lambda batch: forward(model, params, batch))
@@ -101,9 +101,9 @@ def overfit(data):
     """Loss on one batch of 8 episodes, before and after training on it alone."""
     import jax
 
-    from input_pipeline.episode_stream import EpisodeStream
+    from input_pipeline.episodes.batches import EpisodeStream
     from neuralizer_jax.training.parallel import make_steps
-    from neuralizer_jax.training.train_state import create_state
+    from neuralizer_jax.training.state import create_state
 
     config = smoke_config(data)
     config.train.batch_size = 8

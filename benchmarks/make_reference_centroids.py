@@ -1,4 +1,4 @@
-"""The table of `input_pipeline/alignment/reference.py`, where structures lie in MNI152 space, from label maps.
+"""The table of `input_pipeline/align/reference.py`, where structures lie in MNI152 space, from label maps.
 
     python benchmarks/make_reference_centroids.py LABELMAPS
 
@@ -23,9 +23,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from input_pipeline.alignment.centroids import fit_affine, fold_variants, label_centroids  # noqa: E402
-from input_pipeline.alignment.intensity import register_to_template  # noqa: E402
-from input_pipeline.resample import resample_to_grid  # noqa: E402
+from input_pipeline.align.centroids import fit_affine, fold_variants, label_centroids  # noqa: E402
+from input_pipeline.align.intensities import register_to_template  # noqa: E402
+from input_pipeline.space.resample import resample_to_grid  # noqa: E402
 
 NAMES = {
     **{2: "left cerebral white matter", 3: "left cerebral cortex", 4: "left lateral ventricle"},

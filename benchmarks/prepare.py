@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from conditions import available_cores, conditions, heading, table, write_results  # noqa: E402
 
-from input_pipeline.slice_store import SliceStore  # noqa: E402
+from input_pipeline.store.records import SliceStore  # noqa: E402
 
 
 def paths(options, folder):

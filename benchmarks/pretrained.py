@@ -28,13 +28,13 @@ from conditions import conditions, heading, table, write_results  # noqa: E402
 from pretrained_confidence import measure  # noqa: E402
 from pretrained_tasks import draw_tasks  # noqa: E402
 
-from input_pipeline.protocols import FREESURFER_CLASSES  # noqa: E402
-from neuralizer_jax.evaluation.headline import cautions, headline  # noqa: E402
-from neuralizer_jax.evaluation.results import LeftOut, read_results  # noqa: E402
-from neuralizer_jax.evaluation.shown_names import METRICS, models_in_order, shown_task, tasks_in_order  # noqa: E402
-from neuralizer_jax.evaluation.statistics import class_scores, complete  # noqa: E402
+from input_pipeline.space.protocols import FREESURFER_CLASSES  # noqa: E402
 from neuralizer_jax.files.atomic_file import written_whole  # noqa: E402
-from neuralizer_jax.pretrained import DEFAULT, weights_path  # noqa: E402
+from neuralizer_jax.report.headline import cautions, headline  # noqa: E402
+from neuralizer_jax.report.results import LeftOut, read_results  # noqa: E402
+from neuralizer_jax.report.shown_names import METRICS, models_in_order, shown_task, tasks_in_order  # noqa: E402
+from neuralizer_jax.report.statistics import class_scores, complete  # noqa: E402
+from neuralizer_jax.weights.pretrained import DEFAULT, weights_path  # noqa: E402
 
 MODEL, OTHER = "Neuralizer-seen", "Context of other modalities"
 INPUT = "Input as it is"

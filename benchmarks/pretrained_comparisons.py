@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from conditions import conditions, heading, table, write_results  # noqa: E402
 from pretrained import MEMBERS, MODEL, best_untrained, dice_table, of_experiment, rounded, sources, tasks_table  # noqa: E402
 
-from neuralizer_jax.evaluation.results import read_results  # noqa: E402
-from neuralizer_jax.evaluation.shown_names import BASELINE, METRICS, UNSEEN, shown_task  # noqa: E402
+from neuralizer_jax.report.results import read_results  # noqa: E402
+from neuralizer_jax.report.shown_names import BASELINE, METRICS, UNSEEN, shown_task  # noqa: E402
 
 OTHERS, UNETS, HELD_OUT = "pretrained_others", "pretrained_unets", "heldout"
 EXPERIMENTS = {

@@ -11,8 +11,8 @@ of the brain, in each case.
 import numpy as np
 from scipy.stats import spearmanr
 
-from input_pipeline.episode_config import default_config
-from input_pipeline.episode_evaluation import EvaluationCases
+from input_pipeline.episodes.config import default_config
+from input_pipeline.episodes.evaluation import EvaluationCases
 from neuralizer_jax import load_weights, predict
 from neuralizer_jax.metrics import dice
 

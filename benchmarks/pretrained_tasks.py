@@ -8,13 +8,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from input_pipeline.episode_config import default_config
-from input_pipeline.episode_evaluation import EvaluationCases
-from input_pipeline.protocols import FREESURFER_CLASSES
+from input_pipeline.episodes.config import default_config
+from input_pipeline.episodes.evaluation import EvaluationCases
+from input_pipeline.space.protocols import FREESURFER_CLASSES
 from neuralizer_jax import load_weights
 from neuralizer_jax.evaluation.examples import add_prediction
 from neuralizer_jax.evaluation.predictor import network
-from neuralizer_jax.evaluation.qualitative import draw_examples
+from neuralizer_jax.report.qualitative import draw_examples
 
 MEMBERS = 4
 # Task, modality and class. The target's input is its T1 image in all of them.

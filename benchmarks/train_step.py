@@ -66,7 +66,7 @@ def make_weights(path):
     import jax
 
     from neuralizer_jax import save_weights
-    from neuralizer_jax.training.train_state import create_state
+    from neuralizer_jax.training.state import create_state
 
     state = create_state(base_config(), jax.random.key(0))
     save_weights(path, state.model, state.params)
@@ -76,7 +76,7 @@ def jax_step(weights, remat):
     import jax
 
     from neuralizer_jax.training.parallel import make_steps
-    from neuralizer_jax.training.train_state import create_state
+    from neuralizer_jax.training.state import create_state
 
     config = base_config(**{"model.remat": remat, "train.start": weights})
     steps = make_steps(config.parallel)
@@ -151,7 +151,7 @@ def loop_child(folder):
     from neuralizer_jax.training.loop import Episodes, train
     from neuralizer_jax.training.parallel import make_steps
     from neuralizer_jax.training.record import read_metrics
-    from neuralizer_jax.training.train_state import create_state
+    from neuralizer_jax.training.state import create_state
 
     count = 40
     settings = {"train.steps": count, "log.every": 10, "checkpoint.every": count, "validation.every": count}

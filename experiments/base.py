@@ -7,12 +7,12 @@ Values are those of the paper (Czolbe and Dalca, CVPR 2023, section 4.3) where i
 
 from ml_collections import ConfigDict
 
-from input_pipeline.episode_config import default_config
+from input_pipeline.episodes.config import default_config
 from neuralizer_jax.cli.train import run_experiment
 
 
 def get_config() -> ConfigDict:
-    """The configuration; `data` is `input_pipeline/episode_config.py`'s, with its keys listed there."""
+    """The configuration; `data` is `input_pipeline/episodes/config.py`'s, with its keys listed there."""
     config = ConfigDict(
         {
             "seed": 0,  # of the parameters and of everything random in the episodes

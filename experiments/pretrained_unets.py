@@ -15,7 +15,7 @@ from pathlib import Path
 from commands import run_steps_of
 
 from neuralizer_jax.experiment_steps import Step, shown_path
-from neuralizer_jax.pretrained import DEFAULT, weights_path
+from neuralizer_jax.weights.pretrained import DEFAULT, weights_path
 
 _HERE = Path(__file__).parent
 _DATASET, _THEIRS = "multiatlas2012", "train+val"

@@ -10,10 +10,10 @@ __version__ = "0.1.0"
 _WHERE = {
     "InputError": "errors",
     "Neuralizer": "model",
-    "Prediction": "inference",
+    "Prediction": "inference.predict",
     "UNet": "unet",
     "load_weights": "weights",
-    "predict": "inference",
+    "predict": "inference.predict",
     "save_weights": "weights",
     "use_compilation_cache": "compilation_cache",
 }

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from neuralizer_jax.evaluation.case import Case
+from neuralizer_jax.case import Case
 from neuralizer_jax.evaluation.evaluate import evaluate
 from neuralizer_jax.evaluation.predictor import Predictor
-from neuralizer_jax.evaluation.scores_table import ScoresTable
+from neuralizer_jax.evaluation.score_log import ScoresTable
 
 SIZE = 16
 

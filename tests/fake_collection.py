@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from input_pipeline.slice_collection import SliceCollection
-from input_pipeline.splits import split_subjects
-from input_pipeline.unpacked_slices import UnpackedSlices
+from input_pipeline.prepare.splits import split_subjects
+from input_pipeline.store.memmap import UnpackedSlices
+from input_pipeline.store.table import SliceCollection
 
 SIZE = 32
 

@@ -7,9 +7,9 @@ import nibabel as nib
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from input_pipeline.mni_grid import AFFINE
-from input_pipeline.phantom import phantom_label_map
-from input_pipeline.synthesis import synthesize_image
+from input_pipeline.space.grid import AFFINE
+from input_pipeline.synthesis.images import synthesize_image
+from input_pipeline.synthesis.phantom import phantom_label_map
 
 SPACING = 3
 

@@ -13,8 +13,8 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from input_pipeline.task_augmentations import TASK_AUGMENTATIONS
-from input_pipeline.tasks import TASKS
+from input_pipeline.ops.task_augmentations import TASK_AUGMENTATIONS
+from input_pipeline.ops.tasks import TASKS
 from neuralizer_jax.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -132,7 +132,7 @@ def test_python(block, workplace, monkeypatch):
 
 
 def test_the_data_table_is_complete():
-    from input_pipeline.datasets import BUILDERS
+    from input_pipeline.raw.datasets import BUILDERS
 
     assert re.findall(r"\| `neuralizer prepare (\w+)(?: --raw DIR)?` \|$", README, re.MULTILINE) == list(BUILDERS)
 

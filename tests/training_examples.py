@@ -9,7 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from neuralizer_jax.training.optimizer import make_optimizer
-from neuralizer_jax.training.train_state import TrainState
+from neuralizer_jax.training.state import TrainState
 
 
 def train_config(**changes):

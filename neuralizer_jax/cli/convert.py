@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from neuralizer_jax.pretrained import weights_path
+from neuralizer_jax.weights.pretrained import weights_path
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

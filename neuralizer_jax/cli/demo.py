@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from neuralizer_jax.cli import episodes, predict, prepare, train
-from neuralizer_jax.pretrained import DEFAULT, PRETRAINED
+from neuralizer_jax.weights.pretrained import DEFAULT, PRETRAINED
 
 _SUBJECTS = 28
 
@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from neuralizer_jax.demo_slices import write_demo_pairs
+    from neuralizer_jax.cli.demo_slices import write_demo_pairs
 
     out: Path = options.out
     print("Slices of the MNI152 brain template, 192x192: cutting them, and making example pairs of two tasks")
@@ -125,8 +125,8 @@ def _run_command(*command: str) -> None:
 
 def _draw_phantoms(folder: Path, path: Path) -> Path:
     """A picture of the first subjects of each kind: labels, and every modality."""
-    from input_pipeline.contact_sheet import draw_contact_sheet
-    from input_pipeline.slice_store import SliceStore
+    from input_pipeline.prepare.contact_sheet import draw_contact_sheet
+    from input_pipeline.store.records import SliceStore
 
     store = SliceStore(folder)
     full, stripped = ([e["subject"] for e in store.index if e["skull_stripped"] is kind] for kind in (False, True))

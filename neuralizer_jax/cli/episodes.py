@@ -29,9 +29,9 @@ def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from ml_collections import ConfigDict
 
-    from input_pipeline.episode_config import default_config
-    from input_pipeline.episode_pictures import draw_all, draw_tasks
-    from input_pipeline.episode_stream import EpisodeStream
+    from input_pipeline.episodes.batches import EpisodeStream
+    from input_pipeline.episodes.config import default_config
+    from input_pipeline.episodes.pictures import draw_all, draw_tasks
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.experiment_config import change_config, load_config
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from input_pipeline.episode_evaluation import EvaluationCases
+    from input_pipeline.episodes.evaluation import EvaluationCases
     from neuralizer_jax.cli.named_weights import NamedWeights
     from neuralizer_jax.evaluation.predictor import Predictor
 
@@ -111,13 +111,13 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from input_pipeline.episode_evaluation import EvaluationCases
-    from input_pipeline.slice_collection import SPLITS
+    from input_pipeline.episodes.evaluation import EvaluationCases
+    from input_pipeline.store.table import SPLITS
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.evaluation.evaluate import evaluate
     from neuralizer_jax.evaluation.models_file import describe_model, record_models
-    from neuralizer_jax.evaluation.scores_table import ScoresTable
-    from neuralizer_jax.evaluation.trivial import trivial_predictors
+    from neuralizer_jax.evaluation.score_log import ScoresTable
+    from neuralizer_jax.evaluation.untrained import trivial_predictors
     from neuralizer_jax.experiment_config import change_config, load_config
 
     _check(options)
@@ -182,7 +182,7 @@ def _parsed(arguments: list[str]) -> "list[NamedWeights]":
     """All weights. Raises InputError where a name could not be told from another's in the table."""
     from neuralizer_jax.cli.named_weights import parse_all
     from neuralizer_jax.errors import InputError
-    from neuralizer_jax.evaluation.trivial import trivial_predictors
+    from neuralizer_jax.evaluation.untrained import trivial_predictors
 
     weights = parse_all(arguments)
     if taken := {its.name for its in weights} & {model.name for model in trivial_predictors()}:
@@ -224,7 +224,7 @@ def _check_subjects(
 
     Members of contexts are checked too, but for those of splits and of datasets of which no one is tested.
     """
-    from neuralizer_jax.evaluation.training_subjects import TRAINING_SUBJECTS_FILE, check_no_test_subject
+    from neuralizer_jax.evaluation.leakage import TRAINING_SUBJECTS_FILE, check_no_test_subject
 
     for path in weights:
         trained = path.absolute().parent / TRAINING_SUBJECTS_FILE
@@ -242,7 +242,7 @@ def _check_subjects(
 def _means(path: Path, experiment: str) -> str:
     """The means of an experiment's scores: a line a task and model, a column an n."""
     from neuralizer_jax.evaluation.scores import read_scores
-    from neuralizer_jax.evaluation.statistics import CELL, main_metrics, main_scores, mean_within, subject_means
+    from neuralizer_jax.report.statistics import CELL, main_metrics, main_scores, mean_within, subject_means
 
     scores = main_scores(read_scores(path).where(experiment=experiment))
     metrics = main_metrics(scores)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.pretrained import weights_path
+from neuralizer_jax.weights.pretrained import weights_path
 
 
 class NamedWeights(NamedTuple):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from neuralizer_jax.files.context_files import ContextPairs
     from neuralizer_jax.files.image_files import ImageFile
-    from neuralizer_jax.inference import Prediction
+    from neuralizer_jax.inference.predict import Prediction
 
 _EPILOG = """examples:
   neuralizer predict --target t.png --context pairs/ --out out.png
@@ -129,8 +129,8 @@ def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from neuralizer_jax.compilation_cache import use_compilation_cache
-    from neuralizer_jax.figure import draw_figure
-    from neuralizer_jax.inference import predict
+    from neuralizer_jax.inference.figure import draw_figure
+    from neuralizer_jax.inference.predict import predict
     from neuralizer_jax.weights import load_weights
 
     use_compilation_cache()

@@ -13,7 +13,7 @@ import numpy as np
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.image_files import ImageFile, image_bytes, image_stem, image_suffix
 from neuralizer_jax.preprocess import resize
-from neuralizer_jax.pretrained import DEFAULT, PRETRAINED, weights_path
+from neuralizer_jax.weights.pretrained import DEFAULT, PRETRAINED, weights_path
 
 # A slice of a fine parcellation has fewer labels; a grey image that was taken for a label map has more.
 _MANY_LABELS = 100

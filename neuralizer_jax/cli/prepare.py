@@ -76,10 +76,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from input_pipeline.datasets import BUILDERS
-    from input_pipeline.prepare import prepare_dataset
-    from input_pipeline.prepare_settings import PrepareSettings
-    from input_pipeline.slice_store import SliceStore
+    from input_pipeline.prepare.dataset import prepare_dataset
+    from input_pipeline.raw.datasets import BUILDERS
+    from input_pipeline.slices.settings import PrepareSettings
+    from input_pipeline.store.records import SliceStore
 
     builder = BUILDERS[options.dataset]
     given = {name: getattr(options, name) for name in vars(PrepareSettings()) if getattr(options, name) is not None}
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _slices(text: str) -> tuple[int, ...]:
     """`-17`, `-25,-17`, `-25:-9:4` (both ends included) or `all`."""
-    from input_pipeline.mni_grid import ORIGIN, SHAPE, coronal_index
+    from input_pipeline.space.grid import ORIGIN, SHAPE, coronal_index
 
     try:
         if text == "all":

@@ -20,8 +20,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from input_pipeline.protocols import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_CLASSES
-    from neuralizer_jax.evaluation.report import write_report
+    from input_pipeline.space.protocols import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_CLASSES
+    from neuralizer_jax.report.report import write_report
 
     protocols = {
         "freesurfer": FREESURFER_CLASSES,

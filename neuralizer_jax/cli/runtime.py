@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import flax.linen as nn
 
     from neuralizer_jax.cli.named_weights import NamedWeights
-    from neuralizer_jax.evaluation.table_formats import Table
+    from neuralizer_jax.report.table_formats import Table
     from neuralizer_jax.weights.parameters import Params
 
 _EPILOG = """examples:
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.cli.named_weights import parse_all
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.evaluation.runtime import measure, read_runtime, record_runtime, training_time
-    from neuralizer_jax.evaluation.tables import runtime_table
+    from neuralizer_jax.report.tables import runtime_table
     from neuralizer_jax.unet import UNet
 
     _check(options)

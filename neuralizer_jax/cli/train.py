@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from ml_collections import ConfigDict
 
-    from input_pipeline.episode_stream import EpisodeStream
+    from input_pipeline.episodes.batches import EpisodeStream
     from neuralizer_jax.training.loop import Episodes
 
 
@@ -55,7 +55,7 @@ def run_experiment(path: str) -> None:
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from neuralizer_jax.compilation_cache import use_compilation_cache
-    from neuralizer_jax.evaluation.training_subjects import write_training_subjects
+    from neuralizer_jax.evaluation.leakage import write_training_subjects
     from neuralizer_jax.experiment_config import change_config, load_config
     from neuralizer_jax.training.loop import train
     from neuralizer_jax.training.parallel import initialize_processes
@@ -91,7 +91,7 @@ def training_stream(config: "ConfigDict", process: int = 0, processes: int = 1) 
     Raises:
         InputError: for a configuration that is wrong, or that the data cannot serve.
     """
-    from input_pipeline.episode_stream import EpisodeStream
+    from input_pipeline.episodes.batches import EpisodeStream
     from neuralizer_jax.errors import InputError
 
     if config.model.architecture != "unet" and config.data.context.min < 1:
@@ -106,9 +106,9 @@ def training_stream(config: "ConfigDict", process: int = 0, processes: int = 1) 
 
 def training_episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episodes":
     """The episodes of a stream, and those of its configuration's validation."""
-    from input_pipeline.episode_stream import EpisodeStream
-    from input_pipeline.episode_validation import SIZES, validation_batches, validation_config
-    from input_pipeline.operations import TASKS
+    from input_pipeline.episodes.batches import EpisodeStream
+    from input_pipeline.episodes.validation import SIZES, validation_batches, validation_config
+    from input_pipeline.ops.registry import TASKS
     from neuralizer_jax.training.loop import Episodes
 
     validation = EpisodeStream(validation_config(config.data))
@@ -124,11 +124,11 @@ def training_episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episode
 def _batches(stream: "EpisodeStream", step: int) -> "Generator[dict[str, np.ndarray], None, None]":
     """The batches from a step on: by tf.data, or where TensorFlow is not installed by threads, the same."""
     if find_spec("tensorflow") is None:
-        from input_pipeline.episode_iterator import episode_iterator
+        from input_pipeline.episodes.threads import episode_iterator
 
         with closing(episode_iterator(stream, step)) as batches:
             yield from batches
     else:
-        from input_pipeline.stream import episode_dataset
+        from input_pipeline.episodes.tf_data import episode_dataset
 
         yield from episode_dataset(stream, step).as_numpy_iterator()

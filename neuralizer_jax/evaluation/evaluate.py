@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from neuralizer_jax.case import Case
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.evaluation.case import Case
 from neuralizer_jax.evaluation.case_scores import IMAGE_METRICS, SEGMENTATION_METRICS, case_scores
 from neuralizer_jax.evaluation.examples import add_prediction, example_cases
 from neuralizer_jax.evaluation.predictor import MOST_TOGETHER, Predictor
-from neuralizer_jax.evaluation.scores_table import ScoresTable
+from neuralizer_jax.evaluation.score_log import ScoresTable
 
 Arrays = Mapping[str, np.ndarray]
 

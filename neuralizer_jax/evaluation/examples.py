@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from neuralizer_jax.case import Case
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.evaluation.case import Case
 from neuralizer_jax.files.atomic_file import written_whole
 
 Arrays = Mapping[str, np.ndarray]

@@ -8,12 +8,12 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from neuralizer_jax.case import Case
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.evaluation.case import Case
-from neuralizer_jax.evaluation.statistics import is_baseline
-from neuralizer_jax.inference import predict
+from neuralizer_jax.forward import forward
+from neuralizer_jax.inference.predict import predict
 from neuralizer_jax.losses import task_output
-from neuralizer_jax.training.train_step import forward
+from neuralizer_jax.report.statistics import is_baseline
 from neuralizer_jax.unet import UNet
 from neuralizer_jax.weights.parameters import Params
 

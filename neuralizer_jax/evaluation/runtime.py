@@ -13,10 +13,10 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from neuralizer_jax.device_memory import free_bytes
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
-from neuralizer_jax.training.train_step import forward
+from neuralizer_jax.forward import forward
+from neuralizer_jax.inference.memory import free_bytes
 from neuralizer_jax.weights.parameters import Params
 
 RUNTIME_FILE = "runtime.json"

@@ -19,11 +19,11 @@ from ml_collections import ConfigDict
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.training.checkpoints import Checkpoints
 from neuralizer_jax.training.early_stopping import EarlyStopping
+from neuralizer_jax.training.logging import Report, image_count
 from neuralizer_jax.training.optimizer import learning_rate
 from neuralizer_jax.training.parallel import Finish, HostArrays, Steps, make_steps
-from neuralizer_jax.training.report import Report, image_count
+from neuralizer_jax.training.state import TrainState, create_state
 from neuralizer_jax.training.stop_signals import StopSignals
-from neuralizer_jax.training.train_state import TrainState, create_state
 from neuralizer_jax.training.validation import validate
 from neuralizer_jax.weights import save_weights
 from neuralizer_jax.weights.architecture import describe

@@ -19,8 +19,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.training.train_state import TrainState
-from neuralizer_jax.training.train_step import Arrays, eval_step, train_step
+from neuralizer_jax.training.state import TrainState
+from neuralizer_jax.training.step import Arrays, eval_step, train_step
 
 MODES = ("jit", "pmap", "mesh")
 

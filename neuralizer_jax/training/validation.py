@@ -6,7 +6,7 @@ import numpy as np
 
 from neuralizer_jax.training.parallel import HostArrays, Steps
 from neuralizer_jax.training.pictures import PictureRow, picture_rows
-from neuralizer_jax.training.train_state import TrainState
+from neuralizer_jax.training.state import TrainState
 from neuralizer_jax.training.validation_scores import Scores
 
 

@@ -16,9 +16,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
-from neuralizer_jax.pretrained import PRETRAINED, weights_path
 from neuralizer_jax.weights import architecture
 from neuralizer_jax.weights.parameters import Params, param_shapes
+from neuralizer_jax.weights.pretrained import PRETRAINED, weights_path
 from neuralizer_jax.weights.torch_names import from_torch_layout, to_torch_layout, torch_key, torch_shape
 
 _METADATA_KEY = "neuralizer_jax"

@@ -16,7 +16,7 @@ from golden.pretrained_episode import TASKS, draw_episode
 from safetensors import safe_open
 from torch_twin import NeuralizerTwin
 
-from neuralizer_jax.pretrained import PRETRAINED
+from neuralizer_jax.weights.pretrained import PRETRAINED
 
 
 def load_twin(path):

@@ -1,0 +1,168 @@
+"""Affine alignment of an image to the T1-weighted MNI152 template (nilearn's, skull-stripped, 1 mm) by its intensities.
+
+Mattes mutual information (https://doi.org/10.1109/TMI.2003.809072), so that other modalities than T1 can do, though
+less well. Everything runs on one thread and on all voxels of coarse grids; nothing is drawn at random: the same input
+gives the same map.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from input_pipeline.align.pyramid import Grid, one_thread, pyramid
+from neuralizer_jax.errors import InputError
+
+_START_ANGLES = (-20, 0, 20)  # degrees about each axis; the optimiser reaches the angles between them and to 30
+_STARTS = 5  # the best of them are followed
+_BRAIN_HEIGHT_MM = 150  # from the crown of a head to below its brain
+_SCALES = (0.5, 2.0)  # what a head's size can be of another's
+_BINS = 32
+
+
+@dataclass(frozen=True)
+class IntensityFit:
+    """An affine map found from intensities.
+
+    Attributes:
+        matrix: `[4, 4]`, world of the subject (mm, RAS) -> world of MNI152 (mm, RAS).
+        mutual_information: of image and template over the template's brain once aligned, in nats; larger is better.
+            Comparable between subjects of the same modality.
+    """
+
+    matrix: np.ndarray
+    mutual_information: float
+
+
+def register_to_template(
+    volume: np.ndarray, affine: np.ndarray, *, mask: np.ndarray | None = None, skull_stripped: bool
+) -> IntensityFit:
+    """The affine map of an image to MNI152.
+
+    Starts from turns of up to 20 degrees about each axis, then similarity at 8 mm, affine at 4 and 2 mm. A head turned
+    by more than some 35 degrees is not found; left and right are never exchanged.
+
+    Args:
+        volume: `[X, Y, Z]`, one image.
+        affine: `[4, 4]`, voxel -> world in mm (RAS).
+        mask: brain mask on the same voxels, with which the volume counts as skull-stripped.
+        skull_stripped: whether the volume is 0 outside of the brain.
+
+    Raises:
+        InputError: for an image without contrast, or where the result has a scale that no head has.
+    """
+    volume, affine = np.nan_to_num(np.asarray(volume, np.float32)), np.asarray(affine, np.float64)
+    if volume.ndim != 3:
+        raise InputError(f"volume of shape {volume.shape}, expected three axes")
+    if mask is not None:
+        if mask.shape != volume.shape:
+            raise InputError(f"brain mask of shape {mask.shape}, expected the volume's {volume.shape}")
+        volume = np.where(mask, volume, np.float32(0))
+    if volume.min() == volume.max() or volume.max() <= 0:
+        raise InputError("volume without contrast or positive values, expected an image of a head")
+    stripped = skull_stripped or mask is not None
+
+    # Zeros around a brain are true; what lies around a head's field of view is not known.
+    moving = pyramid(volume, affine, margin=32 if stripped else 0)
+    with one_thread():
+        transform, information = _register(_template(), moving, stripped)
+
+    to_moving = np.eye(4)
+    to_moving[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
+    to_moving[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
+    scales = np.linalg.svd(to_moving[:3, :3], compute_uv=False)
+    if not _SCALES[0] < scales[-1] <= scales[0] < _SCALES[1]:
+        raise InputError(
+            f"the image fits the template at scales of {scales[-1]:.2g} to {scales[0]:.2g},"
+            f" expected {_SCALES[0]} to {_SCALES[1]}"
+        )
+    return IntensityFit(np.linalg.inv(to_moving), information)
+
+
+@cache
+def _template() -> tuple[Grid, ...]:
+    from nilearn.datasets import load_mni152_template
+
+    image = load_mni152_template(resolution=1)
+    return pyramid(np.asarray(image.dataobj, np.float32), image.affine, margin=8)
+
+
+def _register(
+    template: tuple[Grid, ...], image: tuple[Grid, ...], stripped: bool
+) -> tuple[sitk.AffineTransform, float]:
+    """The map world of the template -> world of the image, and the mutual information."""
+    transform = _affine_of(_best_similarity(template[0], image[0], _start(template[1], image[1], stripped), stripped))
+    _optimise(template[1], image[1], transform, stripped, 1.0)
+    return transform, _optimise(template[2], image[2], transform, stripped, 0.5)
+
+
+def _start(template: Grid, image: Grid, stripped: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    """Centre of the template's brain, of the image's, and how much larger the image's is."""
+    template_centre, template_volume = _brain(template, True)
+    centre, volume = _brain(image, stripped)
+    size = float(np.clip(np.cbrt(volume / template_volume), 0.8, 1.25)) if stripped else 1.0
+    return template_centre, centre, size
+
+
+def _brain(image: Grid, stripped: bool) -> tuple[np.ndarray, float]:
+    """Rough centre in mm and volume in mm3: of the foreground, in a whole head of what is near its crown."""
+    foreground = image.values > 0.15 * np.percentile(image.values[image.values > 0], 98)
+    points = np.argwhere(foreground) * image.spacing + image.origin
+    if not stripped:
+        crown = np.percentile(points[:, 2], 99.5)
+        points = points[points[:, 2] > crown - _BRAIN_HEIGHT_MM]
+    return points.mean(0), len(points) * image.spacing**3
+
+
+def _best_similarity(
+    template: Grid, image: Grid, start: tuple[np.ndarray, np.ndarray, float], stripped: bool
+) -> sitk.Similarity3DTransform:
+    template_centre, centre, size = start
+    transforms = []
+    for angles in product(np.deg2rad(_START_ANGLES).tolist(), repeat=3):
+        transform = sitk.Similarity3DTransform()
+        transform.SetCenter(template_centre.tolist())
+        transform.SetMatrix(sitk.Euler3DTransform((0, 0, 0), *angles).GetMatrix())
+        transform.SetScale(size)
+        transform.SetTranslation((centre - template_centre).tolist())
+        transforms.append(transform)
+    template_image, moving_image = template.image(), image.image()
+    costs = [_method(template, x, stripped).MetricEvaluate(template_image, moving_image) for x in transforms]
+    ranked = [transforms[index] for index in np.argsort(costs, kind="stable")[:_STARTS]]
+    information = [_optimise(template, image, transform, stripped, 4.0) for transform in ranked]
+    return ranked[int(np.argmax(information))]
+
+
+def _affine_of(transform: sitk.Similarity3DTransform) -> sitk.AffineTransform:
+    result = sitk.AffineTransform(3)
+    result.SetCenter(transform.GetCenter())
+    result.SetMatrix(transform.GetMatrix())
+    result.SetTranslation(transform.GetTranslation())
+    return result
+
+
+def _optimise(template: Grid, image: Grid, transform: sitk.Transform, stripped: bool, step: float) -> float:
+    """Optimises `transform` (world of the template -> world of the image) in place; the mutual information."""
+    method = _method(template, transform, stripped)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=step, minStep=step / 100, numberOfIterations=100, relaxationFactor=0.6
+    )
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.Execute(template.image(), image.image())
+    return -method.GetMetricValue()
+
+
+def _method(template: Grid, transform: sitk.Transform, stripped: bool) -> sitk.ImageRegistrationMethod:
+    """Mutual information over the template's brain; of a skull-stripped image with the edge around the brain."""
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(_BINS)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetInitialTransform(transform, inPlace=True)
+    brain = template.values > 0.1
+    if stripped:
+        brain = ndimage.distance_transform_edt(~brain, sampling=template.spacing) < 8
+    method.SetMetricFixedMask(Grid(brain.astype(np.uint8), template.spacing, template.origin).image())
+    return method

@@ -1,0 +1,74 @@
+"""Volumes as SimpleITK registers them here: on upright isotropic grids from coarse to fine, on one thread."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from input_pipeline.space.resample import resample_to_grid
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A volume on an upright isotropic grid: values, voxel size in mm, world of voxel 0 in mm."""
+
+    values: np.ndarray
+    spacing: float
+    origin: np.ndarray
+
+    def affine(self) -> np.ndarray:
+        """Voxel -> world in mm, `[4, 4]`."""
+        matrix = np.diag([self.spacing] * 3 + [1.0])
+        matrix[:3, 3] = self.origin
+        return matrix
+
+    def image(self) -> sitk.Image:
+        """For SimpleITK, whose world is then RAS as well: it has no say in what its axes mean."""
+        image = sitk.GetImageFromArray(self.values.transpose())
+        image.SetSpacing([float(self.spacing)] * 3)
+        image.SetOrigin(self.origin.tolist())
+        return image
+
+
+def pyramid(volume: np.ndarray, affine: np.ndarray, margin: float) -> tuple[Grid, ...]:
+    """The volume at 8, 4 and 2 mm, each smoothed from the finer one, with a margin of zeros in mm.
+
+    Args:
+        volume: `[X, Y, Z]` float32.
+        affine: `[4, 4]`, voxel -> world in mm (RAS).
+        margin: on all sides, mm.
+    """
+    levels = []
+    for spacing in (2, 4, 8):
+        levels.append(_coarsen(volume, affine, spacing, margin))
+        volume, affine, margin = levels[-1].values, levels[-1].affine(), 0
+    return tuple(reversed(levels))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in one order, hence the same result every time. SimpleITK has no such setting for one registration."""
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+def _coarsen(volume: np.ndarray, affine: np.ndarray, spacing: float, margin: float) -> Grid:
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    sigmas = 0.5 * np.sqrt(np.maximum(spacing**2 - sizes**2, 0)) / sizes
+    smooth = ndimage.gaussian_filter(volume, sigmas, mode="nearest", truncate=3)
+    corners = np.array(list(product(*((0, n - 1) for n in volume.shape)))) @ affine[:3, :3].T + affine[:3, 3]
+    origin = corners.min(0) - margin
+    shape = np.ceil((corners.max(0) + margin - origin) / spacing).astype(int) + 1
+    grid = Grid(np.empty(0), spacing, origin)
+    values = resample_to_grid(
+        smooth, affine, np.eye(4), labels=False, shape=tuple(shape.tolist()), grid_affine=grid.affine()
+    )
+    return Grid(values, spacing, origin)

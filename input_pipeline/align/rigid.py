@@ -1,0 +1,215 @@
+"""Rigid alignment of one scan of a subject to another scan of the same subject, of another modality as a rule.
+
+Mattes mutual information (https://doi.org/10.1109/TMI.2003.809072) over what both fields of view show. Everything runs
+on one thread and on all voxels of coarse grids; nothing is drawn at random: the same input gives the same map.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from input_pipeline.align.pyramid import Grid, one_thread, pyramid
+from neuralizer_jax.errors import InputError
+
+_TURNS = ((0, 0, 0), *((axis * angle).tolist() for axis in np.eye(3) for angle in (-10, 10)))  # degrees
+_LIFTS_MM = (-40, -20, 0, 20, 40)  # by which the centre of a slab may lie higher than that of the head
+_BRAIN_HEIGHT_MM = 150  # from the crown of a head to below its brain
+_EDGE_MM = 8  # of what surrounds a head or brain: its outline tells as much as what is inside
+_MIN_OVERLAP_ML = 200
+_MAX_TURN, _MAX_MOVE_MM = 45, 100
+_BINS = 32
+_RADIUS_MM = 70  # of a head: how far a turn by one radian moves it, so that the optimiser turns and shifts alike
+
+
+@dataclass(frozen=True)
+class RigidFit:
+    """A rigid map found from intensities.
+
+    Attributes:
+        matrix: `[4, 4]` float64, world of the moving scan (mm, RAS) -> world of the fixed one (mm, RAS).
+        mutual_information: of the aligned scans over the part of the fixed head or brain that both show, in nats;
+            larger is better. Comparable between subjects of the same two modalities.
+    """
+
+    matrix: np.ndarray
+    mutual_information: float
+
+
+def register_rigid(
+    moving: np.ndarray, moving_affine: np.ndarray, fixed: np.ndarray, fixed_affine: np.ndarray, *, skull_stripped: bool
+) -> RigidFit:
+    """The rigid map of one scan to another of the same subject.
+
+    Starts where the headers place the scans (also turned by 10 degrees) and from matched centres of mass (also shifted
+    along z, as a slab may be); at 8 mm both are followed, at 4 and 2 mm the better of them by mutual information. A
+    head that lies turned by more than some 40 degrees is not found, and not always refused: its mutual information is
+    low then.
+
+    Args:
+        moving: `[X, Y, Z]`, one image.
+        moving_affine: `[4, 4]`, voxel of `moving` -> world in mm (RAS).
+        fixed: `[X, Y, Z]`, one image.
+        fixed_affine: `[4, 4]`, voxel of `fixed` -> world in mm (RAS).
+        skull_stripped: whether both are 0 outside of the brain.
+
+    Raises:
+        InputError: for an image without contrast, where the fields of view share less than 200 ml of the head or
+            brain, or where the result turns the scan by more than 45 degrees or moves it by more than 100 mm from its
+            start.
+    """
+    moving_levels = _levels(moving, moving_affine, "moving")
+    fixed_levels = _levels(fixed, fixed_affine, "fixed")
+    by_centre = _centre(moving_levels[0], skull_stripped) - _centre(fixed_levels[0], skull_stripped)
+    fixed_levels = tuple(_near_head(level, skull_stripped) for level in fixed_levels)
+    with one_thread():
+        start, transform = _best_start(fixed_levels[0], moving_levels[0], by_centre)
+        _optimise(fixed_levels[1], moving_levels[1], transform, 1.0, 0.02)
+        _check(start, transform, fixed_levels[1], moving_levels[1])
+        information = _optimise(fixed_levels[2], moving_levels[2], transform, 0.25, 0.05)
+    _check(start, transform, fixed_levels[1], moving_levels[1])
+    return RigidFit(np.linalg.inv(_matrix(transform)), information)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A scan on a coarse grid, and which of its voxels count (uint8)."""
+
+    scan: Grid
+    mask: Grid
+
+
+def _levels(volume: np.ndarray, affine: np.ndarray, name: str) -> tuple[_Level, ...]:
+    """At 8, 4 and 2 mm; what lies in the field of view counts. Raises InputError for an image without contrast."""
+    volume, affine = np.nan_to_num(np.asarray(volume, np.float32)), np.asarray(affine, np.float64)
+    if volume.ndim != 3:
+        raise InputError(f"{name} volume of shape {volume.shape}, expected three axes")
+    scans = pyramid(volume, affine, margin=0)
+    if volume.min() == volume.max() or scans[0].values.max() <= 0:
+        raise InputError(f"{name} volume without contrast or positive values, expected an image of a head")
+    return tuple(_Level(scan, _grid_of(_field_of_view(scan, volume.shape, affine), scan)) for scan in scans)
+
+
+def _grid_of(mask: np.ndarray, like: Grid) -> Grid:
+    return Grid(mask.astype(np.uint8), like.spacing, like.origin)
+
+
+def _near_head(level: _Level, skull_stripped: bool) -> _Level:
+    """The same with only the head or brain and the edge around it counting."""
+    distance = ndimage.distance_transform_edt(~_head(level.scan, skull_stripped), sampling=level.scan.spacing)
+    return _Level(level.scan, _grid_of((distance < _EDGE_MM) & (level.mask.values > 0), level.scan))
+
+
+def _head(scan: Grid, skull_stripped: bool) -> np.ndarray:
+    """The foreground: brain where skull-stripped, otherwise the head from its crown to below the brain."""
+    head = scan.values > 0.15 * np.percentile(scan.values[scan.values > 0], 98)
+    if not skull_stripped:
+        height = scan.origin[2] + scan.spacing * np.arange(head.shape[2])
+        crown = np.percentile(np.repeat(height, np.count_nonzero(head, axis=(0, 1))), 99.5)
+        head &= height > crown - _BRAIN_HEIGHT_MM
+    return head
+
+
+def _centre(level: _Level, skull_stripped: bool) -> np.ndarray:
+    return _points(_head(level.scan, skull_stripped), level.scan).mean(0)
+
+
+def _points(mask: np.ndarray, grid: Grid) -> np.ndarray:
+    """World coordinates `[n, 3]` in mm of the voxels in a mask."""
+    return np.argwhere(mask) * grid.spacing + grid.origin
+
+
+def _field_of_view(grid: Grid, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+    """Where a grid lies in a volume of this shape and affine, less a voxel: around it, no value is made up."""
+    to_voxel = np.linalg.inv(affine) @ grid.affine()
+    inside = np.ones(grid.values.shape, bool)
+    x, y, z = np.ogrid[tuple(slice(n) for n in inside.shape)]
+    for row, size in zip(to_voxel[:3], shape, strict=True):
+        index = row[0] * x + row[1] * y + row[2] * z + row[3]
+        inside &= (index > -0.01) & (index < size - 0.99)
+    return ndimage.binary_erosion(inside, np.ones((3, 3, 3)), border_value=1)
+
+
+def _best_start(
+    fixed: _Level, moving: _Level, by_centre: np.ndarray
+) -> tuple[sitk.Euler3DTransform, sitk.Euler3DTransform]:
+    """The better start and what it came to, both world of the fixed scan -> world of the moving one.
+
+    By mutual information times overlap: of few voxels the information alone comes out too large.
+    """
+    by_header = [(turn, np.zeros(3)) for turn in _TURNS]
+    by_mass = [((0, 0, 0), by_centre + np.array((0, 0, lift))) for lift in _LIFTS_MM]
+    points = _points(fixed.mask.values, fixed.scan)
+    found = []
+    for starts in (by_header, by_mass) if len(points) else ():
+        transforms = [
+            sitk.Euler3DTransform(points.mean(0).tolist(), *np.deg2rad(turn).tolist(), shift.tolist())
+            for turn, shift in starts
+        ]
+        transforms = [x for x in transforms if _overlap_ml(fixed, moving, x) >= _MIN_OVERLAP_ML]
+        if transforms:
+            start = max(transforms, key=lambda x: _information(fixed, moving, x) * _overlap_ml(fixed, moving, x))
+            end = sitk.Euler3DTransform(start)
+            information = _optimise(fixed, moving, end, 4.0, 0.1)
+            found.append((information * _overlap_ml(fixed, moving, end), start, end))
+    if not found:
+        raise InputError(f"the fields of view share less than {_MIN_OVERLAP_ML} ml, expected scans of the same head")
+    return max(found, key=lambda x: x[0])[1:]
+
+
+def _overlap_ml(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform) -> float:
+    """How much of what counts in the fixed scan falls on what counts in the moving one."""
+    matrix = np.linalg.inv(moving.scan.affine()) @ _matrix(transform) @ fixed.scan.affine()
+    index = np.rint(np.argwhere(fixed.mask.values) @ matrix[:3, :3].T + matrix[:3, 3]).astype(int)
+    index = index[((index >= 0) & (index < moving.mask.values.shape)).all(1)]
+    return np.count_nonzero(moving.mask.values[tuple(index.T)]) * fixed.scan.spacing**3 / 1000
+
+
+def _information(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform) -> float:
+    return -_method(fixed, moving, transform).MetricEvaluate(fixed.scan.image(), moving.scan.image())
+
+
+def _matrix(transform: sitk.Euler3DTransform) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
+    matrix[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
+    return matrix
+
+
+def _optimise(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform, step: float, last_step: float) -> float:
+    """Optimises `transform` (world of the fixed scan -> world of the moving one) in place; the mutual information."""
+    method = _method(fixed, moving, transform)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=step, minStep=last_step, numberOfIterations=100, relaxationFactor=0.6
+    )
+    method.SetOptimizerScales([_RADIUS_MM**2] * 3 + [1.0] * 3)
+    method.Execute(fixed.scan.image(), moving.scan.image())
+    return -method.GetMetricValue()
+
+
+def _method(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform) -> sitk.ImageRegistrationMethod:
+    """Mutual information over what counts in both scans."""
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(_BINS)
+    method.SetMetricUseMovingImageGradientFilter(False)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetInitialTransform(transform, inPlace=True)
+    method.SetMetricFixedMask(fixed.mask.image())
+    method.SetMetricMovingMask(moving.mask.image())
+    return method
+
+
+def _check(start: sitk.Euler3DTransform, end: sitk.Euler3DTransform, fixed: _Level, moving: _Level) -> None:
+    """Raises InputError where the result is none that scans of one session can have."""
+    overlap = _overlap_ml(fixed, moving, end)
+    if overlap < _MIN_OVERLAP_ML:
+        raise InputError(f"the aligned scans share {overlap:.0f} ml, expected at least {_MIN_OVERLAP_ML}")
+    turn = np.rad2deg(np.arccos(np.clip((np.trace(_matrix(end)[:3, :3]) - 1) / 2, -1, 1)))
+    centre = start.GetCenter()
+    move = np.linalg.norm(np.subtract(end.TransformPoint(centre), start.TransformPoint(centre)))
+    if turn > _MAX_TURN or move > _MAX_MOVE_MM:
+        raise InputError(
+            f"the scans fit best when turned by {turn:.0f} degrees and moved by {move:.0f} mm,"
+            f" expected at most {_MAX_TURN} degrees and {_MAX_MOVE_MM} mm"
+        )

@@ -1,0 +1,1 @@
+"""Training episodes: plan, gather, apply, batch."""

@@ -1,0 +1,181 @@
+"""Gathered slices to episodes: spatial transform, task, task augmentations. The third of three steps, pure JAX.
+
+Every image is made by one function of its slices, of its episode's key and of its own number: `image_function`. A host
+makes images one after another (`make_images`); an accelerator makes all images of an episode at once (`make_episodes`).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from input_pipeline.ops.registry import CHANNELS, TASK_AUGMENTATIONS, TASKS, Parameters, Task, TaskAugmentation
+from input_pipeline.ops.spatial import displacement_field, sample_transform, warp_image, warp_labels, warp_mask
+
+# Streams of an episode's key; those of the task augmentations follow.
+_SPATIAL, _TASK, _AUGMENTATIONS = 0, 1, 2
+
+# What a slice shows, mm along both axes.
+SLICE_EXTENT = 192
+
+
+class ImageKeys(NamedTuple):
+    """Keys of each stream, `[S]`: of what the images of an episode share, and of what one has of its own."""
+
+    shared: jax.Array
+    own: jax.Array
+
+
+def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
+    """The function that makes one image of an episode.
+
+    It takes `task` (its place in `TASKS`), `on` `[A]` bool (which of `TASK_AUGMENTATIONS`), the `ImageKeys`, `images`
+    `[C, H, W]` uint16, `mask` and `labels` `[H, W]` uint8, and whether to `flip` them first. It returns input
+    `[size, size, 3]` and output `[size, size, 1]`, float32 in [0, 1]. Only `tasks`, and augmentations with a
+    probability, are compiled.
+    """
+    tasks = tuple(tasks)
+    branch_of = np.array([tasks.index(name) if name in tasks else 0 for name in TASKS])
+    augmentations = [
+        (place, augmentation)
+        for place, (name, augmentation) in enumerate(TASK_AUGMENTATIONS.items())
+        if config.task_augmentations[name].probability > 0
+    ]
+    channels = np.array([CHANNELS[task.needs] for task in TASKS.values()])
+    segments = np.array([task.is_segmentation for task in TASKS.values()])
+    from_labels = np.array([augmentation.touches == "images" for augmentation in TASK_AUGMENTATIONS.values()], bool)
+
+    def make(task, on, keys, images, mask, labels, flip):
+        shared = sample_transform(keys.shared[_SPATIAL], config.spatial.shared)
+        own = sample_transform(keys.own[_SPATIAL], config.spatial.own)
+        places = displacement_field(shared, own, config.size, mask.shape[0], SLICE_EXTENT, config.extent)
+        places = places.at[1].set(jnp.where(flip, mask.shape[1] - 1 - places[1], places[1]))
+        # What the task has no use for is not read: that is most of the time this takes.
+        readers = [_reader(count) for count in range(1, images.shape[0] + 1)]
+        images = jax.lax.switch(jnp.asarray(channels)[task] - 1, readers, images, places)
+        mask = _read_if(jnp.asarray(segments)[task], warp_mask, mask, places)
+        labels = _read_if((on & from_labels).any(), warp_labels, labels.astype(jnp.int32), places)
+
+        for place, augmentation in augmentations:
+            if augmentation.touches == "images":
+                settings = config.task_augmentations[augmentation.name]
+                change = _changed(augmentation, settings, _keys(keys, _AUGMENTATIONS + place), labels)
+                images = jax.lax.cond(on[place], change, lambda images: images, images)
+        branches = [_performed(TASKS[name], config.tasks[name], _keys(keys, _TASK)) for name in tasks]
+        pair = jax.lax.switch(jnp.asarray(branch_of)[task], branches, images, mask)
+        for place, augmentation in augmentations:
+            if augmentation.touches != "images":
+                settings = config.task_augmentations[augmentation.name]
+                change = _augmented(augmentation, settings, _keys(keys, _AUGMENTATIONS + place))
+                pair = jax.lax.cond(on[place], change, lambda *pair: pair, *pair)
+        return pair
+
+    return make
+
+
+def _reader(count: int) -> Callable:
+    """Reads the first of the channels `[C, H, W]` uint16 at the places, as `[H, W, 3]` float32 in [0, 1]."""
+
+    def read(images, places):
+        read = [warp_image(image, places) / 65535 for image in images[:count]]
+        return jnp.stack([*read, *[jnp.zeros_like(places[0])] * (3 - count)], axis=-1)
+
+    return read
+
+
+def _read_if(needed: jax.Array, read: Callable, values: jax.Array, places: jax.Array) -> jax.Array:
+    kind = jax.eval_shape(read, values, places)
+    return jax.lax.cond(needed, read, lambda values, places: jnp.zeros(kind.shape, kind.dtype), values, places)
+
+
+def make_images(make: Callable, size: int) -> Callable:
+    """The function that makes the first `count` of K images on a CPU, one after another; the others are 0.
+
+    It takes `count`, `tasks` `[K]`, `on` `[K, A]`, the episodes' keys `[K]`, the images' numbers in them `[K]`,
+    `images` `[C, K, H, W]`, `masks` and `labels` `[K, H, W]`, `flip` `[K]`.
+    """
+
+    def one_by_one(count, tasks, on, keys, numbers, images, masks, labels, flip):
+        keys = jax.vmap(image_keys)(keys, numbers)
+
+        def image(k, made):
+            own = jax.tree.map(lambda array: array[k], keys)
+            pair = make(tasks[k], on[k], own, images[:, k], masks[k], labels[k], flip[k])
+            return [array.at[k].set(value) for array, value in zip(made, pair, strict=True)]
+
+        empty = [jnp.zeros((len(tasks), size, size, channels)) for channels in (3, 1)]
+        return jax.lax.fori_loop(0, count, image, empty)
+
+    # One thread for each call: calls run side by side, and an image is too small to be shared between threads.
+    return jax.jit(one_by_one, compiler_options={"xla_cpu_multi_thread_eigen": False})
+
+
+def make_episodes(make: Callable) -> Callable:
+    """The function that makes B episodes of 1 + N images.
+
+    It takes `task` `[B]`, `on` `[B, A]`, `keys` `[B]`, `images` `[C, B, 1 + N, H, W]`, `masks` and `labels`
+    `[B, 1 + N, H, W]`, `flip` `[B, 1 + N]`. Of the tasks only the one that an episode has is computed.
+    """
+
+    def episodes(tasks, on, keys, images, masks, labels, flip):
+        numbers = jnp.arange(masks.shape[1])
+
+        def episode(row):
+            own = jax.vmap(image_keys, (None, 0))(keys[row], numbers)
+            all_images = jax.vmap(make, (None, None, 0, 1, 0, 0, 0))
+            return all_images(tasks[row], on[row], own, images[:, row], masks[row], labels[row], flip[row])
+
+        return jax.lax.map(episode, jnp.arange(masks.shape[0]))
+
+    return jax.jit(episodes)
+
+
+def episode_keys(seed: int, step: jax.Array, rows: jax.Array) -> jax.Array:
+    """The key of each episode of a batch `[B]`, from nothing but the seed, the step and its row."""
+    key = jax.random.fold_in(jax.random.key(seed), step)
+    return jax.vmap(lambda row: jax.random.fold_in(key, row))(rows)
+
+
+def image_keys(key: jax.Array, number: jax.Array) -> ImageKeys:
+    """The keys of image `number` of the episode with this key."""
+    # All at once: on a CPU a call costs more than what it computes.
+    shared, own = jax.random.split(key)
+    streams = jnp.arange(_AUGMENTATIONS + len(TASK_AUGMENTATIONS))
+    fold = jax.vmap(jax.random.fold_in, (None, 0))
+    return ImageKeys(fold(shared, streams), fold(jax.random.fold_in(own, number), streams))
+
+
+def drawn_task(config: ConfigDict, name: str, key: jax.Array) -> Parameters:
+    """What the images of an episode with this key share of a task."""
+    return TASKS[name].sample(image_keys(key, 0).shared[_TASK], config.tasks[name])
+
+
+def drawn_augmentation(config: ConfigDict, name: str, key: jax.Array) -> Parameters:
+    """What the images of an episode with this key share of a task augmentation."""
+    stream = _AUGMENTATIONS + list(TASK_AUGMENTATIONS).index(name)
+    return TASK_AUGMENTATIONS[name].sample(image_keys(key, 0).shared[stream], config.task_augmentations[name])
+
+
+def _keys(keys: ImageKeys, stream: int) -> ImageKeys:
+    """The two keys of a stream."""
+    return ImageKeys(keys.shared[stream], keys.own[stream])
+
+
+def _drawn(operation: Task | TaskAugmentation, settings: ConfigDict, keys: ImageKeys) -> tuple:
+    shared = operation.sample(keys.shared, settings)
+    return shared, operation.sample_image(keys.own, shared, settings)
+
+
+def _performed(task: Task, settings: ConfigDict, keys: ImageKeys) -> Callable:
+    return lambda images, mask: task.apply(*_drawn(task, settings, keys), images, mask)
+
+
+def _changed(augmentation: TaskAugmentation, settings: ConfigDict, keys: ImageKeys, labels: jax.Array) -> Callable:
+    return lambda images: augmentation.apply(*_drawn(augmentation, settings, keys), images, labels)
+
+
+def _augmented(augmentation: TaskAugmentation, settings: ConfigDict, keys: ImageKeys) -> Callable:
+    return lambda *pair: augmentation.apply(*_drawn(augmentation, settings, keys), *pair)

@@ -1,0 +1,112 @@
+"""The configuration of the episode stream: every key with its unit and default."""
+
+from collections.abc import Iterator
+
+from ml_collections import ConfigDict
+
+from input_pipeline.episodes.apply import SLICE_EXTENT
+from input_pipeline.episodes.sources import KINDS
+from input_pipeline.ops.spatial import DEFAULTS as SPATIAL
+from input_pipeline.ops.task_augmentations import TASK_AUGMENTATIONS
+from input_pipeline.ops.tasks import TASKS
+from input_pipeline.store.table import SPLITS
+from neuralizer_jax.errors import InputError
+
+APPLY = ("host", "device")
+
+
+def default_config() -> ConfigDict:
+    """The configuration with all tasks and augmentations that are registered."""
+    config = ConfigDict(
+        {
+            "datasets": (),  # folders, OUT/DATASET of `neuralizer prepare`
+            # Whose images are shown: train, val or test, or several, as train+val. Validation during training shows val
+            # whatever stands here: with train+val those that are trained on, so that it cannot tell overfitting.
+            "split": "train",
+            "seed": 0,
+            "batch_size": 8,  # episodes
+            "size": 192,  # pixels of an image along both axes
+            # What an image shows along both axes, mm about the middle of the slice. Where that is not the size, pixels
+            # are not of 1 mm, and what tasks say in mm is in pixels.
+            "extent": 192,
+            "apply": "host",  # where tasks and augmentations are applied: host, or device (the accelerator)
+            "subjects": {
+                "number": 0,  # at most so many are shown, drawn from those there are; 0: all
+                "draw": 0,  # another number, other subjects
+            },
+            "context": {
+                "min": 1,  # members, drawn evenly for each batch; 0 is for networks without a context
+                "max": 32,
+                "pad_to": 4,  # at least so many, with masked ones; from there on to 6, 8, 12, 16, 24, 32: few programs
+                "other_source_probability": 0.25,  # of a member to show another modality or dataset than the target
+            },
+            "classes": {
+                "min_pixels": 30,  # of a class in the slice, to be drawn
+                "union_probability": 0.2,  # of a union of up to 4 classes
+            },
+            "flip": {
+                "shared_probability": 0.5,  # of all images of an episode to be flipped left to right
+                "own_probability": 0.0,  # of one image to be flipped against the others
+            },
+            "spatial": SPATIAL,
+            "tasks": {name: {"weight": 1.0, **task.defaults} for name, task in TASKS.items()},
+            "task_augmentations": {
+                name: {"probability": 0.1, **augmentation.defaults} for name, augmentation in TASK_AUGMENTATIONS.items()
+            },
+            "hold_out": dict.fromkeys(KINDS, ()),  # names that no episode shows; a class as freesurfer:17
+            "only": dict.fromkeys(KINDS, ()),  # where not empty, the only names that episodes show
+        }
+    )
+    return config.lock()
+
+
+def check_config(config: ConfigDict) -> None:
+    """Checks values that no data are needed for.
+
+    Raises:
+        InputError: one line that names the key, what it is and what was expected.
+    """
+    if not config.datasets:
+        raise InputError("datasets: none given, expected folders that `neuralizer prepare` wrote")
+    is_known = set(config.split.split("+")) <= set(SPLITS)
+    _check("split", config.split, is_known, "train, val or test, or several joined by +")
+    _check("apply", config.apply, config.apply in APPLY, " or ".join(APPLY))
+    _check("batch_size", config.batch_size, config.batch_size >= 1, "at least 1")
+    _check("seed", config.seed, 0 <= config.seed < 2**32, "0 to 2**32 - 1")
+    _check("size", config.size, 16 <= config.size <= 192, "16 to 192")
+    _check("extent", config.extent, 16 <= config.extent <= SLICE_EXTENT, f"16 to {SLICE_EXTENT}")
+    _check("subjects.number", config.subjects.number, config.subjects.number >= 0, "0 or more")
+    _check("context.min", config.context.min, config.context.min >= 0, "0 or more")
+    _check("context.pad_to", config.context.pad_to, config.context.pad_to >= 1, "at least 1")
+    _check("context.max", config.context.max, config.context.min <= config.context.max, "at least context.min")
+    _check("classes.min_pixels", config.classes.min_pixels, config.classes.min_pixels >= 1, "at least 1")
+    for kind, table in (("tasks", TASKS), ("task_augmentations", TASK_AUGMENTATIONS)):
+        for name in config[kind]:
+            _check(kind, name, name in table, f"some of {', '.join(table)}")
+        for name in table:
+            _check(kind, f"no {name}", name in config[kind], "the configuration to be made after it was registered")
+    for name, task in config.tasks.items():
+        _check(f"tasks.{name}.weight", task.weight, task.weight >= 0, "0 or more")
+    defaults = dict(_leaves(default_config()))
+    for path, value in _leaves(config):
+        _check(path, value, path in defaults, "a key of the default configuration")
+        if path.endswith("probability"):
+            _check(path, value, 0 <= value <= 1, "a probability from 0 to 1")
+        elif defaults[path] and isinstance(defaults[path], tuple):
+            length = len(defaults[path])
+            _check(path, value, isinstance(value, tuple) and len(value) == length, f"{length} numbers")
+            if length == 2:
+                _check(path, value, value[0] <= value[1], "a range from low to high")
+
+
+def _check(key: str, value: object, right: bool, expected: str) -> None:
+    if not right:
+        raise InputError(f"{key}: {value!r}, expected {expected}")
+
+
+def _leaves(config: ConfigDict, path: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value

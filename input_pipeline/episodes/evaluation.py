@@ -1,0 +1,279 @@
+"""Test cases of the data that is there, and their episodes: the same for every model and every start.
+
+Every task x source (dataset, modalities, protocol) x class x subject x draw is a case. Its random numbers, which other
+subjects are its context and what artefacts its images have, come from these names alone: not from which other cases
+there are, nor from the size of the context. Of each subject one slice is shown.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from input_pipeline.episodes.batches import Arrays, EpisodeStream
+from input_pipeline.episodes.plan import MAX_CLASSES, Plan
+from input_pipeline.episodes.sources import Source, select
+from input_pipeline.episodes.validation import validation_config
+from input_pipeline.ops.registry import CHANNELS, TASK_AUGMENTATIONS, TASKS
+from neuralizer_jax.case import Case
+from neuralizer_jax.errors import InputError
+
+# The slice nearest to it is shown, mm.
+_Y = -17
+
+
+@dataclass(frozen=True, eq=False)
+class _Cell:
+    """What a task is shown with.
+
+    Attributes:
+        task: name.
+        source: of the task.
+        label: the class; 0: none.
+        subjects: `[k]` that show it and may be targets.
+        context: `[c]` that show it and may be members of a context.
+    """
+
+    task: str
+    source: Source
+    label: int
+    subjects: np.ndarray
+    context: np.ndarray
+
+
+def evaluation_config(config: ConfigDict, splits: str) -> ConfigDict:
+    """The configuration of an evaluation: episodes of some splits, as in validation; held-out tasks and so on too.
+
+    The seed is always the same one, whatever that of the training was.
+    """
+    config = validation_config(config)
+    with config.unlocked():
+        config.split, config.seed = splits, 0
+        config.context.min, config.context.max, config.context.pad_to = 0, 0, 1
+        for kind in config.hold_out:
+            config.hold_out[kind] = ()
+    return config
+
+
+class EvaluationCases:
+    """The cases of a configuration.
+
+    Attributes:
+        stream: of the data.
+        cases: by task, dataset, modality, class, subject and draw.
+        left_out: how many sizes of contexts there are too few subjects for, over all cases.
+    """
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        sizes: Sequence[int],
+        draws: int,
+        *,
+        split: str = "test",
+        context_split: str = "",
+        context_datasets: Sequence[str] = (),
+        subjects: int = 0,
+        modalities: int = 0,
+        other_modality: bool = False,
+    ):
+        """Lists the cases.
+
+        Args:
+            config: of the stream; what `only` names is evaluated, of tasks those with a weight.
+            sizes: of the contexts.
+            draws: random contexts of each subject.
+            split: of the targets, or several joined by `+`.
+            context_split: of the members of contexts, likewise; empty: the targets'.
+            context_datasets: folders of the datasets whose subjects are members of contexts, those of the configuration
+                are then the targets' alone; empty: a target's context is of its own dataset.
+            subjects: of a task, source and class at most so many, drawn at random; 0: all.
+            modalities: of a task, dataset and protocol at most so many (of a transfer, pairs or triples of them), drawn
+                at random; 0: all. The directions of DTI are one modality, of which the first is shown.
+            other_modality: each member of a context shows a random modality other than the target's. Then there are
+                only cases of tasks of which that makes sense.
+
+        Raises:
+            InputError: for a configuration that is wrong, or that leaves no case.
+        """
+        of_targets, of_contexts = split.split("+"), (context_split or split).split("+")
+        shown = "+".join(dict.fromkeys([*of_targets, *of_contexts]))
+        config = evaluation_config(config, shown)
+        targets_in, contexts_in = (_different(folders) for folders in (config.datasets, context_datasets))
+        config.datasets = _different([*targets_in, *contexts_in])
+        self.stream = EpisodeStream(config)
+        self._other_modality = other_modality
+        self._contexts_in = {config.datasets.index(folder) for folder in contexts_in}
+        collection = self.stream.collection
+        split_of = np.array([entry["split"] for entry in collection.entries])
+        self._is_target = np.isin(split_of, of_targets) & (collection.dataset_of < len(targets_in))
+        self._is_context = np.isin(split_of, of_contexts)
+        self._subjects = {
+            (collection.names[dataset], entry["subject"]): subject
+            for subject, (dataset, entry) in enumerate(zip(collection.dataset_of, collection.entries, strict=True))
+        }
+        self._cells = {self._names(cell): cell for cell in self._found_cells(modalities)}
+        sizes = sorted(set(sizes))
+        self.cases = [case for names in self._cells for case in self._cases_of(names, sizes, draws, subjects)]
+        self.left_out = sum(len(sizes) - len(case.sizes) for case in self.cases)
+        if not self.cases:
+            names = ", ".join(collection.names)
+            raise InputError(f"no case in split {split} of {names}, expected two persons that show one of the tasks")
+
+    def targets(self) -> list[tuple[str, str, str]]:
+        """Dataset, subject and person of all that may be targets."""
+        return [row for row in self.stream.subjects() if self._is_target[self._subjects[row[:2]]]]
+
+    def episodes(self, cases: Sequence[Case], members: int) -> Arrays:
+        """The episodes of some cases, with the first so many members of each one's context, or all that it has.
+
+        Returns:
+            As `EpisodeStream.made_plan`, contexts padded to the longest.
+        """
+        plans = [self._plan(case, min(members, max(case.sizes))) for case in cases]
+        longest = max(plan.members for plan in plans)
+        made = [
+            _with_members(self.stream.made_plan(plan, _number(*_own_names(case))), longest)
+            for case, plan in zip(cases, plans, strict=True)
+        ]
+        return {name: np.concatenate([episode[name] for episode in made]) for name in made[0]}
+
+    def context(self, case: Case) -> list[tuple[int, tuple[str, ...]]]:
+        """Subjects of the largest context, each with the modalities it shows: all of them of different persons."""
+        collection, cell = self.stream.collection, self._cells[_cell_names(case)]
+        rng = np.random.default_rng(_number("context", *_own_names(case)))
+        order = rng.permutation(cell.context).tolist()
+        which = rng.random(len(order))
+        persons = {int(collection.person_of[self._subjects[case.dataset, case.subject]])}
+        members = []
+        for subject, fraction in zip(order, which, strict=True):
+            person = int(collection.person_of[subject])
+            if person not in persons:
+                persons.add(person)
+                others = self._other_modalities(subject, cell.source)
+                shown = (others[int(fraction * len(others))],) if self._other_modality else cell.source.modalities
+                members.append((subject, shown))
+        return members[: max(case.sizes)]
+
+    def _plan(self, case: Case, members: int) -> Plan:
+        collection, cell = self.stream.collection, self._cells[_cell_names(case)]
+        query = self._subjects[case.dataset, case.subject], cell.source.modalities
+        shown = [query, *self.context(case)[:members]]
+        subjects = np.array([subject for subject, _ in shown])
+        images = np.full((1, len(shown), 3), -1, np.int64)
+        for number, (subject, modalities) in enumerate(shown):
+            for channel, modality in enumerate(modalities):
+                images[0, number, channel] = collection.series[subject][modality][0]
+        return Plan(
+            task=np.array([list(TASKS).index(case.task)], np.int32),
+            augmentations=np.zeros((1, len(TASK_AUGMENTATIONS)), bool),
+            subject=subjects[None],
+            slice=(collection.nearest_rows(_Y)[subjects] - collection.first_row[subjects])[None],
+            images=images,
+            protocol=[cell.source.protocol],
+            classes=np.pad([[cell.label]], ((0, 0), (0, MAX_CLASSES - 1))),
+            flip=np.zeros((1, len(shown)), bool),
+            reused=0,
+        )
+
+    def _found_cells(self, most: int) -> Iterator[_Cell]:
+        planner, collection = self.stream.planner, self.stream.collection
+        selection = select(self.stream.config, collection)
+        for name, sources in planner.sources.items():
+            one_image = CHANNELS[TASKS[name].needs] == 1
+            if self._other_modality and not one_image:
+                continue
+            for source in _drawn([its for its in sources if self._is_target[its.subjects].any()], most):
+                members = self._members(source, sources)
+                for label in selection.classes[source.protocol] if source.protocol else (0,):
+                    targets, context = (
+                        self._showing(subjects, source.protocol, label) for subjects in (source.subjects, members)
+                    )
+                    yield _Cell(name, source, label, targets[self._is_target[targets]], context)
+
+    def _members(self, source: Source, sources: Sequence[Source]) -> np.ndarray:
+        """Subjects that may be members of a context of a source's targets, whatever classes they show."""
+        among = [
+            its.subjects
+            for its in sources
+            if its.dataset in (self._contexts_in or {source.dataset})
+            and its.protocol == source.protocol
+            and (its.modalities == source.modalities or self._other_modality)
+        ]
+        subjects = np.unique(np.concatenate([np.zeros(0, int), *among]))
+        able = [bool(self._other_modalities(subject, source)) or not self._other_modality for subject in subjects]
+        return subjects[np.array(able, bool) & self._is_context[subjects]]
+
+    def _showing(self, subjects: np.ndarray, protocol: str, label: int) -> np.ndarray:
+        """Those of the subjects that show enough of a class; all of them for class 0."""
+        if not label:
+            return subjects
+        labels, pixels = self.stream.collection.class_pixels[protocol]
+        rows = self.stream.collection.nearest_rows(_Y)[subjects]
+        return subjects[pixels[rows, labels.index(label)] >= self.stream.config.classes.min_pixels]
+
+    def _other_modalities(self, subject: int, source: Source) -> list[str]:
+        return sorted(self.stream.collection.series[subject].keys() - set(source.modalities))
+
+    def _names(self, cell: _Cell) -> tuple[str, str, str, str]:
+        """Task, dataset, modality and class of a cell, as in the table of scores."""
+        *inputs, last = cell.source.modalities
+        modality = f"{'+'.join(inputs)}>{last}" if inputs else last
+        class_name = f"{cell.source.protocol}:{cell.label}" if cell.label else ""
+        return cell.task, self.stream.collection.names[cell.source.dataset], modality, class_name
+
+    def _cases_of(self, names: tuple[str, ...], sizes: Sequence[int], draws: int, most: int) -> Iterator[Case]:
+        cell, collection = self._cells[names], self.stream.collection
+        subjects = {collection.entries[subject]["subject"]: subject for subject in cell.subjects.tolist()}
+        # In the same order for all cells of a dataset, so that they show the same subjects.
+        drawn = sorted(subjects, key=lambda subject: _number("subject", names[1], subject))[: most or None]
+        persons = set(collection.person_of[cell.context].tolist())
+        for subject in sorted(drawn):
+            there = len(persons - {int(collection.person_of[subjects[subject]])})
+            if able := tuple(size for size in sizes if size <= there):
+                for draw in range(draws):
+                    yield Case(*names, subject, draw, able, TASKS[cell.task].is_segmentation)
+
+
+def _different(folders: Sequence[str]) -> tuple[str, ...]:
+    """The folders, each once."""
+    return tuple(dict.fromkeys(str(Path(folder)) for folder in folders))
+
+
+def _drawn(sources: Sequence[Source], most: int) -> list[Source]:
+    """At most so many sources of each dataset and protocol; of two inputs the order does not matter."""
+    sources = [source for source in sources if list(source.modalities[:-1]) == sorted(source.modalities[:-1])]
+    groups: dict[tuple[int, str], list[Source]] = {}
+    for source in sources:
+        groups.setdefault((source.dataset, source.protocol), []).append(source)
+    drawn = []
+    for group in groups.values():
+        # In the same order for all tasks, so that they show the same modalities.
+        chosen = sorted(group, key=lambda source: _number("modality", *source.modalities))[: most or None]
+        drawn += [source for source in group if source in chosen]
+    return drawn
+
+
+def _with_members(episode: Arrays, members: int) -> Arrays:
+    """An episode with its context cut or padded to so many members."""
+    resized = dict(episode)
+    for name in ("context_in", "context_out", "context_mask"):
+        array = episode[name][:, :members]
+        resized[name] = np.pad(array, [(0, members - n if axis == 1 else 0) for axis, n in enumerate(array.shape)])
+    return resized
+
+
+def _cell_names(case: Case) -> tuple[str, str, str, str]:
+    return case.task, case.dataset, case.modality, case.class_name
+
+
+def _own_names(case: Case) -> tuple[str, ...]:
+    return *_cell_names(case), case.subject, str(case.draw)
+
+
+def _number(*names: str) -> int:
+    """A number of 32 bits from names, the same in every process."""
+    return int.from_bytes(hashlib.sha256("\n".join(names).encode()).digest()[:4], "little")

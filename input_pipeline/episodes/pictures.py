@@ -1,0 +1,136 @@
+"""Pictures of episodes: what each task and each task augmentation does, with what was drawn for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from input_pipeline.episodes.apply import drawn_augmentation, drawn_task, episode_keys
+from input_pipeline.episodes.batches import EpisodeStream
+from input_pipeline.ops.registry import TASK_AUGMENTATIONS, TASKS
+from neuralizer_jax.files.atomic_file import written_whole
+
+_MEMBERS = 3
+_INCHES = 1.6
+_TITLE = 0.25
+_DPI = 110
+
+# Of a picture that is in the first, second or third channel alone.
+_TINTS = np.array([(1, 1, 1), (0.45, 1, 0.45), (0.45, 0.65, 1)])
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodePicture:
+    """An episode to be shown.
+
+    Attributes:
+        title: of its row.
+        drawn: what was drawn for it, as text.
+        images: inputs and outputs, target first `[1 + N, H, W, 3]`, `[1 + N, H, W, 1]`.
+    """
+
+    title: str
+    drawn: str
+    inputs: np.ndarray
+    outputs: np.ndarray
+
+
+def episode_picture(stream: EpisodeStream, task: str, number: int, augmentation: str | None = None) -> EpisodePicture:
+    """An episode of a task: without task augmentation, or with that one only.
+
+    Args:
+        stream: whose augmentations have a probability, if they are to be shown.
+        task: its name.
+        number: another number, another episode.
+        augmentation: its name.
+    """
+    rng = np.random.default_rng([stream.config.seed, number])
+    plan = stream.planner.episode(rng, task, _MEMBERS)
+    on = np.array([[name == augmentation for name in TASK_AUGMENTATIONS]])
+    episode = stream.made_plan(replace(plan, augmentations=on), number)
+    key = episode_keys(stream.config.seed, number, np.array([stream.rows.start]))[0]
+    if augmentation:
+        drawn = drawn_augmentation(stream.config, augmentation, key)
+    else:
+        drawn = drawn_task(stream.config, task, key)
+    classes = [str(label) for label in plan.classes[0] if label]
+    about = [f"{plan.protocol[0]} {'+'.join(classes)}"] if classes else []
+    return EpisodePicture(
+        title=f"{augmentation} ({task})" if augmentation else task,
+        drawn=", ".join([*about, *_as_text(drawn)]),
+        inputs=np.concatenate([episode["target_in"], episode["context_in"][0, : plan.members]]),
+        outputs=np.concatenate([episode["target_out"], episode["context_out"][0, : plan.members]]),
+    )
+
+
+def draw_episodes(path: Path, pictures: Sequence[EpisodePicture]) -> Path:
+    """Writes a picture: a row an episode, target and context members side by side, each input with its output."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = 2 * len(pictures[0].inputs)
+    height = (_INCHES + _TITLE) * len(pictures) + _TITLE
+    figure = Figure(figsize=(_INCHES * columns, height), dpi=_DPI, facecolor="black")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(pictures), columns, squeeze=False)
+    figure.subplots_adjust(0.004, _TITLE / height, 0.996, 1 - _TITLE / height, 0.03, _TITLE / _INCHES)
+    for row, picture in zip(axes, pictures, strict=True):
+        for place, axis in enumerate(row):
+            number, is_output = divmod(place, 2)
+            axis.set_axis_off()
+            axis.imshow(
+                _shown(picture.outputs[number] if is_output else picture.inputs[number]), "gray", vmin=0, vmax=1
+            )
+        title = f"{picture.title}: {picture.drawn}" if picture.drawn else picture.title
+        row[0].set_title(title, loc="left", color="white", fontsize=8).set_in_layout(False)
+    for place, axis in enumerate(axes[-1]):
+        number, is_output = divmod(place, 2)
+        name = f"context {number}" if number else "target"
+        axis.text(0.5, -0.04, f"{name} {'out' if is_output else 'in'}", color="white", fontsize=8,
+                  ha="center", va="top", transform=axis.transAxes)  # fmt: skip
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, facecolor="black")
+    return path
+
+
+def draw_tasks(stream: EpisodeStream, folder: Path) -> list[Path]:
+    """Writes `tasks.png`: an episode of every task."""
+    return [draw_episodes(folder / "tasks.png", [episode_picture(stream, task, 0) for task in stream.planner.sources])]
+
+
+def draw_all(stream: EpisodeStream, folder: Path, episodes: int = 3) -> list[Path]:
+    """Writes `tasks.png`, `task_NAME.png` with some episodes of each task, and `augmentation_NAME.png` with twice as
+    many of each task augmentation, of the tasks that it fits.
+    """
+    written = draw_tasks(stream, folder)
+    for task in stream.planner.sources:
+        rows = [episode_picture(stream, task, number) for number in range(episodes)]
+        written.append(draw_episodes(folder / f"task_{task}.png", rows))
+    for name, augmentation in TASK_AUGMENTATIONS.items():
+        fitting = [task for task in stream.planner.sources if augmentation.fits(TASKS[task])]
+        if fitting and stream.config.task_augmentations[name].probability > 0:
+            rows = [episode_picture(stream, fitting[n % len(fitting)], n, name) for n in range(2 * episodes)]
+            written.append(draw_episodes(folder / f"augmentation_{name}.png", rows))
+    return written
+
+
+def _shown(image: np.ndarray) -> np.ndarray:
+    """One channel grey where it is the first, else tinted; several as colours."""
+    used = [channel for channel in range(image.shape[-1]) if image[..., channel].any()]
+    if len(used) > 1:
+        return image
+    channel = used[0] if used else 0
+    return image[..., channel, None] * _TINTS[channel]
+
+
+def _as_text(parameters: object) -> list[str]:
+    """Numbers of a pytree with their names; of arrays the first."""
+    texts = []
+    for path, value in jax.tree_util.tree_leaves_with_path(parameters):
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        numbers = np.asarray(value).ravel()
+        shown = " ".join(f"{number:.3g}" for number in numbers[:3])
+        texts.append(f"{name} {shown}{' ...' if len(numbers) > 3 else ''}".strip())
+    return texts

@@ -1,0 +1,261 @@
+"""What each episode is made of: NumPy, integers, no image. The first of three steps: plan, gather, apply.
+
+A batch's plan is a pure function of the configuration, the seed and the step: its random numbers come from Philox
+streams with (row of the batch, step) as their counter, and from nothing else.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from input_pipeline.episodes.sources import Source, select, task_sources, with_subjects
+from input_pipeline.ops.registry import TASK_AUGMENTATIONS, TASKS, Task
+from input_pipeline.store.table import SliceCollection
+from neuralizer_jax.errors import InputError
+
+# Labels in a union of classes, at most; shorter unions are padded with 0.
+MAX_CLASSES = 4
+
+# Tasks of which the context may show another modality or dataset than the target; where the modality is the task, it
+# may not.
+_OTHER_SOURCES = ("image", "class", "brain mask")
+
+# Counter of the stream of what a whole batch shares; its members have their row.
+_WHOLE_BATCH = 2**32
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A batch of B episodes with N context members: image 0 of an episode is the target.
+
+    Attributes:
+        task: `[B]` int32, place in `operations.TASKS`.
+        augmentations: `[B, A]` bool, which of `operations.TASK_AUGMENTATIONS` are on.
+        subject: `[B, 1 + N]` of the collection.
+        slice: `[B, 1 + N]` of the subject.
+        images: `[B, 1 + N, 3]` place of the subject's image that each channel holds; -1: none.
+        protocol: `[B]` name; empty where no class is segmented.
+        classes: `[B, MAX_CLASSES]` labels whose union is the mask; 0: none.
+        flip: `[B, 1 + N]` bool, left and right exchanged.
+        reused: context members that are there twice, as there were too few subjects.
+    """
+
+    task: np.ndarray
+    augmentations: np.ndarray
+    subject: np.ndarray
+    slice: np.ndarray
+    images: np.ndarray
+    protocol: list[str]
+    classes: np.ndarray
+    flip: np.ndarray
+    reused: int
+
+    @property
+    def members(self) -> int:
+        """N."""
+        return self.subject.shape[1] - 1
+
+
+class EpisodePlanner:
+    """Plans batches for a configuration (`episode_config`) and the data that is there.
+
+    Attributes:
+        sources: of each task that has a weight and that the data can show.
+        left_out: tasks with a weight that it cannot show.
+    """
+
+    def __init__(self, config: ConfigDict, collection: SliceCollection):
+        """Finds out what can be planned. Raises InputError where nothing can, or for names the data does not have."""
+        self._config = config
+        self._collection = collection
+        self._selection = select(config, collection)
+        weighted = [name for name in self._selection.tasks if config.tasks[name].weight > 0]
+        pixels = config.classes.min_pixels
+        found = {name: list(task_sources(TASKS[name], collection, self._selection, pixels)) for name in weighted}
+        subjects = self._drawn_subjects(found)
+        # A target and a member of its context.
+        least = 2 if config.context.max else 1
+        found = {name: with_subjects(sources, subjects, least) for name, sources in found.items()}
+        self.sources = {name: sources for name, sources in found.items() if sources}
+        self.left_out = tuple(name for name in weighted if name not in self.sources)
+        if not self.sources:
+            shown = ", ".join(weighted) or "none has a weight above 0"
+            there = f"{len(collection.entries)} subjects of split {config.split} of {', '.join(collection.names)}"
+            raise InputError(f"no task can be drawn from {there}, expected {least} that show one of: {shown}")
+        weights = np.array([config.tasks[name].weight for name in self.sources], float)
+        self._shown_by_source: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+        self._by_dataset = {name: _by_dataset(sources) for name, sources in self.sources.items()}
+        self._cumulative = (weights / weights.sum()).cumsum()
+        self._probabilities = np.array([config.task_augmentations[name].probability for name in TASK_AUGMENTATIONS])
+
+    def _drawn_subjects(self, sources: dict[str, list[Source]]) -> np.ndarray:
+        """Those of the subjects that are shown: `subjects.number` of them."""
+        settings = self._config.subjects
+        subjects = sorted({int(subject) for own in sources.values() for source in own for subject in source.subjects})
+        # A larger number has the subjects of a smaller one and more.
+        return np.random.default_rng(settings.draw).permutation(subjects)[: settings.number or None]
+
+    def plan(self, step: int, rows: range) -> Plan:
+        """The plan of some rows of a step's batch, which do not depend on which others are planned."""
+        config = self._config
+        members = int(self._generator(step, _WHOLE_BATCH).integers(config.context.min, config.context.max + 1))
+        episodes = []
+        for row in rows:
+            rng = self._generator(step, row)
+            place = np.searchsorted(self._cumulative[:-1], rng.random(), side="right")
+            episodes.append(self.episode(rng, list(self.sources)[place], members))
+        return join(episodes)
+
+    def _generator(self, step: int, row: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=self._config.seed, counter=[0, 0, row, step]))
+
+    def episode(self, rng: np.random.Generator, name: str, members: int) -> Plan:
+        """The plan of one episode of a task with so many context members: a batch of one."""
+        task, collection = TASKS[name], self._collection
+        sources = self._by_dataset[name][rng.integers(len(self._by_dataset[name]))]
+        source = sources[rng.integers(len(sources))]
+        flip = self._flips(rng, 1 + members)
+        if task.needs == "class":
+            # Where the classes are on one side of the brain alone, a flipped slice may show none.
+            flip = flip ^ (flip[0] and not self._shown(source, True)[0].any())
+            row, classes = self._row_and_classes(rng, source, bool(flip[0]))
+        else:
+            subject = rng.choice(source.subjects)
+            row = collection.first_row[subject] + rng.integers(len(collection.entries[subject]["y"]))
+            classes = np.zeros(MAX_CLASSES, np.int64)
+        rows = collection.nearest_rows(int(collection.y[row])).copy()
+        query = collection.subject_of[row]
+        rows[query] = row
+        others = self.sources[name] if task.needs in _OTHER_SOURCES else []
+        context = self._context(rng, source, others, rows, query, int(classes[0]), flip)
+        subjects = np.array([query, *(subject for subject, _ in context)])
+        shown = [source.modalities, *(modalities for _, modalities in context)]
+        return Plan(
+            task=np.array([list(TASKS).index(name)], np.int32),
+            augmentations=self._augmentations(rng, task, subjects)[None],
+            subject=subjects[None],
+            slice=(rows[subjects] - collection.first_row[subjects])[None],
+            images=self._images(subjects, shown, int(rng.integers(2**31)))[None],
+            protocol=[source.protocol],
+            classes=classes[None],
+            flip=flip[None],
+            reused=1 + members - len(np.unique(subjects)),
+        )
+
+    def _row_and_classes(self, rng: np.random.Generator, source: Source, flipped: bool) -> tuple[int, np.ndarray]:
+        """A class, a row that shows enough of it, and perhaps others of that row in union with it."""
+        config = self._config.classes
+        labels, _ = self._collection.class_pixels[source.protocol]
+        shown, drawn = self._shown(source, flipped)
+        column = drawn[rng.integers(len(drawn))]
+        rows = np.flatnonzero(shown[:, column])
+        row = rows[rng.integers(len(rows))]
+        classes = np.zeros(MAX_CLASSES, np.int64)
+        classes[0] = labels[column]
+        more = rng.permutation(np.setdiff1d(np.flatnonzero(shown[row]), [column]))
+        count = rng.integers(1, MAX_CLASSES) if rng.random() < config.union_probability else 0
+        chosen = [labels[place] for place in more[:count]]
+        classes[1 : 1 + len(chosen)] = chosen
+        return int(row), classes
+
+    def _shown(self, source: Source, flipped: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Which rows show enough of which classes of the source `[R, labels]`, and the columns that may be drawn."""
+        key = source.dataset, source.modalities, source.protocol, flipped
+        if key not in self._shown_by_source:
+            collection = self._collection
+            labels, _ = collection.class_pixels[source.protocol]
+            shown = collection.pixels(source.protocol, flipped) >= self._config.classes.min_pixels
+            shown[:, [label not in self._selection.classes[source.protocol] for label in labels]] = False
+            shown[~np.isin(collection.subject_of, source.subjects)] = False
+            subjects_with = [len(np.unique(collection.subject_of[column])) for column in shown.T]
+            # A class that one subject has can be no one's context; where that is all there is, the context lacks it.
+            drawn = np.flatnonzero(np.array(subjects_with) >= max(1, min(2, max(subjects_with))))
+            self._shown_by_source[key] = shown, drawn
+        return self._shown_by_source[key]
+
+    def _context(
+        self,
+        rng: np.random.Generator,
+        source: Source,
+        others: list[Source],
+        rows: np.ndarray,
+        query: int,
+        label: int,
+        flip: np.ndarray,
+    ) -> list[tuple[int, tuple[str, ...]]]:
+        """Subject and modalities of each member: of the query's source, or now and then of another of the task.
+
+        Subjects are distinct while there are enough; none is of the query's person unless there is no one else.
+        """
+        others = [other for other in others if other.protocol == source.protocol]
+        from_others = rng.random(len(flip) - 1) < (self._config.context.other_source_probability if others else 0)
+        own = rng.permutation(self._candidates(source, rows, query, label, bool(flip[0])))
+        used: set[int] = set()
+        unused = (subject for subject in own if subject not in used)
+        context = []
+        for elsewhere, flipped in zip(from_others, flip[1:], strict=True):
+            chosen, able = source, []
+            if elsewhere:
+                chosen = others[rng.integers(len(others))]
+                able = self._candidates(chosen, rows, query, label, bool(flipped))
+                able = [subject for subject in able if subject not in used]
+            if len(able):
+                subject = int(able[rng.integers(len(able))])
+            else:
+                chosen = source
+                # In the order drawn; from the start again, those of other sources not counted, when all are used.
+                subject = int(next(unused, own[len(context) % len(own)]))
+            used.add(subject)
+            context.append((subject, chosen.modalities))
+        return context
+
+    def _candidates(self, source: Source, rows: np.ndarray, query: int, label: int, flipped: bool) -> np.ndarray:
+        """Subjects of a source that may be context of the query; those that show the label, where there are such."""
+        collection = self._collection
+        subjects = source.subjects[source.subjects != query]
+        foreign = subjects[collection.person_of[subjects] != collection.person_of[query]]
+        subjects = foreign if len(foreign) else subjects
+        if label:
+            labels, _ = collection.class_pixels[source.protocol]
+            pixels = collection.pixels(source.protocol, flipped)
+            showing = pixels[rows[subjects], labels.index(label)] >= self._config.classes.min_pixels
+            subjects = subjects[showing] if showing.any() else subjects
+        return subjects
+
+    def _images(self, subjects: np.ndarray, shown: list[tuple[str, ...]], direction: int) -> np.ndarray:
+        """Places of the subjects' images of the modalities; of a diffusion series the direction of the episode."""
+        images = np.full((len(subjects), 3), -1, np.int64)
+        for number, (subject, modalities) in enumerate(zip(subjects, shown, strict=True)):
+            for channel, modality in enumerate(modalities):
+                series = self._collection.series[subject][modality]
+                images[number, channel] = series[direction % len(series)]
+        return images
+
+    def _augmentations(self, rng: np.random.Generator, task: Task, subjects: np.ndarray) -> np.ndarray:
+        """Which are on `[A]`: drawn once for the episode."""
+        collection = self._collection
+        # An image of the brain alone has no skull to strip.
+        labelled = (collection.with_head if task.needs == "brain mask" else collection.with_tissue)[subjects].all()
+        drawn = rng.random(len(TASK_AUGMENTATIONS)) < self._probabilities
+        possible = [(a.touches != "images" or labelled) and a.fits(task) for a in TASK_AUGMENTATIONS.values()]
+        return drawn & np.array(possible, bool)
+
+    def _flips(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        config = self._config.flip
+        return (rng.random() < config.shared_probability) ^ (rng.random(count) < config.own_probability)
+
+
+def _by_dataset(sources: list[Source]) -> list[list[Source]]:
+    """The sources of each dataset that has any."""
+    return [[s for s in sources if s.dataset == dataset] for dataset in sorted({s.dataset for s in sources})]
+
+
+def join(plans: list[Plan]) -> Plan:
+    """Plans with the same number of context members as one batch."""
+    arrays = ("task", "augmentations", "subject", "slice", "images", "classes", "flip")
+    return Plan(
+        **{name: np.concatenate([getattr(plan, name) for plan in plans]) for name in arrays},
+        protocol=[protocol for plan in plans for protocol in plan.protocol],
+        reused=sum(plan.reused for plan in plans),
+    )

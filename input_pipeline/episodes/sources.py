@@ -1,0 +1,117 @@
+"""What each task can be shown with in the data that is there: dataset, modalities, protocol; less what is held out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from input_pipeline.ops.registry import CHANNELS, TASKS, Task
+from input_pipeline.space.protocol_sides import SEGMENTATION_CLASSES
+from input_pipeline.store.table import SliceCollection
+from neuralizer_jax.errors import InputError
+
+KINDS = ("tasks", "modalities", "datasets", "classes")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Subjects of a dataset that can show a task in the same way.
+
+    Attributes:
+        dataset: number in the collection.
+        modalities: of the channels, `DTI` for any of its directions.
+        protocol: of the class that is segmented; empty where none is.
+        subjects: `[k]`.
+    """
+
+    dataset: int
+    modalities: tuple[str, ...]
+    protocol: str
+    subjects: np.ndarray
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What may be shown: everything but what is held out, and where `only` names something of a kind, only that.
+
+    Attributes:
+        tasks: names.
+        modalities: names.
+        datasets: names.
+        classes: of each protocol the labels.
+    """
+
+    tasks: tuple[str, ...]
+    modalities: tuple[str, ...]
+    datasets: tuple[str, ...]
+    classes: dict[str, tuple[int, ...]]
+
+
+def select(config: ConfigDict, collection: SliceCollection) -> Selection:
+    """The selection of `config.hold_out` and `config.only`: names a kind; classes as `freesurfer:17`.
+
+    Raises:
+        InputError: for a name that the data does not have.
+    """
+    classes = {
+        f"{protocol}:{label}": (protocol, label)
+        for protocol, (labels, pixels) in collection.class_pixels.items()
+        for label, most in zip(labels, pixels.max(0), strict=True)
+        if most
+    }
+    every = {
+        "tasks": tuple(TASKS),
+        "modalities": tuple(collection.modalities),
+        "datasets": collection.names,
+        "classes": tuple(classes),
+    }
+    left = {}
+    for kind, names in every.items():
+        out, only = tuple(config.hold_out[kind]), tuple(config.only[kind])
+        for option, chosen in (("hold_out", out), ("only", only)):
+            if unknown := [name for name in chosen if name not in names]:
+                raise InputError(f"{option}.{kind}: {unknown[0]!r} is unknown, expected some of {', '.join(names)}")
+        left[kind] = tuple(name for name in names if name not in out and (not only or name in only))
+        if names and not left[kind]:
+            raise InputError(f"hold_out.{kind}: nothing is left of {', '.join(names)}")
+    by_protocol = dict.fromkeys(SEGMENTATION_CLASSES, ())
+    for name in left["classes"]:
+        protocol, label = classes[name]
+        by_protocol[protocol] += (label,)
+    return Selection(left["tasks"], left["modalities"], left["datasets"], by_protocol)
+
+
+def task_sources(task: Task, collection: SliceCollection, selection: Selection, min_pixels: int) -> Iterator[Source]:
+    """The sources of a task; none where the data cannot show it."""
+    for number, name in enumerate(collection.names):
+        if name not in selection.datasets:
+            continue
+        inside = collection.dataset_of == number
+        for modalities in permutations(selection.modalities, CHANNELS[task.needs]):
+            having = inside & np.all([collection.modalities[modality] for modality in modalities], axis=0)
+            if task.needs == "brain mask":
+                having = having & collection.full_heads
+            for protocol in _protocols(collection, selection) if task.needs == "class" else ("",):
+                showing = having & _showing(collection, selection, protocol, min_pixels) if protocol else having
+                if showing.any():
+                    yield Source(number, modalities, protocol, np.flatnonzero(showing))
+
+
+def _protocols(collection: SliceCollection, selection: Selection) -> list[str]:
+    return [protocol for protocol in collection.class_pixels if selection.classes[protocol]]
+
+
+def _showing(collection: SliceCollection, selection: Selection, protocol: str, min_pixels: int) -> np.ndarray:
+    """Which subjects show a class that may be drawn `[G]` bool."""
+    labels, pixels = collection.class_pixels[protocol]
+    columns = [labels.index(label) for label in selection.classes[protocol]]
+    rows = (pixels[:, columns] >= min_pixels).any(1)
+    return np.bincount(collection.subject_of, rows, len(collection.entries)) > 0
+
+
+def with_subjects(sources: list[Source], subjects: np.ndarray, least: int) -> list[Source]:
+    """The sources with only these subjects, where they have at least so many of them."""
+    kept = [replace(source, subjects=np.intersect1d(source.subjects, subjects)) for source in sources]
+    return [source for source in kept if len(source.subjects) >= least]

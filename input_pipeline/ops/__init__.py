@@ -1,0 +1,1 @@
+"""What changes an image in an episode: spatial transforms, tasks, task augmentations."""

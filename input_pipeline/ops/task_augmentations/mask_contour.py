@@ -1,0 +1,45 @@
+"""Segmentation of the structure's outline."""
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from input_pipeline.ops.filters import squared_distance
+from input_pipeline.ops.registry import Parameters, TaskAugmentation, nothing_own, register_task_augmentation
+from neuralizer_jax.errors import InputError
+
+_WIDEST = 6
+
+
+def sample(key: jax.Array, config: ConfigDict) -> Parameters:
+    """The outline's width in pixels, int32. Raises InputError where the range is not within 1 to 6."""
+    low, high = config.width
+    if not 1 <= low <= high <= _WIDEST:
+        raise InputError(f"mask_contour.width is {low} to {high}, expected a range of pixels within 1 to {_WIDEST}")
+    return jax.random.randint(key, (), low, high + 1)
+
+
+def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The input `[H, W, 3]` as it is, and the outline of the mask `[H, W, 1]`.
+
+    Half of the width lies inside of the structure, half outside, so that a small one is not its own outline; of an odd
+    width the larger part is inside. What lies beyond the image is not mask: it has an outline there too.
+    """
+    inside, outside = (shared + 1) // 2, shared // 2
+    reach = _WIDEST // 2
+    near_mask = squared_distance(mask[..., 0], reach, beyond=False) <= outside**2
+    near_rest = squared_distance(1 - mask[..., 0], reach, beyond=True) <= inside**2
+    return images, (near_mask & near_rest)[..., None].astype(jnp.float32)
+
+
+register_task_augmentation(
+    TaskAugmentation(
+        name="mask_contour",
+        touches="output",
+        fits=lambda task: task.is_segmentation,
+        defaults={"width": (1, 4)},  # pixels, whole numbers
+        sample=sample,
+        sample_image=nothing_own,
+        apply=apply,
+    )
+)

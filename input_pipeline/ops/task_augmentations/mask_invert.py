@@ -1,0 +1,29 @@
+"""Segmentation of everything but the structure."""
+
+import jax
+
+from input_pipeline.ops.registry import (
+    Parameters,
+    TaskAugmentation,
+    nothing_own,
+    nothing_shared,
+    register_task_augmentation,
+)
+
+
+def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The input `[H, W, 3]` as it is, and 1 - mask `[H, W, 1]`."""
+    return images, 1 - mask
+
+
+register_task_augmentation(
+    TaskAugmentation(
+        name="mask_invert",
+        touches="output",
+        fits=lambda task: task.is_segmentation,
+        defaults={},
+        sample=nothing_shared,
+        sample_image=nothing_own,
+        apply=apply,
+    )
+)

@@ -1,0 +1,133 @@
+"""A modality that no scanner has: an image made from the label map, with a random intensity for each class.
+
+As in SynthSeg (Billot et al. 2023, https://doi.org/10.1016/j.media.2023.102789), on one slice, and with class
+intensities that all images of an episode share; or, now and then, each image with its own, so that a context may show
+another modality than the target's.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from input_pipeline.ops.filters import gaussian_blur, smooth_field
+from input_pipeline.ops.registry import Parameters, TaskAugmentation, register_task_augmentation
+from input_pipeline.space.tissue_classes import CLASSES
+from neuralizer_jax.errors import InputError
+
+# Most of a head; their intensities lie in different thirds of the range, so that no draw hides the brain's structure.
+_MAIN = np.array([CLASSES.index(name) for name in ("white_matter", "cortex", "csf")])
+
+# What is grey in part: between white matter and cortex in most contrasts that scanners have.
+_MIXED = ("thalamus", "caudate", "putamen", "pallidum", "hippocampus", "amygdala", "ventral_dc", "brain_stem")
+_MIXED = np.array([CLASSES.index(name) for name in (*_MIXED, "cerebellum_white", "cerebellum_cortex")])
+
+# Blur is cut off here; the largest it can be is half of it.
+_BLUR_REACH = 4
+
+# Distances in pixels over which texture and bias field vary.
+_TEXTURE_SCALES = (5.0, 16.0)
+_BIAS_SCALE = 80.0
+
+
+def sample(key: jax.Array, config: ConfigDict) -> Parameters:
+    """The modality (`_modality`), whether each image has its own instead, and whether it takes the second image's place
+    where there are two.
+
+    Raises InputError where the blur may exceed 2 pixels.
+    """
+    if config.blur[1] > _BLUR_REACH / 2:
+        raise InputError(
+            f"synthetic_modality.blur is up to {config.blur[1]}, expected at most {_BLUR_REACH // 2} pixels"
+        )
+    keys = jax.random.split(key, 9)
+    return {
+        **_modality(keys, config),
+        "each_its_own": jax.random.bernoulli(keys[8], config.own_probability),
+        "second": jax.random.bernoulli(keys[6]),
+    }
+
+
+def _modality(keys: jax.Array, config: ConfigDict) -> Parameters:
+    """Means and spreads of `CLASSES` `[25]`, blur along rows and columns `[2]` in pixels, noise, and whether the
+    background is dark."""
+    low, high = config.mean
+    places = jax.random.uniform(keys[0], (len(CLASSES),))
+    thirds = jax.random.permutation(keys[1], 3)
+    places = places.at[_MAIN].set((thirds + 0.2 + 0.6 * places[_MAIN]) / 3)
+    dark = jax.random.bernoulli(keys[2], config.dark_background)
+    white, cortex = places[_MAIN[:2]]
+    for_mixed, for_shares = jax.random.split(keys[7])
+    shares = jax.random.uniform(for_shares, (len(_MIXED),))
+    mixed = jax.random.bernoulli(for_mixed, config.mixture_probability)
+    places = places.at[_MIXED].set(jnp.where(mixed, white + shares * (cortex - white), places[_MIXED]))
+    means = low + (high - low) * places
+    spreads = jax.random.uniform(keys[3], (len(CLASSES),), jnp.float32, *config.spread)
+    return {
+        "means": means.at[0].multiply(1 - dark),
+        "spreads": spreads.at[0].multiply(1 - dark),
+        "dark": dark,
+        "blur": jax.random.uniform(keys[4], (2,), jnp.float32, *config.blur),
+        "noise": jax.random.uniform(keys[5], (), jnp.float32, *config.noise),
+    }
+
+
+def sample_image(key: jax.Array, shared: Parameters, config: ConfigDict) -> Parameters:
+    """The subject: shifts of the class means `[25]`, strength of the bias field, key of texture, bias field, noise; and
+    a modality that its image has where each has its own."""
+    for_shift, for_bias, for_fields, for_modality = jax.random.split(key, 4)
+    return {
+        "shifts": config.subject_shift * jax.random.uniform(for_shift, (len(CLASSES),), minval=-1, maxval=1),
+        "bias": jax.random.uniform(for_bias, (), jnp.float32, *config.bias),
+        "fields": for_fields,
+        "modality": _modality(jax.random.split(for_modality, 8), config),
+    }
+
+
+def apply(shared: Parameters, own: Parameters, images: jax.Array, labels: jax.Array) -> jax.Array:
+    """The images `[H, W, 3]`, the first one synthetic; where there are exactly two, perhaps the second one instead."""
+    used = (images != 0).any((0, 1))
+    place = jnp.where(shared["second"] & used[1] & ~used[2], 1, 0)
+    # Where one modality is to become another, both are the same for all images.
+    each_its_own = shared["each_its_own"] & ~used[1]
+    modality = {name: jnp.where(each_its_own, value, shared[name]) for name, value in own["modality"].items()}
+    image = synthetic_image(modality, own, labels)
+    return jnp.where(jnp.arange(3) == place, image[..., None], images)
+
+
+def synthetic_image(modality: Parameters, own: Parameters, labels: jax.Array) -> jax.Array:
+    """The image `[H, W]` float32 in [0, 1] of a label map `[H, W]` int32 of indices into `CLASSES`."""
+    fine, coarse, bias, noise = jax.random.split(own["fields"], 4)
+    shape = labels.shape
+    means = modality["means"] + jnp.where(modality["dark"] & (jnp.arange(len(CLASSES)) == 0), 0, own["shifts"])
+    mean, spread = (of.at[labels].get(mode="promise_in_bounds") for of in (jnp.clip(means, 0, 1), modality["spreads"]))
+    texture = (smooth_field(fine, shape, _TEXTURE_SCALES[0]) + smooth_field(coarse, shape, _TEXTURE_SCALES[1])) / 2**0.5
+    image = gaussian_blur(mean + spread * texture, modality["blur"], _BLUR_REACH)
+    image *= jnp.exp(own["bias"] * smooth_field(bias, shape, _BIAS_SCALE))
+    image += modality["noise"] * jax.random.normal(noise, shape)
+    return jnp.where((labels == 0) & modality["dark"], 0, jnp.clip(image, 0, 1))
+
+
+register_task_augmentation(
+    TaskAugmentation(
+        name="synthetic_modality",
+        touches="images",
+        fits=lambda task: True,
+        defaults={
+            "mean": (0.05, 0.95),  # of a class
+            # Of each image to have its own, where the task is not to make one modality of another.
+            "own_probability": 0.0,
+            # Of deep grey matter, brain stem and cerebellum to lie between white matter and cortex.
+            "mixture_probability": 0.0,
+            "spread": (0.01, 0.06),  # standard deviation within a class
+            "dark_background": 0.9,  # probability
+            "blur": (0.5, 1.5),  # standard deviation in pixels, up to 2
+            "noise": (0.005, 0.04),  # standard deviation
+            "subject_shift": 0.05,  # largest difference of a class's mean from the episode's
+            "bias": (0.0, 0.15),  # standard deviation of the bias field's logarithm
+        },
+        sample=sample,
+        sample_image=sample_image,
+        apply=apply,
+    )
+)

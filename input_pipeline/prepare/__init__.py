@@ -1,0 +1,1 @@
+"""One dataset: all subjects, splits, records on disk, quality page."""

@@ -1,0 +1,1 @@
+"""Files of a dataset on disk: which files belong to a subject."""

@@ -1,0 +1,1 @@
+"""One subject: its files in, its aligned slices out."""

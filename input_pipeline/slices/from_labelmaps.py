@@ -1,0 +1,135 @@
+"""Subjects without images: label maps in MNI152 space in, records with synthesised images of every modality out.
+
+Two populations: `labelmap_jobs` of a folder's label maps, `phantom_jobs` of the phantom.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from input_pipeline.align.centroids import AffineFit, fit_affine, label_centroids
+from input_pipeline.align.checks import check_inside_grid, check_slice_structures
+from input_pipeline.align.reference import REFERENCE_CENTROIDS
+from input_pipeline.raw.subject import RawSubject
+from input_pipeline.slices.job import Job, MadeSubject
+from input_pipeline.slices.record import SubjectRecord, to_steps
+from input_pipeline.slices.settings import PrepareSettings
+from input_pipeline.space import grid
+from input_pipeline.space.modalities import MODALITIES
+from input_pipeline.space.protocols import fold_freesurfer
+from input_pipeline.space.random_field import generator
+from input_pipeline.space.resample import resample_to_grid
+from input_pipeline.synthesis.anatomy_variation import vary_anatomy
+from input_pipeline.synthesis.deformation import swap_hemispheres
+from input_pipeline.synthesis.images import DTI_DIRECTIONS, brain_mask, synthesize_image
+from input_pipeline.synthesis.phantom import phantom_label_map, subject_seed
+from neuralizer_jax.files.volume_file import read_volume
+
+# Synthesis blurs over the neighbouring planes.
+_MARGIN = 1
+
+
+def labelmap_jobs(subjects: Sequence[RawSubject], settings: PrepareSettings) -> Iterator[Job]:
+    """The subjects made of each label map: itself (`NAME`) and warped ones (`NAME-w001` and on), and if asked for as
+    many with the hemispheres exchanged (`NAME-swapped`).
+
+    A subject is the same however many there are.
+    """
+    sides = (False, True) if settings.swap_hemispheres else (False,)
+    for subject, swapped, variant in product(subjects, sides, range(settings.subjects_per_map)):
+        name = f"{subject.subject}{'-swapped' if swapped else ''}{f'-w{variant:03d}' if variant else ''}"
+        rng = generator(settings.seed, "labelmaps", name)
+        own, stripped = int(rng.integers(2**32)), bool(rng.uniform() < settings.skull_stripped)
+        make = partial(_of_labelmap, subject, name, settings.slices, bool(variant), swapped, stripped, own)
+        yield Job(name, subject.person, make)
+
+
+def phantom_jobs(settings: PrepareSettings) -> Iterator[Job]:
+    """Subjects of the phantom, `phantom-000` and on: a subject is the same however many there are."""
+    for index in range(settings.subjects):
+        name, own = f"phantom-{index:03d}", subject_seed(settings.seed, index)
+        stripped = bool(generator(own, "stripped").uniform() < settings.skull_stripped)
+        yield Job(name, name, partial(_of_phantom, name, settings.slices, stripped, own))
+
+
+def _of_labelmap(
+    raw: RawSubject, subject: str, y: tuple[int, ...], warped: bool, swapped: bool, stripped: bool, seed: int
+) -> MadeSubject:
+    labels, fit = _on_grid(raw.labels[0].path)
+    planes = _planes(y)
+    labels = swap_hemispheres(labels) if swapped else labels
+    slab = vary_anatomy(labels, seed, planes) if warped else labels[:, planes.start : planes.stop]
+    return _synthesize(
+        slab, planes, y, stripped, seed, fit.matrix,
+        dataset=raw.dataset, subject=subject, person=raw.person, alignment="centroids", residual_mm=fit.residual_mm,
+    )  # fmt: skip
+
+
+def _of_phantom(subject: str, y: tuple[int, ...], stripped: bool, seed: int) -> MadeSubject:
+    planes = _planes(y)
+    slab = vary_anatomy(phantom_label_map()[0], seed, planes)
+    return _synthesize(
+        slab, planes, y, stripped, seed, np.eye(4), dataset="phantom", subject=subject, person=subject, alignment="none"
+    )
+
+
+def _synthesize(
+    slab: np.ndarray, planes: range, y: tuple[int, ...], stripped: bool, seed: int, to_mni: np.ndarray, **origin
+) -> MadeSubject:
+    """The record of a slab of labels `[192, len(planes), 192]`; `origin` holds the fields that say whose it is."""
+    columns = [grid.coronal_index(place) - planes.start for place in y]
+
+    def slices(volume: np.ndarray) -> np.ndarray:
+        return np.stack([grid.coronal_image(volume, column) for column in columns])
+
+    labels = fold_freesurfer(slices(slab))
+    if grid.SLICE_Y in y:
+        check_slice_structures(labels[y.index(grid.SLICE_Y)])
+    series = [(modality, None) for modality in MODALITIES if modality != "DTI"]
+    series += [("DTI", direction) for direction in range(DTI_DIRECTIONS)]
+    images = [
+        to_steps(slices(synthesize_image(slab, modality, seed=seed, skull_stripped=stripped, direction=direction)))
+        for modality, direction in series
+    ]
+    inside = slices(brain_mask(slab))
+    if stripped:
+        labels = np.where(inside, labels, np.uint16(0))
+    return MadeSubject(
+        SubjectRecord(
+            **origin,
+            split="",
+            age=None,
+            sex=None,
+            y=np.array(y, np.int16),
+            modalities=tuple(name if direction is None else f"{name}-{direction:02d}" for name, direction in series),
+            images=np.stack(images),
+            coverage=np.ones((len(series), len(y)), np.float32),
+            to_mni=np.tile(to_mni, (len(series), 1, 1)),
+            protocols=("freesurfer",),
+            labels=labels[None],
+            label_sources=("synthetic",),
+            brain_mask=inside,
+            mask_source="synthetic",
+            skull_stripped=stripped,
+        )
+    )
+
+
+def _planes(y: tuple[int, ...]) -> range:
+    """The planes of the grid that synthesis of the slices at y mm takes."""
+    columns = [grid.coronal_index(place) for place in y]
+    return range(max(0, min(columns) - _MARGIN), min(grid.SHAPE[1], max(columns) + _MARGIN + 1))
+
+
+@lru_cache(maxsize=1)  # the subjects of a map come one after another
+def _on_grid(path: Path) -> tuple[np.ndarray, AffineFit]:
+    """The label map on the grid, and how it came there. Raises InputError where it cannot be aligned or is cut off."""
+    labels, affine = read_volume(path, labels=True)
+    fit = fit_affine(label_centroids(labels, affine), REFERENCE_CENTROIDS)
+    check_inside_grid(labels, affine, fit.matrix)
+    on_grid = resample_to_grid(labels, affine, fit.matrix, labels=True)
+    check_slice_structures(grid.coronal_image(on_grid, grid.coronal_index(grid.SLICE_Y)))
+    return on_grid, fit

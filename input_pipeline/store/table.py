@@ -1,0 +1,166 @@
+"""The slices of several datasets in tables, for planning episodes without looking at an image.
+
+A *row* is a slice of a subject; subjects, persons and rows are numbered over all datasets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from input_pipeline.space.modalities import series_of
+from input_pipeline.space.protocol_sides import SEGMENTATION_CLASSES, other_side
+from input_pipeline.store.memmap import UnpackedSlices, open_unpacked
+from neuralizer_jax.errors import InputError
+
+# The extra-cerebral classes come after these numbers of structures of the brain.
+_BRAIN_LABELS = 500
+
+# Each person of a dataset is in one of them (`splits`).
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class SliceCollection:
+    """Tables of G subjects with R rows, of some splits of the datasets of some folders.
+
+    Attributes:
+        names: of the datasets, those of their folders.
+        datasets: their slices.
+        entries: `[G]` of each subject its entry in its dataset's index.
+        dataset_of: `[G]` number of its dataset.
+        place_of: `[G]` its place in the dataset's index.
+        person_of: `[G]`.
+        first_row: `[G]`.
+        subject_of: `[R]`.
+        y: `[R]` mm.
+    """
+
+    names: tuple[str, ...]
+    datasets: tuple[UnpackedSlices, ...]
+    entries: tuple[dict, ...]
+    dataset_of: np.ndarray
+    place_of: np.ndarray
+    person_of: np.ndarray
+    first_row: np.ndarray
+    subject_of: np.ndarray
+    y: np.ndarray
+
+    @cached_property
+    def modalities(self) -> dict[str, np.ndarray]:
+        """Which subjects have an image of a modality `[G]` bool; all directions of DTI are one."""
+        keys = sorted({series_of(name) for entry in self.entries for name in entry["modalities"]})
+        own = [{series_of(name) for name in entry["modalities"]} for entry in self.entries]
+        return {key: np.array([key in names for names in own]) for key in keys}
+
+    @cached_property
+    def series(self) -> list[dict[str, tuple[int, ...]]]:
+        """Of each subject, by modality, the places of its images: one, or for DTI one a direction."""
+        found = []
+        for entry in self.entries:
+            own: dict[str, tuple[int, ...]] = {}
+            for place, name in enumerate(entry["modalities"]):
+                own[series_of(name)] = (*own.get(series_of(name), ()), place)
+            found.append(own)
+        return found
+
+    @cached_property
+    def full_heads(self) -> np.ndarray:
+        """Which subjects show the whole head and have a brain mask of their own `[G]` bool."""
+        return np.array([not e["skull_stripped"] and e["mask_source"] != "template" for e in self.entries])
+
+    @cached_property
+    def with_tissue(self) -> np.ndarray:
+        """Which subjects have FreeSurfer's labels of their own, of which images can be synthesised `[G]` bool."""
+        return np.array([e["label_sources"].get("freesurfer", "template") != "template" for e in self.entries])
+
+    @cached_property
+    def with_head(self) -> np.ndarray:
+        """Which of them have labels of the whole head, not of the brain alone `[G]` bool."""
+        labels = [e["label_pixels"].get("freesurfer", {}) for e in self.entries]
+        return self.with_tissue & np.array([any(int(label) > _BRAIN_LABELS for label in own) for own in labels], bool)
+
+    @cached_property
+    def class_pixels(self) -> dict[str, tuple[tuple[int, ...], np.ndarray]]:
+        """Of each protocol the labels that may be drawn, and the pixels of each in each row `[R, labels]` int32.
+
+        Labels that are the template's do not count.
+        """
+        found = {}
+        for protocol, labels in SEGMENTATION_CLASSES.items():
+            pixels = np.zeros((len(self.y), len(labels)), np.int32)
+            for subject, entry in enumerate(self.entries):
+                if entry["label_sources"].get(protocol, "template") != "template":
+                    rows = slice(self.first_row[subject], self.first_row[subject] + len(entry["y"]))
+                    own = entry["label_pixels"][protocol]
+                    for column, label in enumerate(labels):
+                        if str(label) in own:
+                            pixels[rows, column] = own[str(label)]
+            if pixels.any():
+                found[protocol] = labels, pixels
+        return found
+
+    def pixels(self, protocol: str, flipped: bool) -> np.ndarray:
+        """`class_pixels` of a protocol `[R, labels]`: of the slices, or of the slices with left and right exchanged."""
+        return self._pixels_by_side[protocol][flipped]
+
+    @cached_property
+    def _pixels_by_side(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        found = {}
+        for protocol, (labels, pixels) in self.class_pixels.items():
+            others = other_side(protocol)[list(labels)].tolist()
+            mirrored = [pixels[:, labels.index(o)] if o in labels else np.zeros(len(pixels), int) for o in others]
+            found[protocol] = pixels, np.stack(mirrored, axis=1)
+        return found
+
+    def nearest_rows(self, y: int) -> np.ndarray:
+        """Of each subject the row whose slice is nearest to y mm `[G]`."""
+        if y not in self._nearest:
+            distance = np.abs(self.y - y)
+            order = np.lexsort((np.arange(len(distance)), distance, self.subject_of))
+            first = np.searchsorted(self.subject_of[order], np.arange(len(self.entries)))
+            self._nearest[y] = order[first]
+        return self._nearest[y]
+
+    @cached_property
+    def _nearest(self) -> dict[int, np.ndarray]:
+        return {}
+
+
+def open_collection(folders: Sequence[str | Path], split: str) -> SliceCollection:
+    """Opens datasets and makes the tables of the subjects of a split, or of several.
+
+    Args:
+        folders: each `OUT/DATASET`.
+        split: one of `SPLITS`, or several joined by `+`.
+
+    Raises:
+        InputError: where a folder holds no dataset, or two have the same name.
+    """
+    folders = [Path(folder) for folder in folders]
+    names = tuple(folder.absolute().name for folder in folders)
+    if twice := next((folder for folder, name in zip(folders, names, strict=True) if names.count(name) > 1), None):
+        raise InputError(f"{twice}: another dataset has the same name, expected folders of different names")
+    datasets = tuple(open_unpacked(folder) for folder in folders)
+    chosen = [
+        (number, place, entry)
+        for number, dataset in enumerate(datasets)
+        for place, entry in enumerate(dataset.index)
+        if entry["split"] in split.split("+")
+    ]
+    people: dict[tuple[int, str], int] = {}
+    person_of = [people.setdefault((number, entry["person"]), len(people)) for number, _, entry in chosen]
+    counts = np.array([len(entry["y"]) for _, _, entry in chosen], np.int64)
+    return SliceCollection(
+        names=names,
+        datasets=datasets,
+        entries=tuple(entry for _, _, entry in chosen),
+        dataset_of=np.array([number for number, _, _ in chosen], np.int64),
+        place_of=np.array([place for _, place, _ in chosen], np.int64),
+        person_of=np.array(person_of, np.int64),
+        first_row=np.concatenate([[0], counts.cumsum()])[:-1].astype(np.int64),
+        subject_of=np.repeat(np.arange(len(chosen)), counts),
+        y=np.array([y for _, _, entry in chosen for y in entry["y"]], np.int64),
+    )

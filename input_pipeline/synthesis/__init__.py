@@ -1,0 +1,1 @@
+"""Images and anatomy made from label maps."""

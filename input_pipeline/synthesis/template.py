@@ -1,0 +1,36 @@
+"""Labels and brain mask of the MNI152 template: what stands in for a subject's own where it has none.
+
+On the grid they are the same for every subject: alignment has carried the subject to them. They are true only as far
+as an affine map goes; records say `template` where they are used.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from input_pipeline.space.grid import coronal_image
+from input_pipeline.space.protocols import fold_freesurfer
+from input_pipeline.space.resample import coronal_slices
+from input_pipeline.synthesis.phantom import phantom_label_map
+
+
+def template_labels(planes: Sequence[int]) -> np.ndarray:
+    """Labels of the brain `[S, 192, 192]` in FreeSurfer's numbers, on planes of the grid."""
+    labels, _ = phantom_label_map()
+    slices = np.stack([coronal_image(labels, plane) for plane in planes])
+    return np.where(slices < 500, fold_freesurfer(slices), np.uint16(0))
+
+
+def template_brain_mask(planes: Sequence[int]) -> np.ndarray:
+    """The brain mask that nilearn ships with the template, bool `[S, 192, 192]`."""
+    volume, affine = _brain_mask()
+    return coronal_slices(volume, affine, np.eye(4), labels=True, planes=planes) > 0
+
+
+@cache
+def _brain_mask() -> tuple[np.ndarray, np.ndarray]:
+    from nilearn.datasets import load_mni152_brain_mask
+
+    image = load_mni152_brain_mask(resolution=1)
+    return np.asarray(image.dataobj).astype(np.uint8), image.affine

@@ -1,0 +1,1 @@
+"""Prediction: arrays in, the predicted output out."""

@@ -1,0 +1,1 @@
+"""Reports: scores in, statistics, figures, tables and a page out."""

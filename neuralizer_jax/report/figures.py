@@ -1,0 +1,191 @@
+"""The figures of the paper: scores against context size (Fig. 4), relative performance (Fig. 5), ablations.
+
+Each takes numbers of `statistics.py` and gives a figure at the size at which it is printed, in inches.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from neuralizer_jax.report.figure_style import paper_style, series_styles, sizes_axis, styles
+from neuralizer_jax.report.shown_names import METRICS, models_in_order, shown_task, tasks_in_order
+from neuralizer_jax.report.statistics import Estimate, Key, mean_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# The least range of an axis, so that noise does not look like a difference.
+_LEAST_RANGE = {"dice": 0.02, "psnr": 0.5}
+
+# Width and height of a panel, height of a line of the legend, width of a letter, the least width of a figure.
+_PANEL, _LINE, _LETTER, _COLUMN = (2.3, 1.75), 0.2, 0.06, 3.4
+
+# Letters of a name that stand in one line.
+_LONGEST = 32
+
+# The share of the best that the paper looks at.
+_SHARE = 0.9
+
+
+def scores_figure(
+    values: Mapping[Key, float],
+    errors: Mapping[Key, float],
+    metrics: Mapping[str, str],
+    size_names: Mapping[int, str],
+) -> Figure:
+    """Scores against context size, a panel a task and a line a model (paper, Fig. 4).
+
+    Args:
+        values: at least one, of n above 0.
+        errors: half the length of an error bar; NaN where there is none.
+        metrics: of each task in `values`, `dice` or `psnr`.
+        size_names: what stands at the axis in place of an n.
+    """
+    tasks = [task for task in tasks_in_order(metrics) if any(task == its for _, its, _ in values)]
+    models = models_in_order(model for model, _, _ in values)
+    sizes = sorted({n for _, _, n in values})
+    looks = styles(models)
+    columns = {1: 1, 2: 2, 4: 2}.get(len(tasks), 3)
+    rows = -(-len(tasks) // columns)
+    width = max(_COLUMN, columns * _PANEL[0])
+    in_line = min(len(models), int(width / (0.5 + _LETTER * max(len(model) for model in models)) or 1))
+    height = rows * _PANEL[1] + -(-len(models) // in_line) * _LINE + 0.3
+    with paper_style():
+        figure = Figure(figsize=(width, height), layout="constrained")
+        panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for axes in panels[len(tasks) :]:
+            axes.remove()
+        drawn = {}
+        for axes, task in zip(panels, tasks, strict=False):
+            for place, model in enumerate(models):
+                points = [n for n in sizes if (model, task, n) in values]
+                lengths = [errors.get((model, task, n), math.nan) for n in points]
+                if points:
+                    # Side by side, so that error bars do not hide each other.
+                    aside = 2 ** (min(0.12, 0.5 / len(models)) * (place - (len(models) - 1) / 2))
+                    drawn[model] = axes.errorbar(
+                        [n * aside for n in points],
+                        [values[model, task, n] for n in points],
+                        lengths if not all(map(math.isnan, lengths)) else None,
+                        elinewidth=0.8,
+                        **looks[model],
+                    )
+            # Not a title, for which the layout would leave no room at the sides.
+            title = {"xytext": (-26, 5), "textcoords": "offset points", "va": "bottom", "size": 9}
+            axes.annotate(fill(shown_task(task), _LONGEST), (0, 1), xycoords="axes fraction", **title)
+            axes.set_ylabel(METRICS[metrics[task]])
+            axes.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=4, steps=(1, 2, 2.5, 5, 10)))
+            axes.grid(axis="x", visible=False)
+            sizes_axis(axes, sizes, size_names)
+            _widen(axes, _LEAST_RANGE[metrics[task]])
+        figure.supxlabel("Context members (Neuralizer), training subjects (baseline)", size=8)
+        figure.legend([drawn[model] for model in models], models, loc="outside upper center", ncols=in_line)
+    return figure
+
+
+def context_size_figure(relative: Mapping[str, Mapping[int, float]]) -> Figure:
+    """The share of the best score that each context size reaches, a line a task and their mean (paper, Fig. 5).
+
+    Args:
+        relative: of `relative_performance`, at least one task. The mean is over tasks, of the sizes that all have.
+    """
+    sizes = sorted({n for shares in relative.values() for n in shares})
+    mean = relative_mean(relative)
+    # In the legend from the top line to the lowest, as they begin.
+    tasks = sorted(relative, key=lambda task: (-relative[task][min(relative[task])], task))
+    with paper_style():
+        figure = Figure(figsize=(5.2, 2.9), layout="constrained")
+        axes = figure.subplots()
+        axes.axhline(100 * _SHARE, color="0.35", linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.text(0.99, 100 * _SHARE, f"{_SHARE:.0%}", ha="right", va="bottom", transform=axes.get_yaxis_transform())
+        for task, look in zip(tasks, series_styles(len(tasks)), strict=True):
+            sizes_of, shares = zip(*relative[task].items(), strict=True)
+            name = fill(shown_task(task), _LONGEST)
+            axes.plot(sizes_of, [100 * share for share in shares], label=name, linewidth=0.9, markersize=3.2, **look)
+        if len(relative) > 1 and mean:
+            axes.plot(list(mean), [100 * share for share in mean.values()], "k-", linewidth=2.4, label="Mean of tasks")
+        axes.set_ylabel("Share of the best score (%)")
+        axes.set_xlabel("Context members")
+        axes.grid(axis="x", visible=False)
+        sizes_axis(axes, sizes)
+        lowest = min(100 * share for shares in relative.values() for share in shares.values())
+        axes.set_ylim(min(lowest, 100 * _SHARE) - 1.5, 100.5)
+        figure.legend(loc="outside right center")
+    return figure
+
+
+def relative_mean(relative: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
+    """The mean over tasks of their shares, at the sizes that all tasks have."""
+    shared = set.intersection(*(set(shares) for shares in relative.values()))
+    return {n: sum(shares[n] for shares in relative.values()) / len(relative) for n in sorted(shared)}
+
+
+def differences_figure(
+    differences: Mapping[tuple[str, str], Estimate], metrics: Mapping[str, str], reference: str
+) -> Figure:
+    """Differences to a reference model with their intervals, a row a task and the mean of tasks, a panel a metric.
+
+    Args:
+        differences: of (model, task), at least one.
+        metrics: of each task, `dice` or `psnr`.
+        reference: name of the model that they are differences to.
+    """
+    models = sorted({model for model, _ in differences})
+    looks = {model: look | {"linestyle": "none"} for model, look in styles(models).items()}
+    groups = {
+        metric: [task for task in tasks_in_order(metrics) if metrics[task] == metric and _has(differences, task)]
+        for metric in METRICS
+    }
+    groups = {metric: tasks for metric, tasks in groups.items() if tasks}
+    rows = {metric: len(tasks) + (len(tasks) > 1) for metric, tasks in groups.items()}
+    row = 0.12 + 0.08 * len(models)
+    height = sum(rows.values()) * row + 0.55 * len(groups) + len(models) * _LINE
+    with paper_style():
+        figure = Figure(figsize=(5.2, height), layout="constrained")
+        panels = figure.subplots(len(groups), height_ratios=list(rows.values()), squeeze=False)[:, 0]
+        for axes, (metric, tasks) in zip(panels, groups.items(), strict=True):
+            axes.axvline(0, color="0.35", linewidth=0.8)
+            for place, model in enumerate(models):
+                shown = [differences.get((model, task)) for task in tasks]
+                if len(tasks) > 1 and None not in shown:
+                    shown.append(mean_of(shown))
+                aside = 0.6 * (place - (len(models) - 1) / 2) / len(models)
+                _draw_intervals(axes, shown, aside, label=model, **looks[model])
+            names = [fill(shown_task(task), _LONGEST) for task in tasks] + ["Mean of tasks"] * (len(tasks) > 1)
+            axes.set_yticks(range(len(names)), names)
+            axes.set_ylim(len(names) - 0.5, -0.5)
+            if len(tasks) > 1:
+                axes.axhline(len(tasks) - 0.5, color="0.3", linewidth=0.6)
+            axes.grid(axis="y", visible=False)
+            axes.tick_params(axis="y", length=0)
+            axes.set_xlabel(f"{METRICS[metric]}, difference to {reference}")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center")
+    return figure
+
+
+def _draw_intervals(axes: "Axes", estimates: Iterable[Estimate | None], aside: float, **look: str) -> None:
+    """A point and its interval a row; rows without an estimate stay empty."""
+    found = [(place + aside, estimate) for place, estimate in enumerate(estimates) if estimate is not None]
+    values = [estimate.value for _, estimate in found]
+    low, high = zip(*(estimate.interval for _, estimate in found), strict=True) if found else ((), ())
+    # A percentile interval of few subjects may lie beside its mean.
+    lengths = [
+        [max(0, value - end) for value, end in zip(values, low, strict=True)],
+        [max(0, end - value) for value, end in zip(values, high, strict=True)],
+    ]
+    axes.errorbar(values, [place for place, _ in found], xerr=lengths, elinewidth=1, **look)
+
+
+def _has(differences: Mapping[tuple[str, str], Estimate], task: str) -> bool:
+    return any(task == its for _, its in differences)
+
+
+def _widen(axes: "Axes", least: float) -> None:
+    """Gives the vertical axis at least a range."""
+    low, high = axes.get_ylim()
+    missing = max(0, least - (high - low)) / 2
+    axes.set_ylim(low - missing, high + missing)

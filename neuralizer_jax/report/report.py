@@ -1,0 +1,114 @@
+"""The report of a folder of results: figures, tables and a page, all made of its scores."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.report.figure_style import save_figure
+from neuralizer_jax.report.headline import cautions, headline
+from neuralizer_jax.report.items import MODALITIES, SIZES, Item, report_items
+from neuralizer_jax.report.page import Picture, Section, write_page
+from neuralizer_jax.report.qualitative import draw_examples
+from neuralizer_jax.report.results import Results, read_results
+from neuralizer_jax.report.table_formats import Cell, Table, latex, markdown
+
+# CSS pixels an inch: figures are shown larger than they are printed.
+_INCH = 130
+
+
+def write_report(folder: Path, out: Path, class_names: Mapping[str, str] | None = None) -> tuple[list[Path], list[str]]:
+    """Writes the report of a folder of results. The same results give the same bytes.
+
+    Args:
+        folder: with `scores.csv`, and as far as there are `models.json`, `runtime.json`, `examples/*.npz`.
+        out: folder to write to, made where it is missing: figures as PNG and SVG, tables as Markdown and LaTeX,
+            qualitative grids, `index.html`, and `scores.json`, the table of scores by columns.
+        class_names: what to call a class, as `freesurfer:17`; those that are not in it are called as they are.
+
+    Returns:
+        The files written, and a line for each part that could not be made, with the reason.
+
+    Raises:
+        InputError: results that are missing or damaged, or files that cannot be written.
+    """
+    class_names = class_names or {}
+    results = read_results(folder)
+    items, left_out = report_items(results, class_names)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error.strerror})") from None
+    written, parts = [], {}
+    for item in items:
+        files = _write_item(item, out)
+        written += files
+        # A figure and a table of the same stand below one heading.
+        blocks = parts.setdefault(item.title, [])
+        blocks += [*([item.caption] if item.caption not in blocks else []), _shown(item, files)]
+    sections = [Section(title, blocks) for title, blocks in parts.items()]
+    if results.examples:
+        grids = draw_examples(results.examples, out, class_names, alike=(MODALITIES, SIZES))
+        written += grids
+        sections.append(Section("Examples", [_EXAMPLES, *(Picture(grid, "Examples", 2000) for grid in grids)]))
+    else:
+        left_out.append("qualitative: no examples")
+    if left_out:
+        sections.append(Section("Left out", [left_out]))
+    sections.append(_how_it_was_made(results))
+    table = out / "scores.json"
+    with written_whole(table) as temporary:
+        temporary.write_text(json.dumps(results.scores.columns()), encoding="utf-8")
+    page = out / "index.html"
+    write_page(page, f"Results of {folder.resolve().name}", headline(results), cautions(results), sections)
+    return [*written, table, page], left_out
+
+
+_EXAMPLES = (
+    "Rows are test subjects. From left to right: input, one of the context pairs, truth, prediction of each model with"
+    " its score, and its absolute error on a fixed scale from 0 to 0.5."
+)
+
+
+def _write_item(item: Item, out: Path) -> list[Path]:
+    if isinstance(item.content, Figure):
+        return save_figure(item.content, out, item.name)
+    files = [out / f"{item.name}.md", out / f"{item.name}.tex"]
+    for path, form in zip(files, (markdown, latex), strict=True):
+        with written_whole(path) as temporary:
+            temporary.write_text(form(item.content), encoding="utf-8")
+    return files
+
+
+def _shown(item: Item, files: list[Path]) -> Table | Picture:
+    if isinstance(item.content, Table):
+        return item.content
+    return Picture(files[1], item.title, round(item.content.get_figwidth() * _INCH))
+
+
+def _how_it_was_made(results: Results) -> Section:
+    blocks: list = [f"Everything is computed from scores.csv: {len(results.scores):,} rows, SHA-256 {results.sha256}."]
+    if results.models is None:
+        return Section("How it was made", [*blocks, "No models.json: which weights and commands is not known."])
+    columns = {"model": "Model", "experiment": "Experiment", "config": "Configuration", "step": "Step"}
+    columns |= {"weights": "Weights", "sha256": "SHA-256 of the weights"}
+    # One row of a model, however many commands evaluated it.
+    rows = dict.fromkeys(
+        tuple(Cell("" if record.get(key) is None else str(record[key])) for key in columns) for record in results.models
+    )
+    blocks.append(Table("models", "", tuple(columns.values()), (tuple(rows),), numbers=False))
+    commands = list(dict.fromkeys(str(record["command"]) for record in results.models if record.get("command")))
+    if commands:
+        blocks += ["Commands:", commands]
+    versions = dict.fromkeys(
+        ", ".join(f"{name} {number}" for name, number in record["versions"].items())
+        for record in results.models
+        if isinstance(record.get("versions"), dict)
+    )
+    own = f"neuralizer-jax {version('neuralizer-jax')}"
+    blocks.append(f"Versions: {'; '.join(versions) or 'not known'}; of this report: {own}.")
+    return Section("How it was made", blocks)

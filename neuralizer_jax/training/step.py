@@ -1,0 +1,112 @@
+"""One step of training and one of validation: pure functions of a state and a batch. `parallel` compiles them.
+
+Episodes are dicts of arrays: `target_in` `[B, H, W, 3]`, `target_out` `[B, H, W, 1]`, `context_in` `[B, N, H, W, 3]`,
+`context_out` `[B, N, H, W, 1]`, `context_mask` bool `[B, N]`, `is_segmentation` bool `[B]`, `task` int32 `[B]`.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.forward import forward
+from neuralizer_jax.losses import episode_loss, task_output
+from neuralizer_jax.metrics import dice, psnr
+from neuralizer_jax.training.state import TrainState
+from neuralizer_jax.weights.parameters import Params
+
+Arrays = dict[str, jax.Array]
+
+
+def train_step(state: TrainState, episode: Arrays, axis_name: str | None = None) -> tuple[TrainState, Arrays]:
+    """Updates the parameters by the gradient of the batch's mean loss.
+
+    Where the loss or the gradient is not finite, the state stays as it is but for `failed`, now and ever after.
+
+    Args:
+        state: of training.
+        episode: a batch; its rows are split into `state.accumulate` parts, whose gradients are averaged.
+        axis_name: of the mapped axis of devices that each have a share of the batch; None: this is all of it.
+
+    Returns:
+        The new state, and of the loss before the update: `loss`, `losses` `[B]`, `task` `[B]`, `gradient_norm` (of all
+        parameters together, before any clip), and `failed`.
+
+    Raises:
+        InputError: where the batch cannot be split into equal parts.
+    """
+
+    def mean_loss(params, part):
+        losses = batch_losses(state, forward(state.model, params, part), part)
+        return losses.mean(), losses
+
+    def add_part(total, part):
+        gradient, losses = jax.grad(mean_loss, has_aux=True)(state.params, part)
+        return jax.tree.map(jnp.add, total, gradient), losses
+
+    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    total, losses = jax.lax.scan(add_part, zeros, _split(episode, state.accumulate))
+    losses = losses.T.reshape(-1)
+    loss, gradient = losses.mean(), jax.tree.map(lambda value: value / state.accumulate, total)
+    if axis_name is not None:
+        loss, gradient = jax.lax.pmean((loss, gradient), axis_name)
+    norm = optax.tree.norm(gradient)
+    failed = state.failed | ~jnp.isfinite(loss) | ~jnp.isfinite(norm)
+
+    updates, opt_state = state.optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    average = _moved(state, params)
+    updated = state.replace(step=state.step + 1, params=params, average=average, opt_state=opt_state)
+    state = jax.tree.map(partial(jnp.where, failed), state, updated).replace(failed=failed)
+    metrics = {"loss": loss, "losses": losses, "task": episode["task"], "gradient_norm": norm, "failed": failed}
+    return state, metrics
+
+
+def eval_step(state: TrainState, episode: Arrays) -> Arrays:
+    """How good the predictions of a batch are.
+
+    Returns:
+        `losses`, `dice` and `psnr` (dB) `[B]`, and `prediction` `[B, H, W, 1]`: probabilities of a segmentation where
+        the network's output is logits.
+    """
+    output = forward(state.model, state.evaluated_params, episode)
+    prediction = task_output(output, episode["is_segmentation"], state.model.segmentation_sigmoid)
+    truth = episode["target_out"]
+    return {
+        "losses": batch_losses(state, output, episode),
+        "dice": dice(prediction, truth),
+        "psnr": psnr(prediction, truth),
+        "prediction": prediction,
+    }
+
+
+def batch_losses(state: TrainState, output: jax.Array, episode: Arrays) -> jax.Array:
+    """The loss of each episode `[B]` for the network's output."""
+    return episode_loss(
+        output,
+        episode,
+        segmentation_sigmoid=state.model.segmentation_sigmoid,
+        sigma_squared=state.sigma_squared,
+        dice_sharpness=state.dice_sharpness,
+        dice_threshold=state.dice_threshold,
+    )
+
+
+def _moved(state: TrainState, params: Params) -> Params | None:
+    """The average after a step; at first the steps before count less, so that it soon forgets where it began."""
+    if state.average is None:
+        return None
+    decay = jnp.minimum(state.average_decay, (state.step + 1) / (state.step + 10))
+    return optax.incremental_update(params, state.average, 1 - decay)
+
+
+def _split(episode: Arrays, parts: int) -> Arrays:
+    """`[B, ...] -> [parts, B / parts, ...]`; part p has the rows p, p + parts, ...: of each device's rows as many."""
+    rows = len(episode["task"])
+    if rows % parts:
+        raise InputError(
+            f"train.accumulate: {parts}, expected a divisor of {rows}, the episodes that a device has of a batch"
+        )
+    return jax.tree.map(lambda x: x.reshape(rows // parts, parts, *x.shape[1:]).swapaxes(0, 1), episode)

@@ -1,0 +1,55 @@
+"""`neuralizer demo`, with fewer phantoms and a smaller network: one command from nothing to predictions."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neuralizer_jax.cli import demo
+from neuralizer_jax.cli.main import main
+from neuralizer_jax.weights.pretrained import PRETRAINED
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    run_command = demo._run_command
+
+    def smaller(command, *options):
+        changes = ("--config.model.features=4", "--config.model.stages=2") if command == "train" else ()
+        run_command(command, *options, *changes)
+
+    monkeypatch.setattr(demo, "_SUBJECTS", 16)
+    monkeypatch.setattr(demo, "_run_command", smaller)
+
+
+def test_demo(tmp_path, capsys, monkeypatch, tiny_weights):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PRETRAINED, "small", tiny_weights)
+    assert main(["demo", "--steps", "4"]) == 0
+    out = capsys.readouterr().out
+    assert "ended by steps after step 4" in out
+    assert re.search(r"^  super resolution +PSNR, dB +[\d.]+ +[\d.]+ +[\d.]+$", out, re.MULTILINE)
+    written = re.findall(r"^  (demo/\S+)$", out, re.MULTILINE)
+    assert len(written) >= 6
+    for name in written:
+        assert (tmp_path / name).is_file()
+    # What the weights that come along can do comes first, the toy after its training.
+    assert out.index("pretrained_denoising_figure.png") < out.index("neuralizer train") < out.index("toy_segmentation")
+    for figure in itertools.product(("pretrained", "toy"), ("segmentation", "denoising")):
+        with Image.open(tmp_path / "demo" / f"{'_'.join(figure)}_figure.png") as picture:
+            width, height = picture.size
+        assert width > 2 * height > 400
+    # The demo's example pairs are real images: a brain on a black background, every tissue in it.
+    image, labels = (np.asarray(Image.open(tmp_path / f"demo/segmentation/ctx_{kind}2.png")) for kind in ("in", "out"))
+    assert image.shape == labels.shape == (192, 192)
+    assert set(np.unique(labels)) == {0, 1, 2, 3}
+    means = [image[labels == tissue].mean() for tissue in range(4)]
+    assert means == sorted(means)
+    # A second run writes the same predictions, and where no weights come along those of the toy alone.
+    monkeypatch.delitem(PRETRAINED, "small")
+    first = {name: (tmp_path / name).read_bytes() for name in written if not name.endswith("summary.json")}
+    assert main(["demo", "--steps", "4"]) == 0
+    assert "pretrained" not in capsys.readouterr().out
+    assert all((tmp_path / name).read_bytes() == content for name, content in first.items())

@@ -1,0 +1,290 @@
+"""From a subject's files to its slices: the same whatever way it is stored, in its place, and only if fit for use."""
+
+import gzip
+
+import nibabel as nib
+import numpy as np
+import pytest
+from miniature_head import ORIENTATIONS, SPACING, head_affine, head_image, head_labels, save
+from scipy.spatial.transform import Rotation
+
+from input_pipeline.raw.subject import RawLabels, RawSubject
+from input_pipeline.slices import anatomy
+from input_pipeline.slices.from_scans import scan_jobs
+from input_pipeline.space.grid import coronal_image, coronal_index
+from input_pipeline.space.protocols import fold_freesurfer
+from input_pipeline.synthesis.phantom import phantom_label_map
+from neuralizer_jax.errors import InputError
+
+SLICE = (-17,)
+
+
+def brain_labels():
+    """The head's labels as a segmentation program writes them: nothing outside of the brain."""
+    return np.where(head_labels() < 500, head_labels(), 0).astype(np.int16)
+
+
+def marked(labels):
+    """With a lesion in the left temporal lobe's white matter."""
+    lesion = np.zeros(labels.shape, np.uint8)
+    places = np.argwhere(labels >= 0) @ head_affine()[:3, :3].T + head_affine()[:3, 3]
+    lesion[tuple(np.argwhere(labels >= 0)[np.linalg.norm(places - (-40, -17, -10), axis=1) < 9].T)] = 1
+    return lesion
+
+
+def moved(seed):
+    """A map world -> world: some 10 degrees, 25 mm and a change of size."""
+    rng = np.random.default_rng(seed)
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_rotvec(np.deg2rad(rng.uniform(-12, 12, 3))).as_matrix() @ np.diag(
+        rng.uniform(0.9, 1.1, 3)
+    )
+    matrix[:3, 3] = rng.uniform(-25, 25, 3)
+    return matrix
+
+
+def made(raw, y=SLICE, index=None):
+    (job,) = scan_jobs([raw], y, index=index or {}, made=next(iter(raw.images.values())).parent / "made")
+    return job.make()
+
+
+def subject(folder, *, modalities=("T1",), affine=None, orientation="RAS", segmented=True, **changes):
+    """A subject on disk: images of the head, and the segmentation of the first beside it."""
+    images = {
+        modality: save(folder / f"s_{modality}.nii.gz", head_image(modality), affine, orientation)
+        for modality in modalities
+    }
+    if segmented:
+        save(folder / f"s_{modalities[0]}_synthseg.nii.gz", brain_labels(), affine, orientation)
+    return RawSubject(**({"dataset": "set", "subject": "s", "person": "s", "images": images} | changes))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return made(subject(tmp_path_factory.mktemp("plain"))).record
+
+
+def overlap(one, other, label):
+    return 2 * ((one == label) & (other == label)).sum() / ((one == label).sum() + (other == label).sum())
+
+
+class TestPlace:
+    @pytest.mark.parametrize("orientation", ORIENTATIONS)
+    def test_the_order_of_axes_on_disk_does_not_matter(self, tmp_path, plain, orientation):
+        lesion = RawLabels(save(tmp_path / "lesion.nii.gz", marked(head_labels()), None, orientation), "lesion", "T1")
+        record = made(subject(tmp_path, orientation=orientation, labels=(lesion,))).record
+        np.testing.assert_allclose(record.images, plain.images, atol=0.01)
+        np.testing.assert_array_equal(record.labels[record.protocols.index("freesurfer")], plain.labels[0])
+        np.testing.assert_array_equal(record.brain_mask, plain.brain_mask)
+        rows, columns = np.nonzero(record.labels[record.protocols.index("lesion"), 0])
+        assert columns.mean() == pytest.approx(96 - 40, abs=3)  # left is on the left
+        assert rows.mean() == pytest.approx(192 - (-10 + 77), abs=4)
+
+    def test_left_and_right_structures(self, plain):
+        for left, right in ((10, 49), (17, 53), (2, 41), (4, 43)):
+            assert (
+                np.nonzero(plain.labels[0, 0] == left)[1].mean()
+                < 96
+                < np.nonzero(plain.labels[0, 0] == right)[1].mean()
+            )
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_where_the_head_lay_in_the_scanner_does_not_matter(self, tmp_path, plain, seed):
+        record = made(subject(tmp_path, affine=moved(seed) @ head_affine())).record
+        np.testing.assert_allclose(record.to_mni[0] @ moved(seed), plain.to_mni[0], atol=1e-4)
+        np.testing.assert_allclose(record.images, plain.images, atol=1)  # of 1000
+        assert np.mean(record.labels == plain.labels) > 0.999
+
+    def test_it_is_the_plane_of_the_phantom(self, plain):
+        """The head is the template itself: aligned by its structures it lies where it lay."""
+        truth = fold_freesurfer(coronal_image(phantom_label_map()[0], coronal_index(-17)))
+        assert plain.alignment == "centroids"
+        assert plain.residual_mm < 4
+        for label in (2, 41, 10, 49, 16):
+            assert overlap(plain.labels[0, 0], truth, label) > 0.75
+
+    def test_without_a_segmentation_intensities_align(self, tmp_path, plain):
+        affine = moved(1) @ head_affine()
+        record = made(subject(tmp_path, affine=affine, segmented=False)).record
+        assert record.alignment == "intensity"
+        assert record.mutual_information > 0.2
+        assert record.label_sources == ("template",)
+        assert record.mask_source == "template"
+        inside = np.argwhere(brain_labels() > 0)[::50]
+        world = inside @ head_affine()[:3, :3].T + head_affine()[:3, 3]
+        back = (record.to_mni[0] @ moved(1)) @ np.vstack([world.T, np.ones(len(world))])
+        assert np.linalg.norm(back[:3].T - world, axis=1).mean() < 4
+
+    def test_several_slices(self, tmp_path, plain):
+        record = made(subject(tmp_path), (-21, -17, -13)).record
+        assert record.images.shape == (1, 3, 192, 192)
+        np.testing.assert_array_equal(record.y, [-21, -17, -13])
+        np.testing.assert_allclose(record.images[:, 1], plain.images[:, 0], atol=1e-3)
+        np.testing.assert_array_equal(record.labels[:, 1], plain.labels[:, 0])
+        assert (record.labels[0, 0] != record.labels[0, 2]).mean() > 0.05
+
+
+class TestSeveralImages:
+    def test_an_image_that_lies_elsewhere_is_aligned_to_the_reference(self, tmp_path, plain):
+        turn = np.eye(4)
+        turn[:3, :3] = Rotation.from_euler("xyz", (4, -5, 3), degrees=True).as_matrix()
+        turn[:3, 3] = (4, -6, 5)
+        raw = subject(tmp_path, modalities=("T1", "T2"))
+        save(raw.images["T2"], head_image("T2"), turn @ head_affine())
+        record = made(raw).record
+        t1, t2 = record.to_mni
+        points = np.vstack([np.random.default_rng(0).uniform(-60, 60, (3, 100)), np.ones(100)])
+        assert np.linalg.norm((t2 @ turn @ points - t1 @ points)[:3], axis=0).mean() < 1.5
+
+    def test_images_of_a_group_are_aligned_once(self, tmp_path):
+        raw = subject(tmp_path, modalities=("T1", "T2", "FLAIR"), aligned=(("T1", "T2", "FLAIR"),))
+        record = made(raw).record
+        assert record.modalities == ("T1", "T2", "FLAIR")
+        assert (record.to_mni == record.to_mni[0]).all()
+
+    def test_a_slab_that_misses_the_brain_is_left_out(self, tmp_path):
+        raw = subject(tmp_path, modalities=("T1", "MRA"), aligned=(("T1", "MRA"),))
+        affine = head_affine()
+        affine[2, 3] += 45 * SPACING
+        save(raw.images["MRA"], head_image("MRA")[:, :, 45:], affine)
+        result = made(raw)
+        assert result.record.modalities == ("T1",)
+        assert "shows" in result.dropped["MRA"]
+        assert str(raw.images["MRA"]) in result.dropped["MRA"]
+
+    def test_a_slab_that_shows_most_of_it_is_kept_with_its_coverage(self, tmp_path):
+        raw = subject(tmp_path, modalities=("T1", "MRA"), aligned=(("T1", "MRA"),))
+        affine = head_affine()
+        affine[2, 3] += 18 * SPACING
+        save(raw.images["MRA"], head_image("MRA")[:, :, 18:], affine)
+        record = made(raw).record
+        assert record.coverage[0, 0] == 1
+        assert 0.5 < record.coverage[1, 0] < 0.95
+
+
+class TestLabelsAndMask:
+    def test_sources(self, tmp_path):
+        raw = subject(tmp_path)
+        save(tmp_path / "s_T1_brainmask.nii.gz", (brain_labels() > 0).astype(np.uint8))
+        record = made(raw).record
+        assert record.label_sources == ("found",)
+        assert record.mask_source == "found"
+
+    def test_a_mask_of_the_segmentation(self, plain):
+        assert plain.mask_source == "segmentation"
+        assert plain.brain_mask[0][np.isin(plain.labels[0, 0], (2, 3, 41, 42, 16, 4, 43))].all()
+
+    def test_skull_stripped_images_are_their_own_mask(self, tmp_path):
+        image = np.where(brain_labels() > 0, head_image(), 0)
+        image[head_labels() == 4] = 0  # a hole inside of the brain
+        raw = subject(tmp_path, skull_stripped=True)
+        save(raw.images["T1"], image)
+        record = made(raw).record
+        assert record.mask_source == "nonzero"
+        assert record.brain_mask[0][record.labels[0, 0] == 4].mean() > 0.9
+        assert record.skull_stripped
+
+    def test_only_the_values_that_count(self, tmp_path):
+        values = np.where(marked(head_labels()) > 0, 1, 2).astype(np.float32)
+        labels = RawLabels(save(tmp_path / "wmh.nii.gz", values), "lesion", "T1", keep=(1,))
+        record = made(subject(tmp_path, labels=(labels,))).record
+        lesion = record.labels[record.protocols.index("lesion"), 0]
+        assert set(np.unique(lesion)) == {0, 1}
+        assert 100 < lesion.sum() < 600
+
+    def test_an_empty_lesion_map_is_one(self, tmp_path):
+        labels = RawLabels(save(tmp_path / "lesion.nii.gz", np.zeros((64, 75, 64), np.uint8)), "lesion", "T1")
+        record = made(subject(tmp_path, labels=(labels,))).record
+        assert not record.labels[record.protocols.index("lesion")].any()
+
+    def test_labels_take_the_place_of_their_image(self, tmp_path, plain):
+        """Whatever the header of the label file says (Hammers)."""
+        shifted = head_affine()
+        shifted[:3, 3] += (5, -20, 16)
+        labels = RawLabels(save(tmp_path / "a01-seg.nii.gz", marked(head_labels()), shifted), "lesion", "T1")
+        record = made(subject(tmp_path, labels=(labels,))).record
+        columns = np.nonzero(record.labels[record.protocols.index("lesion"), 0])[1]
+        assert columns.mean() == pytest.approx(96 - 40, abs=3)
+
+    def test_one_file_for_two_subjects(self, tmp_path):
+        (tmp_path / "all").mkdir()
+        save(tmp_path / "all/s_T1_synthseg.nii.gz", brain_labels())
+        index = {"s_T1_synthseg.nii.gz": [tmp_path / "all/s_T1_synthseg.nii.gz"]}
+        raws = [subject(tmp_path / name, segmented=False, subject=name) for name in "ab"]
+        with pytest.raises(InputError, match="right for a and b"):
+            scan_jobs(raws, SLICE, index=index, made=tmp_path)
+
+
+class TestDropped:
+    def reason(self, raw):
+        with pytest.raises(InputError) as error:
+            made(raw)
+        return str(error.value)
+
+    def test_no_image_can_be_read(self, tmp_path):
+        raw = subject(tmp_path)
+        raw.images["T1"].write_bytes(raw.images["T1"].read_bytes()[:-2000])
+        assert str(raw.images["T1"]) in self.reason(raw)
+
+    def test_one_of_two_images_can(self, tmp_path):
+        raw = subject(tmp_path, modalities=("T1", "T2"), aligned=(("T1", "T2"),))
+        raw.images["T2"].write_bytes(gzip.compress(gzip.decompress(raw.images["T2"].read_bytes())[:352]))
+        result = made(raw)
+        assert result.record.modalities == ("T1",)
+        assert list(result.dropped) == ["T2"]
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_not_a_number(self, tmp_path, value):
+        image = head_image().copy()
+        image[30, 30, 30] = value
+        raw = subject(tmp_path)
+        save(raw.images["T1"], image)
+        assert "1 of 307200 voxels are NaN or infinite" in self.reason(raw)
+
+    def test_constant(self, tmp_path):
+        raw = subject(tmp_path)
+        save(raw.images["T1"], np.full((64, 75, 64), 7.0, np.float32))
+        assert "is constant" in self.reason(raw)
+
+    def test_a_series(self, tmp_path):
+        raw = subject(tmp_path)
+        nib.save(nib.Nifti1Image(np.stack([head_image()] * 3, -1), head_affine()), raw.images["T1"])
+        assert "holds 3 volumes" in self.reason(raw)
+
+    def test_labels_of_another_shape(self, tmp_path):
+        labels = RawLabels(save(tmp_path / "lesion.nii.gz", marked(head_labels())[1:]), "lesion", "T1")
+        raw = subject(tmp_path, labels=(labels,))
+        assert "63 x 75 x 64 voxels, expected 64 x 75 x 64" in self.reason(raw)
+
+    def test_a_structure_is_missing_in_the_slice(self, tmp_path):
+        raw = subject(tmp_path)
+        values = brain_labels()
+        values[np.isin(values, (17, 53))] = 0
+        save(tmp_path / "s_T1_synthseg.nii.gz", values)
+        assert self.reason(raw) == "no hippocampus in the slice at y = -17 mm, expected all of them"
+
+    def test_brain_outside_of_the_grid(self, tmp_path):
+        raw = subject(tmp_path)
+        values = brain_labels()
+        values[0, 0, 0] = 3
+        affine = head_affine()
+        affine[:3, 3] -= 4 * SPACING
+        padded = np.pad(values, 4)
+        padded[0, 0, 0] = 3
+        save(tmp_path / "s_T1_synthseg.nii.gz", padded, affine)
+        assert "lie outside of the MNI152 grid" in self.reason(raw)
+
+    def test_left_and_right_exchanged_in_the_labels(self, tmp_path):
+        raw = subject(tmp_path)
+        save(tmp_path / "s_T1_synthseg.nii.gz", brain_labels()[::-1])
+        assert "left and right are swapped" in self.reason(raw)
+
+    def test_a_brain_that_was_not_found(self, tmp_path, monkeypatch):
+        raw = subject(tmp_path, segmented=False, skull_stripped=True)
+        save(raw.images["T1"], np.where(brain_labels() > 0, head_image(), 0))
+        from input_pipeline.align.intensities import IntensityFit
+
+        wrong = np.eye(4)
+        wrong[0, 3] = 60
+        monkeypatch.setattr(anatomy, "register_to_template", lambda *_, **__: IntensityFit(wrong, 0.1))
+        assert "agrees with the template's by a Dice of" in self.reason(raw)
