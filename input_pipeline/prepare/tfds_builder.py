@@ -33,7 +33,7 @@ class SliceDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """A dataset of scans. A subclass has a docstring, `MANUAL_DOWNLOAD_INSTRUCTIONS` and `discover`."""
 
     VERSION = tfds.core.Version("1.0.0")
-    SETTINGS: ClassVar[tuple[str, ...]] = ("slices", "segmentations")
+    SETTINGS: ClassVar[tuple[str, ...]] = ("slices", "segmentations", "align")
 
     def __init__(
         self,
@@ -70,7 +70,8 @@ class SliceDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         found = cls.discover(raw)
         index = index_segmentations(settings.segmentations)
         made = folder / "work/segmentations"
-        return scan_jobs(found.subjects, settings.slices, index=index, made=made), found.dropped
+        jobs = scan_jobs(found.subjects, settings.slices, index=index, made=made, align_by=settings.align)
+        return jobs, found.dropped
 
     @classmethod
     def prepare_shard(
@@ -86,13 +87,16 @@ class SliceDataset(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     @classmethod
     def keep_settings(cls, folder: Path, settings: PrepareSettings) -> None:
         """Notes what the subjects in the folder are like. Raises InputError where there are others already."""
-        values = asdict(settings)
-        own = {name: values[name] for name in cls.SETTINGS if name not in COUNTS}
-        text = json.dumps(own, default=str, sort_keys=True)
+        values, defaults = (
+            {name: value for name, value in asdict(every).items() if name in cls.SETTINGS and name not in COUNTS}
+            for every in (settings, PrepareSettings())
+        )
+        text = json.dumps(values, default=str, sort_keys=True)
         path = folder / "work/settings.json"
         if path.exists():
             before = path.read_text(encoding="utf-8")
-            if before != text:
+            # A setting that an earlier version did not have is at its default.
+            if defaults | json.loads(before) != defaults | json.loads(text):
                 raise InputError(
                     f"{folder}: was prepared with {before}, expected the same or another --out, not {text}"
                 )

@@ -11,6 +11,7 @@ from input_pipeline.align.intensities import register_to_template
 from input_pipeline.align.reference import REFERENCE_CENTROIDS
 from input_pipeline.raw.derivatives import make_brain_mask, make_segmentation
 from input_pipeline.raw.subject import RawLabels, RawSubject
+from input_pipeline.slices.settings import Align
 from input_pipeline.space.protocols import fold_freesurfer, to_freesurfer
 from input_pipeline.space.resample import resample_to_grid
 from neuralizer_jax.files.volume_file import read_volume
@@ -113,21 +114,36 @@ def subject_brain_mask(raw: RawSubject, reference: str, beside: Beside) -> Label
     return Labels((values > 0).astype(np.uint8), affine, source)
 
 
-def align(scan: Scan, segmentation: Labels | None, mask: Labels | None, *, skull_stripped: bool) -> Alignment:
-    """The map to MNI152 of a subject's reference image: by its structures' centroids, else by its intensities.
+def align(
+    scan: Scan, segmentation: Labels | None, mask: Labels | None, *, skull_stripped: bool, by: Align = "auto"
+) -> Alignment:
+    """Aligns a subject's reference image to MNI152.
+
+    Args:
+        scan: the reference image.
+        segmentation: of the subject, in FreeSurfer's numbers.
+        mask: brain mask of the subject.
+        skull_stripped: whether the image is 0 outside of the brain.
+        by: `auto` matches the centroids of the segmentation, and registers the image to the template where there is
+            none. `intensities` always registers the image, without a published mask: a new scan has neither that nor
+            labels.
 
     Raises:
-        InputError: where none is found, or it leaves a part of the segmented brain outside of the grid.
+        InputError: where the alignment fails, or leaves a part of the segmented brain outside of the grid.
     """
-    if segmentation is not None:
-        fit = fit_affine(label_centroids(segmentation.values, segmentation.affine), REFERENCE_CENTROIDS)
-        check_inside_grid(segmentation.values, segmentation.affine, fit.matrix)
-        return Alignment(fit.matrix, "centroids", residual_mm=fit.residual_mm)
-    if mask is not None:
-        on_scan = resample_to_grid(
-            mask.values, mask.affine, np.eye(4), labels=True, shape=scan.volume.shape, grid_affine=scan.affine
+    if segmentation is not None and by == "auto":
+        by_centroids = fit_affine(label_centroids(segmentation.values, segmentation.affine), REFERENCE_CENTROIDS)
+        alignment = Alignment(by_centroids.matrix, "centroids", residual_mm=by_centroids.residual_mm)
+    else:
+        inside = None
+        if mask is not None and (by == "auto" or mask.source != "published"):
+            inside = resample_to_grid(
+                mask.values, mask.affine, np.eye(4), labels=True, shape=scan.volume.shape, grid_affine=scan.affine
+            )
+        fit = register_to_template(
+            scan.volume, scan.affine, mask=None if inside is None else inside > 0, skull_stripped=skull_stripped
         )
-    fit = register_to_template(
-        scan.volume, scan.affine, mask=None if mask is None else on_scan > 0, skull_stripped=skull_stripped
-    )
-    return Alignment(fit.matrix, "intensity", mutual_information=fit.mutual_information)
+        alignment = Alignment(fit.matrix, "intensity", mutual_information=fit.mutual_information)
+    if segmentation is not None:
+        check_inside_grid(segmentation.values, segmentation.affine, alignment.to_mni)
+    return alignment

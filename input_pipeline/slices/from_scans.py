@@ -17,6 +17,7 @@ from input_pipeline.slices.intensity import foreground_quantiles
 from input_pipeline.slices.job import Job, MadeSubject
 from input_pipeline.slices.labels import label_slices, mask_slices
 from input_pipeline.slices.record import SubjectRecord
+from input_pipeline.slices.settings import Align
 from input_pipeline.space.grid import SLICE_Y, coronal_index
 from input_pipeline.space.resample import coronal_slices
 from input_pipeline.synthesis.template import template_brain_mask
@@ -45,7 +46,9 @@ class _Cut:
     quantiles: np.ndarray
 
 
-def scan_jobs(subjects: Sequence[RawSubject], y: Sequence[int], *, index: Index, made: Path) -> list[Job]:
+def scan_jobs(
+    subjects: Sequence[RawSubject], y: Sequence[int], *, index: Index, made: Path, align_by: Align = "auto"
+) -> list[Job]:
     """One job a subject.
 
     Args:
@@ -53,6 +56,7 @@ def scan_jobs(subjects: Sequence[RawSubject], y: Sequence[int], *, index: Index,
         y: slices, mm.
         index: the user's segmentations and masks that do not lie beside the images (`index_segmentations`).
         made: folder for those that are made on the way.
+        align_by: `PrepareSettings.align`.
 
     Raises:
         InputError: where a file is named as the segmentation or mask of two subjects: the images have the same name.
@@ -66,7 +70,7 @@ def scan_jobs(subjects: Sequence[RawSubject], y: Sequence[int], *, index: Index,
                 raise InputError(
                     f"{path}: its name is right for {both}, expected SUBJECT/mri/ or a place beside the image"
                 )
-        jobs.append(Job(raw.subject, raw.person, partial(_slices_of, raw, tuple(y), beside)))
+        jobs.append(Job(raw.subject, raw.person, partial(_slices_of, raw, tuple(y), beside, align_by)))
     return jobs
 
 
@@ -81,14 +85,14 @@ def _beside(raw: RawSubject, index: Index, made: Path) -> Beside:
     return next(with_segmentation, None) or next(with_mask, None) or Beside(None, None, None, made)
 
 
-def _slices_of(raw: RawSubject, y: tuple[int, ...], beside: Beside) -> MadeSubject:
+def _slices_of(raw: RawSubject, y: tuple[int, ...], beside: Beside, align_by: Align) -> MadeSubject:
     planes = [coronal_index(place) for place in y]
     dropped: dict[str, str] = {}
     groups = _groups(raw, beside)
     reference = _reference(raw, groups[:1] if beside.modality else groups, dropped)
     segmentation = subject_segmentation(raw, reference.modality, beside)
     mask = subject_brain_mask(raw, reference.modality, beside)
-    alignment = align(reference, segmentation, mask, skull_stripped=raw.skull_stripped)
+    alignment = align(reference, segmentation, mask, skull_stripped=raw.skull_stripped, by=align_by)
     cuts = _cut_groups(raw, groups, reference, alignment, planes, dropped)
 
     to_mni = {modality: cut.to_mni for modality, cut in cuts.items()} | {reference.modality: alignment.to_mni}

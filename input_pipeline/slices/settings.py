@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from input_pipeline.space.grid import SLICE_Y
+
+Align = Literal["auto", "intensities"]
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,8 @@ class PrepareSettings:
         slices: y of the coronal slices, mm in MNI152.
         segmentations: folder of the user's segmentations and brain masks (`brain_segmentation`), where they do not lie
             beside the images.
+        align: how scans are aligned to MNI152. `auto`: by the centroids of the segmentation's structures, else by the
+            image's intensities. `intensities`: always by intensities, so that labels have no influence.
         subjects: how many.
         subjects_per_map: how many are made of a label map, itself among them.
         swap_hemispheres: whether there are as many again with left and right exchanged.
@@ -23,6 +28,7 @@ class PrepareSettings:
 
     slices: tuple[int, ...] = (SLICE_Y,)
     segmentations: Path | None = None
+    align: Align = "auto"
     subjects: int = 40
     subjects_per_map: int = 1
     swap_hemispheres: bool = False

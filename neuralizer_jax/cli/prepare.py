@@ -50,6 +50,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         type=Path,
         help="folder of whole-brain segmentations and brain masks that do not lie beside the images",
     )
+    scans.add_argument(
+        "--align",
+        choices=("auto", "intensities"),
+        help="auto: to MNI152 by the segmentation where there is one, else by intensities (default); intensities: "
+        "always by the image alone, as for a new scan, which has no labels",
+    )
     made = parser.add_argument_group("labelmaps and phantom")
     made.add_argument("--subjects", metavar="N", type=_at_least_one, help="phantom: how many (default: 40)")
     made.add_argument(

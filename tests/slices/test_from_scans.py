@@ -43,8 +43,8 @@ def moved(seed):
     return matrix
 
 
-def made(raw, y=SLICE, index=None):
-    (job,) = scan_jobs([raw], y, index=index or {}, made=next(iter(raw.images.values())).parent / "made")
+def made(raw, y=SLICE, index=None, **settings):
+    (job,) = scan_jobs([raw], y, index=index or {}, made=next(iter(raw.images.values())).parent / "made", **settings)
     return job.make()
 
 
@@ -114,6 +114,17 @@ class TestPlace:
         world = inside @ head_affine()[:3, :3].T + head_affine()[:3, 3]
         back = (record.to_mni[0] @ moved(1)) @ np.vstack([world.T, np.ones(len(world))])
         assert np.linalg.norm(back[:3].T - world, axis=1).mean() < 4
+
+    def test_labels_have_no_influence_on_alignment_by_intensities(self, tmp_path):
+        affine = moved(1) @ head_affine()
+        (tmp_path / "bare").mkdir()
+        bare = made(subject(tmp_path / "bare", affine=affine, segmented=False)).record
+        record = made(subject(tmp_path, affine=affine), align_by="intensities").record
+        assert record.alignment == "intensity"
+        assert record.residual_mm is None
+        assert record.label_sources == ("found",)
+        np.testing.assert_array_equal(record.to_mni, bare.to_mni)
+        np.testing.assert_array_equal(record.images, bare.images)
 
     def test_several_slices(self, tmp_path, plain):
         record = made(subject(tmp_path), (-21, -17, -13)).record
