@@ -1,6 +1,6 @@
-"""`neuralizer COMMAND ...`: arguments in, exit status out: 0, 2 for wrong input, 130 when interrupted.
+"""`neuralizer COMMAND ...`: runs a command and returns the exit status.
 
-141 where nobody reads what it prints, as of `| head`.
+0: done; 2: wrong input; 130: interrupted; 141: the reader of the output is gone, as with `| head`.
 """
 
 import argparse
@@ -14,6 +14,8 @@ from typing import NoReturn
 from neuralizer_jax import __version__
 from neuralizer_jax.cli import convert, demo, episodes, evaluate, experiment, predict, prepare, report, runtime, train
 from neuralizer_jax.errors import InputError
+
+_COMMANDS = (predict, demo, prepare, episodes, train, evaluate, runtime, report, experiment, convert)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -29,13 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="neuralizer", description="In-context neuroimage analysis: example pairs in, result out.")
     parser.add_argument("--version", action="version", version=f"neuralizer {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (prepare, episodes, train, evaluate, runtime, report, experiment, predict, convert, demo):
+    for command in _COMMANDS:
         command.add_parser(commands)
-    options, options.changes = parser.parse_known_args(arguments)
-    if options.changes and not getattr(options, "changes_config", False):
-        parser.parse_args(arguments)  # says what is wrong
+    options, changes = parser.parse_known_args(arguments)
+    options.changes = changes
+    if changes and not getattr(options, "changes_config", False):
+        parser.parse_args(arguments)  # reports the unknown option
     options.command_line = shlex.join(["neuralizer", *(sys.argv[1:] if arguments is None else arguments)])
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that this terminal cannot show is no mistake
+    if isinstance(sys.stdout, io.TextIOWrapper):  # for file names that this terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
@@ -43,17 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _failed(str(error))
     except BrokenPipeError:
-        # Python would try once more to print it when it ends.
+        # Python flushes stdout once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        if error.filename is None:  # not about a file that the user named
+        if error.filename is None:  # no file of the user's
             raise
         return _failed(f"{error.filename}: {error.strerror}")
     except RuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):  # what JAX raises when an array finds no memory
+        if "RESOURCE_EXHAUSTED" not in str(error):  # JAX is out of memory
             raise
-        return _failed("not enough memory, expected a smaller image or another device; to predict, --context-chunk 1")
+        return _failed(f"out of memory, try {getattr(options, 'less_memory', 'another device')}")
     except KeyboardInterrupt:
         print("neuralizer: interrupted", file=sys.stderr)
         return 130
@@ -61,6 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(message: str) -> int:
-    """Reports wrong input in one line, whatever is in the names it mentions."""
+    """Prints an error in one line, even if it names a file with a line break."""
     print(f"neuralizer: error: {' '.join(message.splitlines())}", file=sys.stderr)
     return 2

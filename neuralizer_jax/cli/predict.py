@@ -99,7 +99,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "what is fastest in the free memory)",
     )
     machine.add_argument("--all-devices", action="store_true", help="share the pairs among all GPUs (default: one GPU)")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, less_memory="--context-chunk 1, smaller images or another device")
 
 
 def run(options: argparse.Namespace) -> None:
