@@ -1,38 +1,6 @@
-"""Arrays as the model takes them: intensities in [0, 1], sizes that can be halved, context sets of a few sizes.
-
-NumPy only; the same functions serve prediction and the building of datasets.
-"""
+"""Arrays as the model takes them: sizes that can be halved, context sets of a few sizes."""
 
 import numpy as np
-
-NORMALIZATIONS = ("auto", "percentile", "none")
-
-# What `percentile` maps to 0 and 1, so that a few very bright voxels do not set the scale.
-PERCENTILES = (0.1, 99.9)
-
-
-def normalize_intensities(image: np.ndarray, how: str = "auto") -> np.ndarray:
-    """Scales an image to [0, 1].
-
-    Args:
-        image: `[*spatial, C]`, finite. Each channel is scaled by itself.
-        how: `percentile` maps the percentiles `PERCENTILES` to 0 and 1 and clips; `auto` does so unless all values are
-            in [0, 1] already; `none` leaves the image as it is.
-
-    Returns:
-        float32 `[*spatial, C]`. A constant channel becomes zero.
-    """
-    image = np.asarray(image, np.float32)
-    if how == "none" or (how == "auto" and image.min() >= 0 and image.max() <= 1):
-        return image
-    # Of sorted values percentiles are found in half the time, sorting included.
-    values = np.sort(image.reshape(-1, image.shape[-1]).T, axis=1)
-    low, high = np.percentile(values, PERCENTILES, axis=1)
-    # A few bright pixels on an empty background lie beyond both percentiles.
-    empty = low == high
-    low, high = np.where(empty, values[:, 0], low), np.where(empty, values[:, -1], high)
-    scaled = (image - low) / np.where(high > low, high - low, 1)
-    return np.clip(scaled, 0, 1).astype(np.float32)
 
 
 def pad_to_multiple(x: np.ndarray, multiple: int, axes: tuple[int, ...]) -> tuple[np.ndarray, tuple[slice, ...]]:

@@ -9,11 +9,11 @@ import numpy as np
 from input_pipeline.prepare.quality_page import Dropped
 from input_pipeline.prepare.run_jobs import dropped_reason, load_subject, subject_file
 from input_pipeline.prepare.splits import split_subjects
-from input_pipeline.slices.intensity import Window, apply_window, dataset_windows
 from input_pipeline.slices.job import Job
 from input_pipeline.slices.record import SubjectRecord, to_example, to_steps
 from input_pipeline.space.modalities import series_of
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.intensity import Window, apply_window, dataset_windows, foreground_median
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,10 @@ class PreparedDataset:
 
     def _scaled(self, record: SubjectRecord, quantiles: np.ndarray) -> SubjectRecord:
         windows = [self.windows[series_of(modality)] for modality in record.modalities]
-        images = [to_steps(apply_window(*volume)) for volume in zip(record.images, quantiles, windows, strict=True)]
+        images = [
+            to_steps(apply_window(image / foreground_median(volume), window))
+            for image, volume, window in zip(record.images, quantiles, windows, strict=True)
+        ]
         return replace(record, images=np.stack(images))
 
 
@@ -74,7 +77,7 @@ def collect(dataset: str, jobs: Sequence[Job], folder: Path, dropped: dict[str, 
         left_out += [Dropped(job.subject, image, reason) for image, reason in made.dropped.items()]
         if made.quantiles is not None:
             volumes = training if splits[job.subject] == "train" else others
-            volumes += zip(made.record.modalities, made.quantiles, strict=True)
+            volumes += zip(map(series_of, made.record.modalities), made.quantiles, strict=True)
     # A modality that no training subject has is measured on the others.
     windows = dataset_windows(others) | dataset_windows(training)
     return PreparedDataset(folder, windows, index, left_out)

@@ -13,8 +13,8 @@ from statistics import median
 
 from input_pipeline.prepare.quality_html import document, link, table, text
 from input_pipeline.prepare.quality_picture import PANEL, picture_sheet, picture_width, save_picture
-from input_pipeline.slices.intensity import Window
 from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.intensity import Window
 
 _SHEET = "contact_sheet.png"
 _MOST_IN_SHEET = 60

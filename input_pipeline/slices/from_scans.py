@@ -13,7 +13,6 @@ from input_pipeline.align.rigid import register_rigid
 from input_pipeline.raw.derivatives import Index, find_brain_mask, find_segmentation
 from input_pipeline.raw.subject import RawSubject
 from input_pipeline.slices.anatomy import Alignment, Beside, Scan, align, subject_brain_mask, subject_segmentation
-from input_pipeline.slices.intensity import foreground_quantiles
 from input_pipeline.slices.job import Job, MadeSubject
 from input_pipeline.slices.labels import label_slices, mask_slices
 from input_pipeline.slices.record import SubjectRecord
@@ -23,6 +22,7 @@ from input_pipeline.space.resample import coronal_slices
 from input_pipeline.synthesis.template import template_brain_mask
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.volume_file import read_volume
+from neuralizer_jax.intensity import foreground_quantiles
 
 # Of several images, the others are aligned to the first of these.
 _PREFERENCE = ("T1", "T2", "PD", "FLAIR", "DWI", "ADC", "DTI", "MRA")

@@ -14,7 +14,7 @@ class MadeSubject:
 
     Attributes:
         record: without split yet; images in float32 and their own units, or final, in uint16.
-        quantiles: `[M, 1001]` of each image's volume (`intensity_window.foreground_quantiles`); None where the images
+        quantiles: `[M, 1001]` of each image's volume (`intensity.foreground_quantiles`); None where the images
             are final.
         dropped: images that were left out, with the reason.
     """

@@ -19,8 +19,10 @@ from neuralizer_jax.inference.bootstrap import draw_affines, draw_members
 from neuralizer_jax.inference.chunks import can_be_chunked
 from neuralizer_jax.inference.one_pass import Members, one_pass
 from neuralizer_jax.inference.plan import ContextPlan, plan_context
+from neuralizer_jax.intensity import NORMALIZATIONS
+from neuralizer_jax.intensity import normalize as normalize_image
 from neuralizer_jax.model import Neuralizer
-from neuralizer_jax.preprocess import NORMALIZATIONS, normalize_intensities, pad_to_multiple
+from neuralizer_jax.preprocess import pad_to_multiple
 
 TASKS = ("image", "segmentation")
 
@@ -74,7 +76,8 @@ def predict(
             maps with whole numbers, 0 for the background.
         task: `image`, or `segmentation` for masks and label maps.
         label_values: the labels to segment, all others count as background; None: all that occur in `context_out`.
-        normalize: scaling of images to [0, 1], see `preprocess.normalize_intensities`.
+        normalize: scaling of images to [0, 1], each image and channel by itself (`intensity.normalize`). Scale slices
+            of volumes by their volumes first, and pass `none`.
         bootstrap: number of context sets to resample and average over; 0: one pass over the context as it is.
         bootstrap_size: members of a resampled context set; None: 32, or N if that is more.
         augment: move each resampled pair by a small random affine map.
@@ -112,7 +115,7 @@ def predict(
         # Where classes compete, the background is one of them: whatever is none of the labels.
         classes = np.array(label_values if len(label_values) == 1 else (0, *label_values), np.int32)
     multiple = 2 ** (model.stages - 1)
-    target, inside = pad_to_multiple(normalize_intensities(target, normalize), multiple, tuple(range(model.dim)))
+    target, inside = pad_to_multiple(_normalized(target, normalize), multiple, tuple(range(model.dim)))
     images = partial(_prepared, context_in, context_out, normalize, classes, multiple)
     devices = devices or [_default_device()]
     size = bootstrap_size or max(32, len(context_in)) if bootstrap else len(context_in)
@@ -143,12 +146,17 @@ def _default_device():
     return chosen if isinstance(chosen, jax.Device) else jax.local_devices(backend=chosen)[0]
 
 
+def _normalized(image, how):
+    """`[*spatial, C]` float32, each channel scaled by itself."""
+    return np.stack([normalize_image(channel, how=how) for channel in np.moveaxis(image, -1, 0)], axis=-1)
+
+
 def _prepared(context_in, context_out, normalize, classes, multiple, indices):
     """Members as the network takes them: scaled, padded; label maps as int32 without labels that are not wanted."""
     axes = tuple(range(1, context_in.ndim - 1))
-    images = np.stack([normalize_intensities(context_in[index], normalize) for index in indices])
+    images = np.stack([_normalized(context_in[index], normalize) for index in indices])
     if classes is None:
-        outputs = np.stack([normalize_intensities(context_out[index], normalize) for index in indices])
+        outputs = np.stack([_normalized(context_out[index], normalize) for index in indices])
     else:
         outputs = np.stack([_whole_numbers(context_out[index]) for index in indices])
         outputs = np.where(np.isin(outputs, classes), outputs, 0)

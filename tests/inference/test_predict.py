@@ -5,9 +5,9 @@ import pytest
 from conftest import draw_params
 
 from neuralizer_jax import InputError, Neuralizer, UNet, predict
+from neuralizer_jax.inference import one_pass as inference_pass
 from neuralizer_jax.inference.bootstrap import draw_affines, warp
-from neuralizer_jax.inference.predict import one_pass as inference_pass
-from neuralizer_jax.preprocess import bucket_size, normalize_intensities, pad_to_multiple, resize
+from neuralizer_jax.preprocess import bucket_size, pad_to_multiple, resize
 
 MODEL = Neuralizer(features=4, stages=2)
 
@@ -211,29 +211,6 @@ class TestCompilation:
 
 
 class TestPreprocess:
-    def test_percentiles_map_to_zero_and_one(self):
-        image = np.linspace(-50, 950, 10001)[:, None, None]
-        scaled = normalize_intensities(image, "percentile")
-        assert scaled.dtype == np.float32
-        assert scaled.min() == 0
-        assert scaled.max() == 1
-        np.testing.assert_allclose(scaled[5000], 0.5, atol=1e-4)
-
-    def test_one_bright_pixel_does_not_set_the_scale(self):
-        image = images(64, 64, 1)
-        image[3, 3] = 1e6
-        assert np.median(normalize_intensities(image, "percentile")) > 0.4
-
-    def test_few_pixels_on_an_empty_background_are_kept(self):
-        image = np.zeros((64, 64, 1))
-        image[5, 5] = 300
-        assert normalize_intensities(image)[5, 5] == 1
-
-    @pytest.mark.parametrize("how", ["auto", "none"])
-    def test_what_is_in_range_stays_as_it_is(self, how):
-        image = images(8, 8, 1) * 0.3
-        np.testing.assert_array_equal(normalize_intensities(image, how), image)
-
     def test_padding_is_undone_by_its_slices(self):
         image = images(7, 10, 2)
         padded, inside = pad_to_multiple(image, 8, (0, 1))

@@ -14,9 +14,9 @@ from PIL import Image
 from input_pipeline.prepare.quality_page import Dropped, SubjectSummary, write_dropped_table, write_quality_page
 from input_pipeline.prepare.quality_picture import GAP, PANEL, picture_width, quality_picture, save_picture
 from input_pipeline.slices.from_labelmaps import phantom_jobs
-from input_pipeline.slices.intensity import Window
 from input_pipeline.slices.settings import PrepareSettings
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.intensity import Window
 
 HOSTILE = "<script>alert('x')</script>&\"quoted\""
 # The rows of a panel below its caption.
