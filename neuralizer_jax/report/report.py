@@ -12,7 +12,7 @@ from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.report.figure_style import save_figure
 from neuralizer_jax.report.headline import cautions, headline
 from neuralizer_jax.report.items import MODALITIES, SIZES, Item, report_items
-from neuralizer_jax.report.page import Picture, Section, write_page
+from neuralizer_jax.report.page import Listing, Picture, Section, write_page
 from neuralizer_jax.report.qualitative import draw_examples
 from neuralizer_jax.report.results import Results, read_results
 from neuralizer_jax.report.table_formats import Cell, Table, latex, markdown
@@ -58,7 +58,7 @@ def write_report(folder: Path, out: Path, class_names: Mapping[str, str] | None 
     else:
         left_out.append("qualitative: no examples")
     if left_out:
-        sections.append(Section("Left out", [left_out]))
+        sections.append(Section("Left out", [Listing(left_out)]))
     sections.append(_how_it_was_made(results))
     table = out / "scores.json"
     with written_whole(table) as temporary:
@@ -103,7 +103,7 @@ def _how_it_was_made(results: Results) -> Section:
     blocks.append(Table("models", "", tuple(columns.values()), (tuple(rows),), numbers=False))
     commands = list(dict.fromkeys(str(record["command"]) for record in results.models if record.get("command")))
     if commands:
-        blocks += ["Commands:", commands]
+        blocks += ["Commands:", Listing(commands)]
     versions = dict.fromkeys(
         ", ".join(f"{name} {number}" for name, number in record["versions"].items())
         for record in results.models

@@ -15,7 +15,6 @@ from neuralizer_jax.cli import report as command
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.evaluation.scores import scores_of
 from neuralizer_jax.report.comparison import ALL, compare, of_t1
-from neuralizer_jax.report.page import Section, write_page
 from neuralizer_jax.report.report import write_report
 from neuralizer_jax.report.statistics import Estimate
 from neuralizer_jax.report.table_formats import Cell, Table, latex, markdown
@@ -209,8 +208,6 @@ class TestPage:
         without_images = re.sub(r"data:[^\"]*", "", text)
         assert "http" not in without_images
         assert "url(" not in without_images
-        assert "prefers-color-scheme: dark" in text
-        assert "@media print" in text
 
     def test_it_says_how_it_was_made(self, page, results):
         shown = " ".join(page.text)
@@ -485,15 +482,6 @@ class TestTables:
         wide = Table("t", "", tuple("abcdefghij"), ((tuple([Cell("1.00 [1.00, 1.00]")] * 10),),))
         assert r"\resizebox{\textwidth}" in latex(wide)
         assert r"\rotatebox" not in latex(wide)
-
-    def test_intervals_of_long_rows_stand_below_their_numbers(self, tmp_path):
-        number = Cell("-0.004 [-0.011, -0.004]")
-        for columns, style in ((4, '<table class="">'), (5, '<table class="stacked">'), (6, '<table class="tall">')):
-            table = Table(
-                "t", "", tuple("abcdefg"[:columns]), (((Cell("A task of a long name"), *[number] * (columns - 1)),),)
-            )
-            write_page(tmp_path / "page.html", "Title", [], [], [Section("Table", [table])])
-            assert style in (tmp_path / "page.html").read_text()
 
 
 class TestWrongInput:
