@@ -14,7 +14,7 @@ from input_pipeline.raw.subject import RawLabels, RawSubject
 from input_pipeline.slices.settings import Align
 from input_pipeline.space.protocols import fold_freesurfer, to_freesurfer
 from input_pipeline.space.resample import resample_to_grid
-from neuralizer_jax.files.volume_file import read_volume
+from neuralizer_jax.files.volumes import read_volume
 
 
 @dataclass(frozen=True, eq=False)

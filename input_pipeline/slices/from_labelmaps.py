@@ -26,7 +26,7 @@ from input_pipeline.synthesis.anatomy_variation import vary_anatomy
 from input_pipeline.synthesis.deformation import swap_hemispheres
 from input_pipeline.synthesis.images import DTI_DIRECTIONS, brain_mask, synthesize_image
 from input_pipeline.synthesis.phantom import phantom_label_map, subject_seed
-from neuralizer_jax.files.volume_file import read_volume
+from neuralizer_jax.files.volumes import read_volume
 
 # Synthesis blurs over the neighbouring planes.
 _MARGIN = 1

@@ -21,7 +21,7 @@ from input_pipeline.space.grid import SLICE_Y, coronal_index
 from input_pipeline.space.resample import coronal_slices
 from input_pipeline.synthesis.template import template_brain_mask
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.volume_file import read_volume
+from neuralizer_jax.files.volumes import read_volume
 from neuralizer_jax.intensity import foreground_quantiles
 
 # Of several images, the others are aligned to the first of these.

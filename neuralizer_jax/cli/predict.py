@@ -1,6 +1,6 @@
-"""`neuralizer predict`: image files and example pairs in, predicted image files out.
+"""`neuralizer predict`: image files and context pairs in, predicted image files out.
 
-Everything is read and checked before the first prediction, so that a mistake in the last file costs no computation.
+All files are read and all options are checked before the first prediction.
 """
 
 import argparse
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from neuralizer_jax.inference.predict import Prediction
 
 _EPILOG = """examples:
-  neuralizer predict --target t.png --context pairs/ --out out.png
-  neuralizer predict --task segmentation --target t1.nii.gz --slice y=-17 \\
-      --context pairs/ --out out.nii.gz
+  neuralizer predict -i t.png --context pairs/ -o out.png
+  neuralizer predict -i t1.nii.gz --slice y=-17 --context pairs/ -o out.nii.gz \\
+      --task segmentation --labels 47,48
 """
 
 
@@ -28,8 +28,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
     parser = commands.add_parser(
         "predict",
-        help="predict the output of target images from example pairs",
-        description="Predicts the output of target images from example pairs that show the task.\n"
+        help="predict the output of target images from context pairs",
+        description="Predicts the output of target images from context pairs, which show the task.\n"
         "Reads and writes PNG, TIFF, NumPy and NIfTI files; a volume needs --slice.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -38,24 +38,24 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     files.add_argument(
         "--weights",
         metavar="FILE",
-        help="release file, checkpoint or checkpoint folder, or the name of weights that come with the package; a "
-        "folder with such a name is ./NAME (default: small, which come with it)",
+        help="weights file, checkpoint or checkpoint folder, or the name of weights in the package (default: small)",
     )
     files.add_argument(
-        "--target", metavar="FILE", required=True, nargs="+", type=Path, help="image files, or folders of image files"
-    )
-    files.add_argument(
-        "--context",
-        metavar="DIR",
+        "-i",
+        "--target",
+        metavar="FILE",
+        required=True,
+        nargs="+",
         type=Path,
-        help="folder of pairs NAME_in*/NAME_out* or in*/out*, for example in0.png",
-    )
-    files.add_argument("--context-in", metavar="FILE", nargs="+", type=Path, help="inputs of the pairs, one by one")
-    files.add_argument(
-        "--context-out", metavar="FILE", nargs="+", type=Path, help="outputs of the pairs, in that order"
+        help="target images, or folders of target images",
     )
     files.add_argument(
-        "--out", metavar="FILE", required=True, type=Path, help="image to write; a folder for several targets"
+        "--context", metavar="DIR", type=Path, help="folder of context pairs: NAME_in0.png with NAME_out0.png, ..."
+    )
+    files.add_argument("--context-in", metavar="FILE", nargs="+", type=Path, help="inputs of the context pairs")
+    files.add_argument("--context-out", metavar="FILE", nargs="+", type=Path, help="their outputs, in the same order")
+    files.add_argument(
+        "-o", "--out", metavar="FILE", required=True, type=Path, help="image to write; a folder for several targets"
     )
     files.add_argument("--figure", metavar="FILE", type=Path, help="also draw target, context and prediction (PNG)")
     task = parser.add_argument_group("task")
@@ -63,10 +63,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--task",
         choices=("image", "segmentation"),
         default="image",
-        help="segmentation: context outputs are masks or label maps; writes the labels, and *_prob (default: image)",
+        help="segmentation: the context outputs are masks or label maps; writes the labels and *_prob (default: image)",
     )
     task.add_argument(
-        "--labels", metavar="L", nargs="+", type=int, help="segment only these labels (default: all in the context)"
+        "--labels",
+        metavar="L",
+        nargs="+",
+        type=_label_list,
+        help="segment only these labels: 47,48 or 47 48 (default: all labels in the context)",
     )
     images = parser.add_argument_group("images")
     images.add_argument(
@@ -76,54 +80,73 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--normalize",
         choices=("auto", "percentile", "none"),
         default="auto",
-        help="scale intensities to [0, 1] by percentiles; auto: unless they are there already (default: auto)",
+        help="scale intensities to [0, 1] by percentiles; auto: only if they are outside [0, 1] (default: auto)",
     )
     images.add_argument(
-        "--resample", action="store_true", help="resize pairs that differ from the target in size (does not align them)"
+        "--resample", action="store_true", help="resize context pairs to the size of the target (does not align them)"
     )
     accuracy = parser.add_argument_group("accuracy and uncertainty")
     accuracy.add_argument(
         "--bootstrap", metavar="K", type=int, default=0, help="average over K resampled context sets; writes *_std"
     )
     accuracy.add_argument(
-        "--bootstrap-size", metavar="M", type=int, help="members of a resampled set (default: 32, or all if more)"
+        "--bootstrap-size", metavar="M", type=int, help="pairs in a resampled set (default: 32, or all if more)"
     )
     accuracy.add_argument("--augment", action="store_true", help="move resampled pairs by small random affine maps")
-    accuracy.add_argument("--seed", type=int, default=0, help="of the resampling (default: 0)")
+    accuracy.add_argument("--seed", type=int, default=0, help="seed of the resampling (default: 0)")
     machine = parser.add_argument_group("memory and devices")
     machine.add_argument(
         "--context-chunk",
         metavar="M",
         type=int,
-        help="compute so many pairs at a time, in memory that does not grow with their number, but slower (default: "
-        "what is fastest in the free memory)",
+        help="compute M pairs at a time: slower, in memory that does not grow with the number of pairs (default: the "
+        "fastest way that fits in the free memory)",
     )
     machine.add_argument("--all-devices", action="store_true", help="share the pairs among all GPUs (default: one GPU)")
     parser.set_defaults(run=run, less_memory="--context-chunk 1, smaller images or another device")
+
+
+def _label_list(text: str) -> list[int]:
+    try:
+        return [int(label) for label in text.split(",") if label]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected whole numbers such as 47,48") from None
 
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from neuralizer_jax.cli import predict_checks as checks
     from neuralizer_jax.files.image_files import read_image
-    from neuralizer_jax.files.volume_slices import parse_slice
+    from neuralizer_jax.files.planes import parse_slice
 
-    checks.check_options(options)
+    labels = None if options.labels is None else sorted({label for part in options.labels for label in part})
+    settings = {
+        "task": options.task,
+        "label_values": labels,
+        "normalize": options.normalize,
+        "bootstrap": options.bootstrap,
+        "bootstrap_size": options.bootstrap_size,
+        "augment": options.augment,
+        "seed": options.seed,
+        "context_chunk": options.context_chunk,
+    }
+    checks.check_settings(settings, options.figure)
     weights = checks.weights_to_use(options.weights)
     choice = None if options.slice is None else parse_slice(options.slice)
     target_paths = _target_files(options.target)
     pairs = _pairs(options, target_paths)
     destinations, new_folder = _destinations(options, target_paths)
+    files = [checks.output_files(path, options) for path in destinations]
     sources = [*target_paths, *pairs.inputs, *pairs.outputs, weights]
-    checks.check_files_to_write(destinations, sources, new_folder, options)
+    checks.check_files_to_write(files, options.figure, sources, new_folder)
 
     segmentation = options.task == "segmentation"
     targets = [read_image(path, slice_=choice) for path in target_paths]
     inputs = [read_image(path, slice_=choice) for path in pairs.inputs]
     outputs = [read_image(path, slice_=choice, labels=segmentation) for path in pairs.outputs]
     checks.check_images(targets, inputs, outputs, resample=options.resample)
-    labels = checks.labels_to_predict(targets, outputs, options.labels) if segmentation else []
-    checks.check_formats(targets, destinations, labels, options)
+    predicted = checks.labels_to_predict(targets, outputs, labels) if segmentation else ()
+    checks.check_formats(targets, files, predicted)
 
     import jax
     from tqdm import tqdm
@@ -135,11 +158,11 @@ def run(options: argparse.Namespace) -> None:
 
     use_compilation_cache()
     model, params = load_weights(weights)
-    checks.check_model(model, targets[0], weights)
-    for note in (*pairs.notes, *checks.suspicions(outputs, labels, options)):
+    checks.check_weights(model, options.context_chunk, weights)
+    for note in (*pairs.notes, *checks.suspicions(outputs, predicted, options.task)):
         print(f"neuralizer: note: {note}", file=sys.stderr)
     with tqdm(total=len(targets) * max(1, options.bootstrap), unit="pass", disable=None) as progress:
-        for target, destination in zip(targets, destinations, strict=True):
+        for target, to_write in zip(targets, files, strict=True):
             progress.set_description(target.path.name)
             size = target.pixels.shape[:2]
             arrays = (target.pixels, _stack(inputs, size), _stack(outputs, size, labels=segmentation))
@@ -147,29 +170,22 @@ def run(options: argparse.Namespace) -> None:
                 model,
                 params,
                 *arrays,
-                task=options.task,
-                label_values=options.labels,
-                normalize=options.normalize,
-                bootstrap=options.bootstrap,
-                bootstrap_size=options.bootstrap_size,
-                augment=options.augment,
-                seed=options.seed,
-                context_chunk=options.context_chunk,
+                **settings,
                 devices=jax.local_devices() if options.all_devices else None,
                 on_draw=progress.update,
             )
             if new_folder is not None:
                 _make_folder(new_folder)
-            written = _write(prediction, target, checks.output_files(destination, options))
+            written = _write(prediction, target, to_write)
             if options.figure:
-                caption = f"{options.task} · {len(inputs)} example pairs · weights {weights.name}"
+                caption = f"{options.task} · {len(inputs)} context pairs · weights {weights.name}"
                 draw_figure(options.figure, *arrays, prediction, caption)
                 written.append(options.figure)
             progress.write("\n".join(map(str, written)))
 
 
 def _target_files(paths: list[Path]) -> list[Path]:
-    """The image files that are named, and those in the folders that are named."""
+    """Returns the files among `paths`, and the image files in the folders among them."""
     from neuralizer_jax.files.image_files import image_suffix
 
     files = []
@@ -196,10 +212,9 @@ def _pairs(options: argparse.Namespace, targets: list[Path]) -> "ContextPairs":
 
 
 def _destinations(options: argparse.Namespace, targets: list[Path]) -> tuple[list[Path], Path | None]:
-    """The main output of each target: the file that is named, or the target's name in the folder that is named.
+    """Returns the main output of each target, and the folder to make for them, or None.
 
-    Returns:
-        The outputs, and the folder where it has to be made for them, else None.
+    `--out` is a file for one target, or a folder in which each output has the name of its target.
     """
     from neuralizer_jax.files.image_files import IMAGE_SUFFIXES, image_suffix
 
@@ -209,7 +224,7 @@ def _destinations(options: argparse.Namespace, targets: list[Path]) -> tuple[lis
     if len(targets) == 1 and not options.target[0].is_dir() and not out.is_dir():
         if not image_suffix(out):
             kinds = ", ".join(IMAGE_SUFFIXES)
-            raise InputError(f"{out}: no kind of image, expected a name that ends in {kinds}, or an existing folder")
+            raise InputError(f"{out}: is no image file, expected a name that ends in {kinds}, or an existing folder")
         return [out], None
     if image_suffix(out) and not out.is_dir():
         raise InputError(f"{out}: is one file for {len(targets)} targets, expected a folder")
@@ -229,7 +244,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _stack(images: "list[ImageFile]", size: tuple[int, int], *, labels: bool = False) -> "np.ndarray":
-    """The pixels of all images, `[N, *size]` or `[N, *size, C]`, resized where they differ."""
+    """Stacks images to `[N, *size]` or `[N, *size, C]`; images of another size are resized."""
     import numpy as np
 
     from neuralizer_jax.preprocess import resize
@@ -241,16 +256,15 @@ def _write(prediction: "Prediction", target: "ImageFile", files: dict[str, Path]
     """Writes the files of one target; returns their paths."""
     from neuralizer_jax.files.image_files import write_image
 
-    # Of several classes, the probability and spread of the most likely one.
+    # With several labels: probability and spread of the most likely label at each pixel.
     mean, std = prediction.mean, prediction.std
     if len(prediction.label_values) > 1:
         import numpy as np
 
         best = mean.argmax(0)[None]
         mean, std = (np.take_along_axis(x, best, axis=0)[0] for x in (mean, std))
-    result = (mean, "image") if prediction.labels is None else (prediction.labels, "labels")
-    pixels = {"result": result, "prob": (mean, "probability"), "std": (std, "image")}
+    result = mean if prediction.labels is None else prediction.labels
+    pixels = {"image": result, "labels": result, "prob": mean, "std": std}
     for what, path in files.items():
-        values, kind = pixels[what]
-        write_image(path, values, target, kind=kind)
+        write_image(path, pixels[what], target, kind="labels" if what == "labels" else "image")
     return list(files.values())

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes a file whole or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -10,14 +10,20 @@ from neuralizer_jax.errors import InputError
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Gives a temporary path in the same folder, with the same ending; renames it to `path` when the block succeeds.
+    """Yields a temporary path with the same ending, and renames it to `path` when the block succeeds.
 
     Raises:
-        InputError: where the folder is missing or the file cannot be written; nothing is left behind then.
+        InputError: the folder is missing or the file cannot be written; no file is left behind.
+
+    Example:
+        >>> with written_whole(Path("scores.csv")) as temporary:
+        ...     _ = temporary.write_text("dice\\n0.9\\n")
+        >>> Path("scores.csv").read_text()
+        'dice\\n0.9\\n'
     """
     if path.is_dir():
         raise InputError(f"{path}: is a folder, expected a file name to write")
-    # The end of the name keeps the suffix; a long name has no room for a prefix.
+    # The last 100 characters: with its prefix, a long name would be too long for the file system.
     temporary = path.with_name(f".{os.getpid()}-{path.name[-100:]}")
     try:
         yield temporary

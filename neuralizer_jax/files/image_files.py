@@ -1,8 +1,6 @@
-"""One 2-D image from a file, and one written like it: PNG, TIFF, .npy, .npz and NIfTI.
+"""Reads a 2-D image from a PNG, TIFF, .npy, .npz or NIfTI file, and writes one.
 
-In: the path of an image or of a volume with the choice of a plane. Out: an `ImageFile` with pixels [H, W(, C)],
-oriented as `volume_slices` describes for NIfTI and as stored for every other format. And back: pixels [H, W] in, a
-file out, complete or not there at all.
+Planes of NIfTI files are oriented as in `planes`; all other formats keep the stored orientation.
 """
 
 import os
@@ -15,6 +13,7 @@ import numpy as np
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.image_formats import (
+    check_is_file,
     encode_npy,
     encode_npz,
     encode_png,
@@ -25,24 +24,25 @@ from neuralizer_jax.files.image_formats import (
     read_raster,
     reading,
 )
-from neuralizer_jax.files.nifti_files import NiftiSource, encode_nifti, read_nifti
-from neuralizer_jax.files.volume_slices import SliceChoice
+from neuralizer_jax.files.nifti import NiftiSource, encode_nifti, read_plane
+from neuralizer_jax.files.planes import SliceChoice
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
 
-# Scaled integers carry the rounding of a float32 scale factor.
-_INTEGER_TOLERANCE = 1e-6
+# Relative rounding error of a whole number that a header's float32 factor scales.
+_ROUNDING = 1e-6
+
+Kind = Literal["image", "labels"]
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFile:
-    """A 2-D image as read from a file.
+    """A 2-D image and the file it was read from.
 
     path: the file.
-    pixels: [H, W] or [H, W, C] with C of 2 or 3, float32; [H, W], int32 where it was read as labels.
-    unit_range: the format itself puts the intensities in [0, 1] (8- and 16-bit PNG and TIFF); False where the numbers
-        are the file's own. Always False for labels.
-    source: where the pixels lie in the world, to write a prediction that overlays them; None except for NIfTI.
+    pixels: float32 `[H, W]`, or `[H, W, C]` with C = 2 or 3; int32 `[H, W]` for labels.
+    unit_range: the format defines the range [0, 1] (8- and 16-bit PNG and TIFF, not for labels).
+    source: for NIfTI, the place of the image, at which a prediction is written.
     """
 
     path: Path
@@ -52,31 +52,48 @@ class ImageFile:
 
 
 def image_suffix(path: str | os.PathLike[str]) -> str:
-    """Tell the image suffix of a file name, lower case, one of IMAGE_SUFFIXES; empty if it has none of them."""
+    """Returns which of IMAGE_SUFFIXES a file name has, in lower case; empty if it has none.
+
+    >>> image_suffix("scans/sub-01_in.NII.GZ")
+    '.nii.gz'
+    """
     name = Path(path).name.lower()
     return max((suffix for suffix in IMAGE_SUFFIXES if name.endswith(suffix)), key=len, default="")
 
 
 def image_stem(path: str | os.PathLike[str]) -> str:
-    """Tell the file name without its image suffix: `sub-01_in` for `scans/sub-01_in.nii.gz`."""
+    """Returns the file name without its image suffix.
+
+    >>> image_stem("scans/sub-01_in.nii.gz")
+    'sub-01_in'
+    """
     name = Path(path).name
     return name[: len(name) - len(image_suffix(path))]
 
 
 def read_image(path: str | os.PathLike[str], *, slice_: SliceChoice | None = None, labels: bool = False) -> ImageFile:
-    """Read one 2-D image.
+    """Reads a 2-D image.
 
-    8- and 16-bit PNG and TIFF give intensities in [0, 1]; every other format its own numbers. Colour is read as grey.
-    With `labels` the stored integers are kept (a 0/255 mask stays 0/255, a palette gives its indices). `slice_`
-    chooses the plane of a NIfTI volume; a file that is 2-D already is read as it is.
+    8- and 16-bit PNG and TIFF are scaled to [0, 1]; other formats keep their numbers. Colour becomes grey.
+
+    Args:
+        path: the file.
+        slice_: the plane of a NIfTI volume; a 2-D file needs none.
+        labels: keep the stored integers: a 0/255 mask stays 0/255, a palette image gives its indices.
 
     Raises:
-        InputError: one line that begins with the path, for whatever keeps the file from being one finite image, or
-            from being a label map where `labels` asks for one.
+        InputError: the file is not one finite image, or with `labels` not a label map; begins with the path.
+
+    Example:
+        >>> write_image("mask.png", np.eye(3), None, kind="labels")
+        >>> read_image("mask.png", labels=True).pixels
+        array([[1, 0, 0],
+               [0, 1, 0],
+               [0, 0, 1]], dtype=int32)
     """
     path = Path(path)
     suffix = _supported_suffix(path)
-    _check_is_file(path)
+    check_is_file(path)
     source, full_scale = None, None
     with reading(path):
         if suffix == ".png":
@@ -88,7 +105,7 @@ def read_image(path: str | os.PathLike[str], *, slice_: SliceChoice | None = Non
         elif suffix == ".npz":
             values = read_npz(path)
         else:
-            values, source = read_nifti(path, slice_, compressed=suffix == ".nii.gz")
+            values, source = read_plane(path, slice_)
         if labels:
             pixels, unit_range = _as_labels(values), False
         else:
@@ -96,46 +113,34 @@ def read_image(path: str | os.PathLike[str], *, slice_: SliceChoice | None = Non
     return ImageFile(path, pixels, unit_range, source)
 
 
-def write_image(
-    path: str | os.PathLike[str],
-    pixels: np.ndarray,
-    like: ImageFile | None,
-    *,
-    kind: Literal["image", "probability", "labels"],
-) -> None:
-    """Write pixels [H, W] in the format that the suffix of `path` names, replacing a file of that name.
-
-    The file appears complete or not at all. What it holds is described at `image_bytes`.
+def write_image(path: str | os.PathLike[str], pixels: np.ndarray, like: ImageFile | None, *, kind: Kind) -> None:
+    """Writes pixels [H, W] as `image_bytes` encodes them, whole or not at all, replacing an existing file.
 
     Raises:
-        InputError: one line that begins with the path, when it cannot be written or its format cannot hold the values.
-        ValueError: pixels that are not [H, W], or for NIfTI not of `like`'s shape.
+        InputError: the file cannot be written, or its format cannot hold the values; begins with the path.
+        ValueError: pixels that are not [H, W], or for NIfTI not of the shape of `like`.
     """
     path = Path(path)
     _supported_suffix(path)
-    _check_destination(path)
+    check_destination(path)
     content = image_bytes(path, pixels, like, kind=kind)
     with written_whole(path) as temporary:
         temporary.write_bytes(content)
 
 
-def image_bytes(
-    path: str | os.PathLike[str],
-    pixels: np.ndarray,
-    like: ImageFile | None,
-    *,
-    kind: Literal["image", "probability", "labels"],
-) -> bytes:
-    """Make the file that `write_image` writes to `path`, and write nothing.
+def image_bytes(path: str | os.PathLike[str], pixels: np.ndarray, like: ImageFile | None, *, kind: Kind) -> bytes:
+    """Encodes pixels in the format of the suffix of `path`, without writing a file.
 
-    image, probability: PNG gets 16-bit grey of the values clipped to [0, 1]; all other formats float32 as they are.
-    labels: whole numbers, stored as they are in the smallest integers of the format (PNG and TIFF: 0 to 65535; .npy,
-    .npz and NIfTI: int32). NIfTI needs a `like` read from NIfTI, whose place in the world the output takes: nothing
-    else knows left from right.
+    Args:
+        path: names the format.
+        pixels: `[H, W]`.
+        like: for NIfTI, the image whose place the pixels take: without it, left and right are not known.
+        kind: `image`: PNG stores 16-bit grey, clipped to [0, 1]; all other formats float32. `labels`: whole numbers,
+            stored unchanged as the smallest integers (PNG and TIFF: 0 to 65535; .npy, .npz and NIfTI: int32).
 
     Raises:
-        InputError: one line that begins with the path, when its format cannot hold the values.
-        ValueError: pixels that are not [H, W], or for NIfTI not of `like`'s shape.
+        InputError: the format cannot hold the values; begins with the path.
+        ValueError: pixels that are not [H, W], or for NIfTI not of the shape of `like`.
     """
     suffix = _supported_suffix(Path(path))
     if np.ndim(pixels) != 2:
@@ -148,21 +153,24 @@ def image_bytes(
 
 
 def _encode(suffix: str, values: np.ndarray, source: NiftiSource | None) -> bytes:
-    """The bytes of the file with this suffix that holds float32 intensities or int32 labels [H, W]."""
     if suffix in (".nii", ".nii.gz"):
         if source is None:
-            raise InputError("a NIfTI output needs a NIfTI target to lie on; use .png, .tif or .npy")
+            raise InputError("NIfTI needs the place of a NIfTI target, expected one or .png, .tif or .npy")
         return encode_nifti(values, source, compressed=suffix == ".nii.gz")
     encoders = {".png": encode_png, ".tif": encode_tiff, ".tiff": encode_tiff, ".npy": encode_npy, ".npz": encode_npz}
     return encoders[suffix](values)
 
 
-def _check_destination(path: Path) -> None:
+def check_destination(path: Path) -> None:
+    """Raises InputError where a file cannot be written: it is a folder, or its folder is missing or locked."""
     try:
         if path.is_dir():
             raise InputError(f"{one_line(path)}: is a folder, expected the name of a file to write")
+        folder = one_line(path.parent)
         if not path.parent.is_dir():
-            raise InputError(f"{one_line(path)}: cannot be written, there is no folder {one_line(path.parent)}")
+            raise InputError(f"{one_line(path)}: cannot be written, there is no folder {folder}")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise InputError(f"{one_line(path)}: cannot be written, no permission to write in the folder {folder}")
     except OSError as error:
         raise InputError(f"{one_line(path)}: cannot be written ({error.strerror or error})") from error
 
@@ -175,47 +183,34 @@ def _supported_suffix(path: Path) -> str:
     return suffix
 
 
-def _check_is_file(path: Path) -> None:
-    try:
-        if path.is_dir():
-            raise InputError(f"{one_line(path)}: is a folder, expected an image file")
-        size = path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{one_line(path)}: cannot be opened ({error.strerror or error})") from error
-    if not path.is_file():  # a pipe or a device may never end
-        raise InputError(f"{one_line(path)}: is not a regular file")
-    if size == 0:
-        raise InputError(f"{one_line(path)}: is empty (0 bytes), expected an image")
-
-
 def _check_finite(values: np.ndarray) -> None:
     bad = values.size - int(np.isfinite(values).sum())
     if bad:
-        raise InputError(f"{bad} of {values.size} values are NaN or infinite: expected finite numbers")
+        raise InputError(f"{bad} of {values.size} values are NaN or infinite, expected finite numbers")
 
 
 def _as_intensities(values: np.ndarray, full_scale: int | None) -> np.ndarray:
-    """Float32 copy of the values, divided by `full_scale` where there is one."""
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused as such
+    """Returns a float32 copy of the values, divided by `full_scale` if there is one."""
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused
         pixels = np.asarray(values).astype(np.float32) if full_scale is None else values / np.float32(full_scale)
     _check_finite(pixels)
     return np.ascontiguousarray(pixels, np.float32)
 
 
 def _as_labels(values: np.ndarray) -> np.ndarray:
-    """Int32 copy of values that are whole numbers."""
+    """Returns an int32 copy of whole numbers."""
     values = np.asarray(values)
     if values.ndim != 2:
-        raise InputError(f"has the shape {values.shape}, not a mask or label map: expected [H, W]")
+        raise InputError(f"has the shape {values.shape}, expected a mask or label map [H, W]")
     if values.dtype.kind == "f":
         _check_finite(values)
         whole = np.rint(values)
-        fractional = np.abs(values - whole) > _INTEGER_TOLERANCE * np.maximum(1, np.abs(values))
+        fractional = np.abs(values - whole) > _ROUNDING * np.maximum(1, np.abs(values))
         if fractional.any():
             value = float(values[fractional][0])
-            raise InputError(f"holds the value {value:g}, so it is not a mask or label map: expected whole numbers")
+            raise InputError(f"holds the value {value:g}, expected a mask or label map with whole numbers")
         values = whole
     limits = np.iinfo(np.int32)
     if values.min() < limits.min or values.max() > limits.max:
-        raise InputError(f"labels run from {values.min()} to {values.max()}: expected {limits.min} to {limits.max}")
+        raise InputError(f"labels run from {values.min()} to {values.max()}, expected {limits.min} to {limits.max}")
     return np.ascontiguousarray(values, np.int32)

@@ -1,22 +1,30 @@
-"""Context-set bootstrapping: one context set -> several resampled, slightly moved ones (paper, section 3.5)."""
+"""Bootstrapping of context sets: resampling pairs with replacement and moving them slightly (paper, section 3.5)."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Largest deviation of the affine's entries from the identity (rotation and shear of about 3 degrees, scale of 5 %), and
-# largest shift as a share of the image's size.
+# Largest deviation of the matrix entries from the identity (rotation and shear of about 3 degrees, scale of 5 %), and
+# largest shift relative to the image size.
 MAX_DEFORMATION = 0.05
 MAX_SHIFT = 0.02
 
 
 def draw_members(seed: int, draw: int, members: int, size: int) -> np.ndarray:
-    """Indices of the members of one bootstrap draw, int `[size]` in [0, members), with replacement."""
+    """Samples the indices of one bootstrap draw with replacement: int `[size]` in [0, members).
+
+    >>> draw_members(seed=0, draw=1, members=3, size=5)
+    array([1, 2, 2, 1, 0])
+    """
     return np.random.default_rng([seed, draw, 0]).integers(members, size=size)
 
 
 def draw_affines(seed: int, draw: int, size: int, dim: int) -> np.ndarray:
-    """Small random affine maps, float32 `[size, dim, dim + 1]`: linear part, and shift as a share of the image size."""
+    """Samples small affine maps, float32 `[size, dim, dim + 1]`: matrix, and shift relative to the image size.
+
+    >>> draw_affines(seed=0, draw=1, size=4, dim=2).shape
+    (4, 2, 3)
+    """
     rng = np.random.default_rng([seed, draw, 1])
     linear = np.eye(dim) + rng.uniform(-MAX_DEFORMATION, MAX_DEFORMATION, (size, dim, dim))
     shift = rng.uniform(-MAX_SHIFT, MAX_SHIFT, (size, dim, 1))
@@ -24,15 +32,15 @@ def draw_affines(seed: int, draw: int, size: int, dim: int) -> np.ndarray:
 
 
 def warp(image: jax.Array, affine: jax.Array, *, nearest: bool) -> jax.Array:
-    """Resamples an image under an affine map about its centre.
+    """Resamples an image by an affine map about its centre.
 
     Args:
         image: `[*spatial, C]`.
-        affine: `[dim, dim + 1]` as from `draw_affines`, from output to input coordinates.
-        nearest: take the nearest pixel, for labels, instead of interpolating linearly.
+        affine: `[dim, dim + 1]` from `draw_affines`, from output to input coordinates.
+        nearest: interpolate by the nearest pixel, for labels, instead of linearly.
 
     Returns:
-        `[*spatial, C]`; what comes from outside repeats the border.
+        `[*spatial, C]`. Outside the image, the border is repeated.
     """
     size = jnp.array(image.shape[:-1], jnp.float32)
     grid = jnp.stack(jnp.meshgrid(*map(jnp.arange, image.shape[:-1]), indexing="ij"), axis=-1)

@@ -1,4 +1,4 @@
-"""How much memory is free on a device: on a CPU that of the machine, or of the container or job that we run in."""
+"""Free memory of a device. For a CPU: of the machine, or of the container or job (cgroup) if it has a limit."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ _OWN_GROUP = Path("/proc/self/cgroup")
 
 
 def free_bytes(device: jax.Device) -> int:
-    """Bytes that can still be allocated on a device, roughly; half of the machine's memory where nobody tells."""
+    """Returns roughly how many bytes can be allocated on a device; if unknown, half of the machine's memory."""
     if stats := device.memory_stats():
         return stats["bytes_limit"] - stats["bytes_in_use"]
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -18,8 +18,8 @@ def free_bytes(device: jax.Device) -> int:
     return min(found, default=total // 2)
 
 
-def _free_of_machine():
-    """Linux only, else None."""
+def _free_of_machine() -> int | None:
+    """Reads /proc/meminfo (Linux)."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -27,8 +27,8 @@ def _free_of_machine():
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
-def _free_of_cgroup():
-    """Linux only, where this process's group or one that it is in has a limit, else None."""
+def _free_of_cgroup() -> int | None:
+    """Returns the smallest free memory of this process's cgroup and its parents (Linux), None without a limit."""
     try:
         group = _OWN_GROUP.read_text().strip().rpartition(":")[2].lstrip("/")
     except OSError:
@@ -38,11 +38,11 @@ def _free_of_cgroup():
     return min((value for value in free if value is not None), default=None)
 
 
-def _free_of_group(folder):
+def _free_of_group(folder: Path) -> int | None:
     try:
         limit, used = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
         statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        # Files that are only cached count as used, but are dropped when memory is asked for.
+        # Cached files count as used, but are dropped when memory is needed.
         return max(0, limit - used + int(statistics["inactive_file"]))
-    except (OSError, ValueError, KeyError):  # no such group here, or "max": no limit
+    except (OSError, ValueError, KeyError):  # no such group, or "max": no limit
         return None

@@ -1,6 +1,6 @@
-"""One pass of the network for inference: the prepared target and the drawn context members in, scores out.
+"""One pass of the network: prepared target and context set in, scores out.
 
-With several devices each has a share of the members; the average over them is XLA's to arrange.
+Several devices share the context pairs; XLA averages over them.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,28 +19,31 @@ from neuralizer_jax.inference.plan import ContextPlan
 from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.preprocess import bucket_size
 
-# Bound on the widest activation of the classes that are predicted together.
+# Prepared context inputs `[n, *spatial, C]` and outputs `[n, *spatial, 1]` for indices `[n]`.
+Images = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+# Bytes of the widest activation of the classes that are predicted together.
 _BATCH_BYTES = 1 << 29
 
 
 @dataclass(frozen=True)
 class Members:
-    """Members of a context, prepared when they are asked for.
+    """The context pairs of one pass, prepared when they are needed.
 
     Attributes:
-        images: of indices `[n]` the inputs `[n, *spatial, C]` and outputs `[n, *spatial, 1]`, images or label maps.
-        indices: of all members, int `[N]`.
-        affines: how each of them is moved, `[N, dim, dim + 1]` as `bootstrap.warp` takes them; None: not at all.
+        images: returns prepared pairs: images, or images and label maps.
+        indices: indices of the pairs, int `[N]`.
+        affines: affine map of each pair for `bootstrap.warp`, `[N, dim, dim + 1]`; None: pairs are not moved.
     """
 
-    images: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    images: Images
     indices: np.ndarray
     affines: np.ndarray | None = None
 
-    def chunk(self, start: int, size: int) -> tuple[np.ndarray, ...]:
-        """`size` members from number `start` on: inputs, outputs, affines or None, and which of them count.
+    def chunk(self, start: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
+        """Returns `size` pairs from `start` on: inputs, outputs, affines, and which count, bool `[size]`.
 
-        Where there are fewer, one of them is repeated and does not count.
+        Missing pairs are filled with copies that do not count.
         """
         indices = self.indices[start : start + size]
         missing = size - len(indices)
@@ -60,19 +63,19 @@ def one_pass(
     plan: ContextPlan,
     devices: Sequence[jax.Device],
 ) -> np.ndarray:
-    """What the network says of a target.
+    """Runs the network on a target and its context set.
 
     Args:
         model: the network.
         params: its parameters.
-        target: float32 `[*spatial, C]`, of a size that can be halved as often as the network does.
-        members: its context.
-        classes: labels to predict, int `[L]`; None: the outputs are images.
-        plan: how many members are computed together.
-        devices: that share these.
+        target: float32 `[*spatial, C]`; its size is a multiple of 2^(stages - 1).
+        members: the context pairs.
+        classes: labels to predict, int `[L]`; None for an image task.
+        plan: how many pairs are computed together.
+        devices: devices that share them.
 
     Returns:
-        float32 `[L, *spatial]`, the probability of each class; of images `[1, *spatial]`.
+        float32 `[L, *spatial]`, the probability of each class; for an image task `[1, *spatial]`, the image.
     """
     mesh = Mesh(np.array(devices), ("members",))
     shared = NamedSharding(mesh, PartitionSpec("members"))
@@ -97,22 +100,22 @@ def one_pass(
 
 
 def _together(forward, model, target, size, classes):
-    """Scores from all members at once; so many classes at a time as memory allows."""
+    """Computes the scores from all pairs at once, with as many classes at a time as memory allows."""
     if classes is None:
         return np.asarray(forward(None))
     widest = model.features if isinstance(model.features, int) else max(model.features)
     at_once = max(1, _BATCH_BYTES // (4 * size * widest * int(np.prod(target.shape[:-1]))))
     at_once = min(at_once, len(classes))
-    # Every call has the same number of classes, so that one program serves them all.
+    # Every call has the same number of classes, so one program is compiled.
     padded = np.pad(classes, (0, -len(classes) % at_once), mode="edge")
     return np.concatenate([forward(part) for part in padded.reshape(-1, at_once)])[: len(classes)]
 
 
 @partial(jax.jit, static_argnames="model")
 def _forward(model, params, target, context_in, context_out, affines, context_mask, classes):
-    """The compiled program: `[L, *spatial]` for the classes, or `[1, *spatial]` where they are None, for images.
+    """The compiled program: scores `[L, *spatial]` of the classes, or the image `[1, *spatial]` if they are None.
 
-    Under `vmap` over the classes, what does not depend on the class (the target's first units) is computed once.
+    `vmap` over the classes computes the target's first units, which do not depend on the class, once.
     """
 
     def output(label):
@@ -127,7 +130,7 @@ def _forward(model, params, target, context_in, context_out, affines, context_ma
 
 @jax.jit
 def _context(context_in, context_out, affines, label):
-    """What the network is given of members: moved, and the outputs' mask of the label where there is one."""
+    """Moves the pairs by their affine maps, and turns label maps into masks of the label."""
     if affines is not None:
         context_in = jax.vmap(partial(warp, nearest=False))(context_in, affines)
         context_out = jax.vmap(partial(warp, nearest=label is not None))(context_out, affines)

@@ -144,7 +144,11 @@ PREDICT = {
     ),
     "JPEG": (lambda: shutil.copy("t.png", "t.jpg"), {"--target": "t.jpg"}, ["t.jpg", "expected a name that ends in"]),
     # volumes
-    "4-D NIfTI": (lambda: nifti("t.nii", (8, 8, 8, 3)), {"--target": "t.nii", "--slice": "y=1"}, ["t.nii", "4 axes"]),
+    "4-D NIfTI": (
+        lambda: nifti("t.nii", (8, 8, 8, 3)),
+        {"--target": "t.nii", "--slice": "y=1"},
+        ["t.nii", "holds 3 volumes"],
+    ),
     "volume without slice": (lambda: nifti("t.nii", (8, 9, 8)), {"--target": "t.nii"}, ["t.nii", "--slice 1/4"]),
     "slice outside": (
         lambda: nifti("t.nii", (8, 9, 8)),
@@ -233,11 +237,11 @@ PREDICT = {
         SEGMENTATION,
         ["ctx/out1.png", "grey values from 0 to 65535"],
     ),
-    "empty masks": (lambda: masks(0, 0), SEGMENTATION, ["ctx/out0.png", "0 everywhere"]),
+    "empty masks": (lambda: masks(0, 0), SEGMENTATION, ["context outputs are 0 everywhere"]),
     "label that is not there": (
         lambda: masks(0, 4),
         {**SEGMENTATION, "--labels": ["4", "5"]},
-        ["--labels 5", "expected some of 4"],
+        ["--labels: 5", "expected some of 4"],
     ),
     "labels of an image task": (None, {"--labels": "1"}, ["--labels", "--task segmentation"]),
     "labels beyond PNG": (
@@ -360,12 +364,12 @@ PREDICT = {
     "figure over the output": (None, {"--figure": "./o.png"}, ["o.png", "written twice"]),
     "figure over an input": (None, {"--figure": "ctx/in0.png"}, ["ctx/in0.png", "is an input"]),
     # options
-    "negative bootstrap": (None, {"--bootstrap": "-1"}, ["--bootstrap -1"]),
-    "empty chunks": (None, {"--context-chunk": "0"}, ["--context-chunk 0"]),
-    "empty sets": (None, {"--bootstrap": "2", "--bootstrap-size": "0"}, ["--bootstrap-size 0"]),
-    "size without bootstrap": (None, {"--bootstrap-size": "4"}, ["--bootstrap-size", "--bootstrap K"]),
-    "augmentation without bootstrap": (None, {"--augment": True}, ["--augment", "--bootstrap K"]),
-    "negative seed": (None, {"--bootstrap": "2", "--seed": "-3"}, ["--seed -3"]),
+    "negative bootstrap": (None, {"--bootstrap": "-1"}, ["--bootstrap: is -1"]),
+    "empty chunks": (None, {"--context-chunk": "0"}, ["--context-chunk: is 0"]),
+    "empty sets": (None, {"--bootstrap": "2", "--bootstrap-size": "0"}, ["--bootstrap-size: is 0"]),
+    "size without bootstrap": (None, {"--bootstrap-size": "4"}, ["--bootstrap-size: needs --bootstrap"]),
+    "augmentation without bootstrap": (None, {"--augment": True}, ["--augment: needs --bootstrap"]),
+    "negative seed": (None, {"--bootstrap": "2", "--seed": "-3"}, ["--seed: is -3"]),
     "number in words": (None, {"--bootstrap": "many"}, ["--bootstrap", "'many'"]),
     "unknown option": (None, {"--verbose": True}, ["--verbose"]),
     "unknown task": (None, {"--task": "denoising"}, ["--task", "segmentation"]),

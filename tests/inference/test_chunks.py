@@ -13,8 +13,8 @@ import pytest
 from conftest import draw_params
 
 from neuralizer_jax import InputError, Neuralizer, predict
+from neuralizer_jax.inference import plan as context_plan
 from neuralizer_jax.inference.plan import ContextPlan, plan_context
-from neuralizer_jax.inference.predict import plan as context_plan
 from neuralizer_jax.model import PairwiseConvAvg
 
 CHILD = Path(__file__).parents[1].joinpath("memory_child.py")
@@ -136,8 +136,8 @@ class TestChoice:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"context_chunk": 0}, "context_chunk is 0, expected at least 1"),
-            ({"keep_activations": True}, "keep_activations needs context_chunk"),
+            ({"context_chunk": 0}, "context_chunk: is 0, expected at least 1"),
+            ({"keep_activations": True}, "keep_activations: needs context_chunk"),
         ],
     )
     def test_options_that_make_no_sense(self, options, message):

@@ -8,7 +8,7 @@ import pytest
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.image_files import read_image, write_image
-from neuralizer_jax.files.volume_slices import locate_plane, parse_slice
+from neuralizer_jax.files.planes import locate_plane, parse_slice
 
 # 1.5 x 2 x 2.5 mm voxels, (0, 0, 0) inside the volume.
 RAS = np.array([[1.5, 0, 0, -6.0], [0, 2.0, 0, -9.0], [0, 0, 2.5, -10.0], [0, 0, 0, 1]])

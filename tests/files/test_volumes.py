@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.volume_file import MAX_VOXELS, read_volume, volume_ending
+from neuralizer_jax.files.volumes import MAX_VOXELS, read_volume, volume_ending
 
 AFFINE = np.array([[0.9, 0.1, 0, -40], [-0.1, 1.1, 0.05, -50], [0, -0.05, 1.2, -30], [0, 0, 0, 1.0]])
 VOLUME = np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7)
@@ -56,8 +56,8 @@ GOOD_MGH = mgh(FLOATS)
 BAD_FILES = {
     "no_ending": (GOOD, "unsupported file type"),
     "volume.png": (GOOD, r"expected a name that ends in \.nii\.gz, "),
-    "empty.nii": (b"", "not a NIfTI"),
-    "empty.nii.gz": (b"", "not a NIfTI"),
+    "empty.nii": (b"", "empty"),
+    "empty.nii.gz": (b"", "empty"),
     "empty.mgz": (gzip.compress(b""), "not a FreeSurfer"),
     "text.nii": (b"not a volume " * 50, "not a NIfTI"),
     "text.nii.gz": (b"not a volume " * 50, "[Nn]ot a gzipped file"),

@@ -1,7 +1,7 @@
-"""Which plane of a volume, and how it lies: array shape + affine + choice in, a `Plane` that cuts and puts back out.
+"""Planes of volumes: which plane of an array `--slice` names, and how it is cut out and put back.
 
-World coordinates are RAS millimetres, as an affine of nibabel gives them: +x right, +y anterior, +z superior.
-A cut plane [H, W] always lies the same way, whatever order and direction the file's axes have:
+World coordinates are RAS millimetres, as in nibabel: +x right, +y anterior, +z superior. A plane [H, W] is always
+displayed the same way, for any order and direction of the file's axes:
 
 | fixed axis   | rows (first to last)  | columns (first to last) |
 | ------------ | --------------------- | ----------------------- |
@@ -9,8 +9,8 @@ A cut plane [H, W] always lies the same way, whatever order and direction the fi
 | y (coronal)  | superior to inferior  | left (-x) to right (+x) |
 | z (axial)    | anterior to posterior | left (-x) to right (+x) |
 
-For an oblique affine the file's axes are named after the world axes they are closest to, and the plane is cut along
-the file's grid: nothing is interpolated.
+In an oblique volume each array axis counts as the world axis it is closest to. The plane is cut along the array axes,
+without interpolation.
 """
 
 import math
@@ -22,10 +22,13 @@ import numpy as np
 from neuralizer_jax.errors import InputError
 
 _WORLD = "xyz"
-# Fixed world axis -> the world axes along which the rows and the columns run. Rows start at the high end of theirs
-# (superior, anterior), columns at the low end (left, posterior).
+# Fixed world axis -> world axes of the rows and of the columns. Rows start at the high end (superior, anterior),
+# columns at the low end (left, posterior).
 _ROWS = (2, 2, 1)
 _COLUMNS = (1, 0, 0)
+
+# Volume of a voxel relative to that of a box with its edges: 1 for a box, 0 if its axes lie in a plane.
+_MIN_VOLUME = 1e-3
 
 _WORLD_FORM = re.compile(r"([xyz])=([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))", re.IGNORECASE)
 _VOXEL_FORM = re.compile(r"([0-2])/([0-9]{1,9})")
@@ -33,10 +36,11 @@ _VOXEL_FORM = re.compile(r"([0-2])/([0-9]{1,9})")
 
 @dataclass(frozen=True)
 class SliceChoice:
-    """One plane of a volume, as a user names it.
+    """A plane of a volume as a user names it.
 
-    axis: 0-2; a RAS world axis (x, y, z) where `world`, else an axis of the file's own array.
-    position: millimetres along the world axis, or a voxel index.
+    world: `axis` is a world axis (x, y, z); otherwise an array axis of the file.
+    axis: 0 to 2.
+    position: millimetres along a world axis; otherwise a voxel index.
     """
 
     world: bool
@@ -44,19 +48,19 @@ class SliceChoice:
     position: float
 
     def __str__(self) -> str:
-        """Write the choice as `parse_slice` reads it."""
+        """Returns the text that `parse_slice` reads."""
         return f"{_WORLD[self.axis]}={self.position:g}" if self.world else f"{self.axis}/{self.position}"
 
 
 @dataclass(frozen=True)
 class Plane:
-    """One plane of an array of `shape`, and the [H, W] image of it.
+    """One plane of an array, and how the image [H, W] is made of it.
 
-    shape: the file's array, two axes or more, those after the third all of length 1.
-    axis, index: the array axis (0-2) that stands still, and where.
-    rows, columns: the array axes that the image's rows and columns step along.
-    flip_rows, flip_columns: whether the image runs against the array there.
-    whole: the array is this plane and nothing else.
+    shape: shape of the array: two or more axes, those after the third of length 1.
+    axis, index: the fixed array axis (0 to 2) and the index on it.
+    rows, columns: array axes of the image's rows and columns.
+    flip_rows, flip_columns: the image runs against that array axis.
+    whole: the array consists of this plane alone.
     """
 
     shape: tuple[int, ...]
@@ -70,22 +74,23 @@ class Plane:
 
     @property
     def slicer(self) -> tuple[int | slice, ...]:
-        """What to index the file's array with, to read this plane and no more."""
+        """Index that cuts this plane out of the array."""
         free = (self.rows, self.columns)
         index = (*(self.index if a == self.axis else 0 for a in range(len(self.shape))),)
         return tuple(slice(None) if a in free else i for a, i in enumerate(index))
 
     def to_image(self, cut: np.ndarray) -> np.ndarray:
-        """Turn `array[plane.slicer]` into the image [H, W] as displayed."""
+        """Turns `array[plane.slicer]` into the displayed image [H, W]."""
         image = cut if self.rows < self.columns else cut.T
         return image[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
 
     def to_array(self, image: np.ndarray) -> np.ndarray:
-        """Put an image [H, W] back into the file's axis order: [the file's shape], with 1 along a cut axis.
+        """Turns an image [H, W] back into the array's axis order, with length 1 along the fixed axis.
 
-        Raises ValueError when the image has another shape than this plane.
+        Raises:
+            ValueError: the image has another shape than this plane.
         """
-        lengths = (*self.shape, 1)[:3] if len(self.shape) == 2 else self.shape[:3]
+        lengths = (*self.shape, 1)[:3]
         if image.shape != (lengths[self.rows], lengths[self.columns]):
             raise ValueError(f"an image {image.shape} does not fit a plane of {lengths}, axis {self.axis} fixed")
         image = image[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
@@ -96,10 +101,16 @@ class Plane:
 
 
 def parse_slice(text: str) -> SliceChoice:
-    """Read `y=-17` (a world coordinate, mm, RAS) or `1/112` (array axis / voxel index, both from 0).
+    """Reads `y=-17` (world axis and mm, RAS) or `1/112` (array axis and voxel index, both from 0).
 
     Raises:
         InputError: any other text.
+
+    Example:
+        >>> parse_slice("y=-17")
+        SliceChoice(world=True, axis=1, position=-17.0)
+        >>> str(parse_slice("1/112"))
+        '1/112'
     """
     stripped = text.strip()
     if match := _WORLD_FORM.fullmatch(stripped):
@@ -113,25 +124,33 @@ def parse_slice(text: str) -> SliceChoice:
 
 
 def locate_plane(shape: tuple[int, ...], affine: np.ndarray, choice: SliceChoice | None) -> Plane:
-    """Find the plane of an array of `shape` with voxel-to-RAS `affine` [4, 4].
+    """Finds the chosen plane of an array.
 
-    An array with at most two axes longer than 1 is an image already: its one plane is taken and `choice` is not
-    needed. In a volume, a world coordinate takes the plane whose centre is nearest to it (of two equally near, the
-    lower one) and may lie up to half a voxel outside the outermost centres.
+    Args:
+        shape: shape of the array; axes after the third have length 1.
+        affine: `[4, 4]`, voxel to RAS mm.
+        choice: the plane of a volume. A world coordinate selects the plane with the nearest centre (the lower one of
+            two), and may lie half a voxel outside the outermost centres. An array with at most two axes longer than 1
+            is an image, which needs no choice.
 
     Raises:
-        InputError: a volume without a choice, a choice outside the volume, an array that is neither image nor volume,
-            or an affine that does not span three dimensions. The message does not name the file.
+        InputError: without the name of the file: a volume without a choice, a choice outside the volume, or an affine
+            that does not span three dimensions.
+
+    Example:
+        >>> plane = locate_plane((64, 80, 72), np.diag([2.0, 2, 2, 1]), parse_slice("y=21"))
+        >>> plane.axis, plane.index, plane.to_image(np.zeros((64, 72))).shape
+        (1, 10, (72, 64))
     """
-    lengths = _spatial_lengths(shape)
-    directions = _directions(affine)
+    lengths = (shape[0], shape[1], (*shape, 1)[2])
+    directions = axis_directions(affine)
     whole = sum(n > 1 for n in lengths) < 3
     if whole:
         axis, index = max(a for a in range(3) if lengths[a] == 1), 0
     elif choice is None:
         raise InputError(
-            f"is a volume of {_times(lengths)} voxels: choose one plane of it, "
-            f"for example --slice y=-17 (mm) or --slice 1/{lengths[1] // 2} (array axis/index)"
+            f"is a volume of {' x '.join(map(str, lengths))} voxels, expected a choice of a plane, "
+            f"such as --slice y=-17 (mm) or --slice 1/{lengths[1] // 2} (array axis/index)"
         )
     elif choice.world:
         axis, index = _nearest_plane(lengths, affine, directions, choice)
@@ -154,31 +173,26 @@ def locate_plane(shape: tuple[int, ...], affine: np.ndarray, choice: SliceChoice
     )
 
 
-def _spatial_lengths(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """The lengths of the three spatial axes; a missing third one counts as 1."""
-    if len(shape) < 2 or min(shape) < 1:
-        raise InputError(f"has the shape {_times(shape)}: expected a 2-D image or a 3-D volume")
-    if any(n > 1 for n in shape[3:]):
-        raise InputError(f"has {len(shape)} axes ({_times(shape)}): expected a 2-D image or one 3-D volume")
-    return (*shape, 1)[:3]
+def axis_directions(affine: np.ndarray) -> list[tuple[int, int]]:
+    """Returns for each array axis the closest world axis, and +1 or -1 for its direction.
 
-
-def _directions(affine: np.ndarray) -> list[tuple[int, int]]:
-    """For each array axis, the world axis it is closest to and +1 or -1, whether it runs with or against it."""
+    Raises:
+        InputError: the affine is not finite or does not span three dimensions.
+    """
     from nibabel.orientations import io_orientation
 
+    if not np.isfinite(affine).all():
+        raise InputError("its affine holds NaN or infinity, expected finite numbers")
     edges = affine[:3, :3]
-    volume = math.prod(np.linalg.norm(edges, axis=0))
-    # 1e-4 of the volume a rectangular voxel with these edges has: the axes lie in one plane, rounding apart.
-    if not np.isfinite(affine).all() or not abs(np.linalg.det(edges)) > 1e-4 * volume:
-        raise InputError("has an affine that does not span three dimensions: its orientation cannot be told")
+    if abs(np.linalg.det(edges)) <= _MIN_VOLUME * np.linalg.norm(edges, axis=0).prod():
+        raise InputError("its affine is singular, expected voxels with a size along three directions")
     return [(int(world), int(sign)) for world, sign in io_orientation(affine)]
 
 
 def _nearest_plane(
     lengths: tuple[int, int, int], affine: np.ndarray, directions: list[tuple[int, int]], choice: SliceChoice
 ) -> tuple[int, int]:
-    """The array axis and index of the plane whose centre is nearest to a world coordinate."""
+    """Returns the array axis and index of the plane with the centre nearest to a world coordinate."""
     axis = next(a for a, (world, _) in enumerate(directions) if world == choice.axis)
     centre = (np.array(lengths) - 1) / 2
     ends = []
@@ -190,12 +204,8 @@ def _nearest_plane(
     if not (low - step / 2 <= choice.position <= high + step / 2):
         name = _WORLD[choice.axis]
         raise InputError(f"slice {choice} is outside the volume: {name} runs from {low:.1f} to {high:.1f} mm")
-    # Counted from the low end and rounded before the tie is broken, so that a flipped copy of the volume gives the
-    # same plane although its affine has other rounding errors.
+    # Counted from the low end and rounded before a tie is broken, so that a flipped copy of the volume gives the same
+    # plane in spite of other rounding errors.
     steps = math.ceil(round((choice.position - low) / step, 6) - 0.5)
     steps = min(max(steps, 0), lengths[axis] - 1)
     return axis, steps if ends[0] == low else lengths[axis] - 1 - steps
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

@@ -1,0 +1,102 @@
+"""NIfTI files of predictions: reads one plane and its place, and writes an image that overlays that plane."""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuralizer_jax.files.image_formats import check_plane_size, smallest_integers
+from neuralizer_jax.files.planes import Plane, SliceChoice, locate_plane
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
+
+
+@dataclass(frozen=True, eq=False)
+class NiftiSource:
+    """The place of an image: its plane of the file's array, and a NIfTI header that describes the plane alone."""
+
+    header: "Nifti1Header"
+    plane: Plane
+
+
+def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, NiftiSource]:
+    """Reads an image, or the chosen plane of a volume.
+
+    Returns:
+        The scaled values [H, W], and their place.
+
+    Raises:
+        InputError: as `volumes.open_volume`; the choice names no plane of the file.
+    """
+    from neuralizer_jax.files.volumes import open_volume
+
+    with open_volume(path) as volume:
+        plane = locate_plane(volume.image.shape, volume.image.affine, choice)
+        check_plane_size([(*plane.shape, 1)[axis] for axis in (plane.rows, plane.columns)])
+        values = plane.to_image(volume.stored()[plane.slicer])
+        slope, inter = volume.proxy.slope, volume.proxy.inter
+        if (slope, inter) != (1, 0):
+            values = values * np.float64(slope) + np.float64(inter)
+        header = volume.image.header.copy()
+        if not plane.whole:
+            _move_to_plane(header, plane)
+    return values, NiftiSource(header, plane)
+
+
+def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -> bytes:
+    """Encodes an image as a NIfTI file at the place of `source`.
+
+    A 2-D file keeps its shape; a plane of a volume becomes a volume one voxel thick, in the file's axis order. Affine,
+    zooms, units, description and extensions are those of the source; scaling, display range and intent are not.
+
+    Args:
+        values: `[H, W]`, float32, or labels, which are stored as the smallest of uint8, int16 and int32.
+        source: the place.
+        compressed: gzip the file.
+
+    Raises:
+        InputError: without the path, for labels outside int32.
+        ValueError: values of another shape than the plane.
+    """
+    import nibabel
+
+    labels = values.dtype.kind in "iu"
+    if labels:
+        values = smallest_integers(values, (np.uint8, np.int16, np.int32))
+    header = source.header.copy()
+    header.set_data_dtype(values.dtype)
+    header.set_slope_inter(1, 0)
+    header["cal_min"] = header["cal_max"] = 0
+    header.set_intent("label" if labels else "none")
+    image_class = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
+    # Without an affine, nibabel keeps the header's qform and sform and their codes.
+    content = image_class(source.plane.to_array(values), None, header).to_bytes()
+    return gzip.compress(content, compresslevel=6, mtime=0) if compressed else content
+
+
+def _move_to_plane(header: "Nifti1Header", plane: Plane) -> None:
+    """Changes the header of a volume to that of one plane: same grid, origin moved along the fixed axis."""
+    from nibabel.spatialimages import HeaderDataError
+
+    affine = header.get_best_affine()  # first: without qform and sform it depends on the shape
+    header.set_data_shape([1 if a == plane.axis else n for a, n in enumerate(plane.shape[:3])])
+    sform, sform_code = header.get_sform(coded=True)
+    try:
+        qform, qform_code = header.get_qform(coded=True)
+    except (ValueError, HeaderDataError):  # no rotation; a valid sform counts instead
+        qform_code = header["qform_code"] = 0
+    if qform_code:
+        for name, step in zip(("qoffset_x", "qoffset_y", "qoffset_z"), qform[:3, plane.axis], strict=True):
+            header[name] += step * plane.index
+    if sform_code:
+        for name, step in zip(("srow_x", "srow_y", "srow_z"), sform[:3, plane.axis], strict=True):
+            header[name][3] += step * plane.index
+    if not qform_code and not sform_code:
+        affine[:3, 3] += affine[:3, plane.axis] * plane.index
+        header.set_sform(affine, code="aligned")
+    # One slice has no acquisition order.
+    for name in ("slice_start", "slice_end", "slice_code", "slice_duration"):
+        header[name] = 0
