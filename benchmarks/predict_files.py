@@ -24,7 +24,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from conditions import conditions, heading, table, write_results  # noqa: E402
-from neuralizer_jax.files.volume_file import read_volume  # noqa: E402
 
 from input_pipeline.align.intensities import register_to_template  # noqa: E402
 from input_pipeline.raw.datasets.multiatlas2012 import discover  # noqa: E402
@@ -32,6 +31,7 @@ from input_pipeline.slices.anatomy import read_published  # noqa: E402
 from input_pipeline.space.grid import AFFINE, SLICE_Y  # noqa: E402
 from input_pipeline.space.protocols import to_freesurfer  # noqa: E402
 from input_pipeline.space.resample import resample_to_grid  # noqa: E402
+from neuralizer_jax.files.volumes import read_volume  # noqa: E402
 
 STRUCTURES = {
     "white matter": (2, 41),
