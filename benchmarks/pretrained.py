@@ -28,7 +28,7 @@ from conditions import conditions, heading, table, write_results  # noqa: E402
 from pretrained_confidence import measure  # noqa: E402
 from pretrained_tasks import draw_tasks  # noqa: E402
 
-from input_pipeline.space.protocols import FREESURFER_CLASSES  # noqa: E402
+from input_pipeline.space.structure_names import FREESURFER_CLASSES  # noqa: E402
 from neuralizer_jax.files.atomic_file import written_whole  # noqa: E402
 from neuralizer_jax.report.headline import cautions, headline  # noqa: E402
 from neuralizer_jax.report.results import LeftOut, read_results  # noqa: E402

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from input_pipeline.episodes.config import default_config
 from input_pipeline.episodes.evaluation import EvaluationCases
-from input_pipeline.space.protocols import FREESURFER_CLASSES
+from input_pipeline.space.structure_names import FREESURFER_CLASSES
 from neuralizer_jax import load_weights
 from neuralizer_jax.evaluation.examples import add_prediction
 from neuralizer_jax.evaluation.predictor import network

@@ -4,7 +4,7 @@ import numpy as np
 
 from input_pipeline.episodes.plan import Plan
 from input_pipeline.ops.registry import TASK_AUGMENTATIONS, TASKS
-from input_pipeline.space.protocol_sides import other_side
+from input_pipeline.space.protocols import other_side
 from input_pipeline.space.tissue_classes import class_indices
 from input_pipeline.store.table import SliceCollection
 

@@ -8,7 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from input_pipeline.ops.registry import CHANNELS, TASKS, Task
-from input_pipeline.space.protocol_sides import SEGMENTATION_CLASSES
+from input_pipeline.space.protocols import SEGMENTATION_CLASSES
 from input_pipeline.store.table import SliceCollection
 from neuralizer_jax.errors import InputError
 

@@ -1,1 +1,1 @@
-"""Where everything lies and what it is called: the MNI152 grid, label protocols, tissue classes."""
+"""The common space and its names: MNI152 grid, resampling, modalities, label protocols, tissue classes."""

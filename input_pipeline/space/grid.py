@@ -1,20 +1,28 @@
-"""The grid of all volumes: MNI152 space (RAS), 192 x 224 x 192 voxels of 1 mm, and the coronal slice cut from it."""
+"""The grid of all volumes (MNI152 space, RAS, 192 x 224 x 192 voxels of 1 mm) and the coronal slices cut from it."""
 
 import numpy as np
 
 SHAPE = (192, 224, 192)
 
-# Voxel 0 stands at these coordinates in mm: the crop centred on FSL's MNI152 template.
+# World coordinates of voxel 0 in mm: the crop is centred on FSL's MNI152 template.
 ORIGIN = (-96, -129, -77)
 
-# The coronal slice through the frontal brain stem, hippocampus, thalamus and lateral ventricles (index 112).
-SLICE_Y = -17
-
+# Voxel -> world in mm.
 AFFINE = np.array([[1, 0, 0, ORIGIN[0]], [0, 1, 0, ORIGIN[1]], [0, 0, 1, ORIGIN[2]], [0, 0, 0, 1]], np.float64)
+
+# A coronal slice as an image: rows from superior to inferior, columns from left to right.
+SLICE_SHAPE = (SHAPE[2], SHAPE[0])
+
+# The default slice, y in mm: through the anterior brain stem, hippocampus, thalamus and lateral ventricles.
+SLICE_Y = -17
 
 
 def coronal_index(y: int) -> int:
-    """Voxel index of the plane at y mm. Raises ValueError outside of the grid."""
+    """Voxel index of the coronal plane at y mm. Raises ValueError outside of the grid.
+
+    >>> coronal_index(-17)
+    112
+    """
     index = round(y - ORIGIN[1])
     if not 0 <= index < SHAPE[1]:
         raise ValueError(f"slice y = {y} mm is outside of the grid, expected {ORIGIN[1]} to {ORIGIN[1] + SHAPE[1] - 1}")
@@ -22,5 +30,9 @@ def coronal_index(y: int) -> int:
 
 
 def coronal_image(volume: np.ndarray, index: int) -> np.ndarray:
-    """Plane `[192, 192]` of a volume on the grid, superior at the top, left hemisphere (-x) on the left."""
+    """One coronal plane of a volume on the grid, as an image with superior at the top and left (-x) on the left.
+
+    >>> coronal_image(np.zeros(SHAPE), coronal_index(SLICE_Y)).shape == SLICE_SHAPE
+    True
+    """
     return volume[:, index, ::-1].T

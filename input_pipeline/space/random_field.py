@@ -1,4 +1,4 @@
-"""Named streams of random numbers, and smooth random fields: coarse noise interpolated with cubic B-splines."""
+"""Independent random streams of a seed, and smooth random fields: coarse noise interpolated by cubic B-splines."""
 
 from functools import lru_cache
 from zlib import crc32
@@ -7,19 +7,27 @@ import numpy as np
 
 
 def generator(seed: int, *stream: str | int) -> np.random.Generator:
-    """Philox generator of a stream of the seed: streams of other names or numbers are independent of it."""
+    """A Philox generator for one stream of a seed. Streams with different names are independent.
+
+    >>> first, again, other = (generator(7, *stream).integers(100) for stream in (("warp", 1), ("warp", 1), ("bias",)))
+    >>> bool(first == again), bool(first == other)
+    (True, False)
+    """
     entropy = [seed, *(crc32(part.encode()) if isinstance(part, str) else part for part in stream)]
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
 
 
 def smooth_field(rng: np.random.Generator, shape: tuple[int, ...], spacing: float, step: float = 1.0) -> np.ndarray:
-    """A random field of mean 0 and standard deviation 1, float32, that varies over distances of about `spacing`.
+    """A random field with mean 0 and standard deviation 1, float32, that varies over about `spacing`.
 
     Args:
-        rng: where the numbers come from.
+        rng: source of the random numbers.
         shape: of the field, any number of axes.
-        spacing: distance of the coarse grid's nodes.
-        step: distance of neighbouring samples of the field, in the units of `spacing`.
+        spacing: distance between the nodes of the coarse grid.
+        step: distance between samples of the field, in the unit of `spacing`.
+
+    >>> smooth_field(generator(0), (64, 64, 8), spacing=16).shape
+    (64, 64, 8)
     """
     splines = [_spline(length, spacing / step) for length in shape]
     field = rng.standard_normal([first[-1] + 4 for first, _ in splines], dtype=np.float32)
@@ -32,22 +40,13 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, ...], spacing: floa
 
 
 @lru_cache(maxsize=64)
-def _spline(length: int, spacing: float) -> tuple[np.ndarray, np.ndarray]:
-    """First of the four nodes around each sample `[length]`, and their weights `[4, length]` for a variance of 1."""
-    places = np.arange(length) / spacing
-    first = np.floor(places).astype(int)
-    # Node n stands at n - 1: the first sample has one before it.
-    distance = np.abs(places - first - np.arange(-1, 3)[:, None])
-    inner = 2 / 3 - distance**2 + distance**3 / 2
-    outer = np.clip(2 - distance, 0, None) ** 3 / 6
-    weights = np.where(distance < 1, inner, outer)
-    return first, (weights / np.sqrt((weights**2).sum(0))).astype(np.float32)
-
-
-@lru_cache(maxsize=64)
 def spline_weights(length: int, spacing: float) -> np.ndarray:
-    """Matrix `[length, nodes]` float32 that interpolates nodes `spacing` samples apart: independent nodes of variance 1
-    give samples of variance 1.
+    """The interpolation of `smooth_field` along one axis as a matrix `[length, nodes]`, float32.
+
+    Nodes are `spacing` samples apart. Independent nodes with variance 1 give samples with variance 1.
+
+    >>> spline_weights(192, 48).shape
+    (192, 7)
     """
     first, weights = _spline(length, spacing)
     matrix = np.zeros((length, first[-1] + 4), np.float32)
@@ -55,3 +54,16 @@ def spline_weights(length: int, spacing: float) -> np.ndarray:
         matrix[np.arange(length), first + node] = weights[node]
     matrix.flags.writeable = False
     return matrix
+
+
+@lru_cache(maxsize=64)
+def _spline(length: int, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """First of the four nodes around each sample `[length]`, and their weights `[4, length]` for a variance of 1."""
+    places = np.arange(length) / spacing
+    first = np.floor(places).astype(int)
+    # Node n is at n - 1, so that the first sample also has a node before it.
+    distance = np.abs(places - first - np.arange(-1, 3)[:, None])
+    inner = 2 / 3 - distance**2 + distance**3 / 2
+    outer = np.clip(2 - distance, 0, None) ** 3 / 6
+    weights = np.where(distance < 1, inner, outer)
+    return first, (weights / np.sqrt((weights**2).sum(0))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Volumes on the MNI grid by one interpolation, whole or only the planes asked for."""
+"""Resampling of volumes to a grid by one interpolation: the whole volume, or only the planes needed."""
 
 from collections.abc import Sequence
 
@@ -19,19 +19,29 @@ def resample_to_grid(
     shape: tuple[int, int, int] = SHAPE,
     grid_affine: np.ndarray = AFFINE,
 ) -> np.ndarray:
-    """`volume` on the grid: linear in float32 for an image, nearest in its own type for labels, 0 outside of it.
+    """Resamples a volume to the grid: images linearly in float32, labels to the nearest voxel in their own type.
 
     Args:
-        volume: `[X, Y, Z]`; nothing is copied but the result made.
+        volume: `[X, Y, Z]`. It is not copied.
         affine: `[4, 4]`, voxel of `volume` -> its world in mm.
         to_mni: `[4, 4]`, world of `volume` in mm -> world of the grid in mm.
         labels: whether the values are labels.
-        planes: indices of coronal planes (along the grid's second axis); None: all.
+        planes: indices of coronal planes (second axis of the grid); None: all.
         shape: of the grid.
         grid_affine: `[4, 4]`, voxel of the grid -> its world in mm.
 
     Returns:
-        `[shape[0], len(planes), shape[2]]`.
+        `[shape[0], len(planes), shape[2]]`, 0 outside of the volume.
+
+    Raises:
+        InputError: if `volume` does not have three axes.
+
+    >>> labels = np.full(SHAPE, 3, np.uint8)
+    >>> shift = np.eye(4)
+    >>> shift[0, 3] = 10  # mm to the right
+    >>> on_grid = resample_to_grid(labels, AFFINE, shift, labels=True, planes=[112])
+    >>> on_grid.shape, on_grid[9:11, 0, 0].tolist()
+    ((192, 1, 192), [0, 3])
     """
     volume = np.asarray(volume)
     if volume.ndim != 3:
@@ -51,6 +61,10 @@ def resample_to_grid(
 def coronal_slices(
     volume: np.ndarray, affine: np.ndarray, to_mni: np.ndarray, *, labels: bool, planes: Sequence[int]
 ) -> np.ndarray:
-    """`resample_to_grid` on planes of the project's grid, as images `[len(planes), 192, 192]`."""
+    """Coronal planes of `resample_to_grid` as images `[len(planes), 192, 192]`.
+
+    >>> coronal_slices(np.ones(SHAPE), AFFINE, np.eye(4), labels=False, planes=[108, 112]).shape
+    (2, 192, 192)
+    """
     on_grid = resample_to_grid(volume, affine, to_mni, labels=labels, planes=planes)
     return np.stack([coronal_image(on_grid, index) for index in range(len(planes))])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from input_pipeline.space.modalities import series_of
-from input_pipeline.space.protocol_sides import SEGMENTATION_CLASSES, other_side
+from input_pipeline.space.protocols import SEGMENTATION_CLASSES, other_side
 from input_pipeline.store.memmap import UnpackedSlices, open_unpacked
 from neuralizer_jax.errors import InputError
 

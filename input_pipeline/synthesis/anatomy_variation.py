@@ -1,4 +1,4 @@
-"""Another subject of a label map: its anatomy warped at random, and turned and scaled as alignment leaves it."""
+"""New subjects from a label map: a random warp, and the small affine differences that remain after alignment."""
 
 import numpy as np
 
@@ -6,18 +6,18 @@ from input_pipeline.space import grid
 from input_pipeline.space.random_field import generator
 from input_pipeline.synthesis.deformation import Growth, displacement_at, random_svf_warp, warp_labels
 
-# The lateral ventricles, which differ in size more than anything else in the brain: centres and extent, mm.
+# The lateral ventricles vary in size more than any other structure: centres and standard deviations of growth, mm.
 _VENTRICLES = (-12, -12, 20), (12, -12, 20)
 _VENTRICLE_RADII = (10, 30, 9)
 
 
 def vary_anatomy(labels: np.ndarray, seed: int, planes: range) -> np.ndarray:
-    """Coronal planes of the label map of another subject, the same for a seed whatever planes are asked for.
+    """Coronal planes of the label map of a new subject. The anatomy depends on the seed only, not on the planes.
 
     Args:
-        labels: on the grid of `grid`.
+        labels: label map on the MNI152 grid.
         seed: of the subject.
-        planes: indices along y, without gaps.
+        planes: consecutive plane indices along y.
 
     Returns:
         Labels `[192, len(planes), 192]` in RAS order.
@@ -27,20 +27,20 @@ def vary_anatomy(labels: np.ndarray, seed: int, planes: range) -> np.ndarray:
     growths = tuple(Growth(tuple(np.subtract(c, grid.ORIGIN)), _VENTRICLE_RADII, rate) for c in _VENTRICLES)
     warp = random_svf_warp(labels.shape, seed, amplitude, growths)
     matrix = _small_affine(rng)
-    # What the warp moves the middle of the slice by, alignment would have taken away.
+    # Alignment would have removed the mean displacement in the middle of the slice.
     shift = displacement_at(warp, _box_around((0, grid.SLICE_Y, -5), (25, 1, 25))).mean((1, 2, 3))
     matrix[:, 3] -= matrix[:, :3] @ shift
     return warp_labels(labels, warp, (slice(None), slice(planes.start, planes.stop), slice(None)), matrix)
 
 
 def _box_around(centre: tuple[int, int, int], half: tuple[int, int, int]) -> tuple[slice, ...]:
-    """The voxels up to `half` mm from a point (x, y, z in mm) along each axis."""
+    """The voxels within `half` mm of a point (x, y, z in mm) along each axis."""
     voxels = np.subtract(centre, grid.ORIGIN)
     return tuple(slice(v - h, v + h + 1) for v, h in zip(voxels, half, strict=True))
 
 
 def _small_affine(rng: np.random.Generator) -> np.ndarray:
-    """What affine alignment leaves over: 1.5 degrees, 3 % and 1 mm (standard deviations) about the grid's centre."""
+    """Affine differences after alignment: 1.5 degrees, 3 % and 1 mm (standard deviations) about the grid's centre."""
     angles = np.deg2rad(rng.normal(scale=1.5, size=3))
     matrix = np.eye(3)
     for axis, angle in enumerate(angles):

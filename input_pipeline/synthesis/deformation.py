@@ -1,7 +1,7 @@
-"""Changes of shape: random smooth diffeomorphic warps of label maps, and reflection with left and right exchanged.
+"""Deformation of label maps: random diffeomorphic warps, and exchange of the hemispheres.
 
 A warp is the flow of a stationary velocity field, integrated by scaling and squaring (Arsigny et al. 2006, MICCAI) on a
-coarse grid; only the voxels that are asked for are interpolated, so a slab costs no more than its size.
+coarse grid. Only the voxels of the requested region are interpolated.
 """
 
 from dataclasses import dataclass
@@ -9,26 +9,26 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from input_pipeline.space.protocol_sides import other_side
+from input_pipeline.space.protocols import other_side
 from input_pipeline.space.random_field import generator, smooth_field
 
-# Distance of the integration grid's nodes, voxels.
+# Distance between the nodes of the integration grid, voxels.
 _SPACING = 4
 
-# The velocity field varies over these distances (voxels) with these shares: lobes, and single gyri.
+# The scales of the velocity field (voxels) and their shares: lobes, and single gyri.
 _SCALES = ((32, 1.0), (9, 0.35))
 
-# The flow of time 1 is made of 2**_SQUARINGS equal steps.
+# The flow consists of 2**_SQUARINGS equal steps.
 _SQUARINGS = 6
 
 
 @dataclass(frozen=True)
 class Warp:
-    """A smooth displacement: the output at p shows what the input has at p + displacement(p).
+    """A smooth displacement: the output at p is the input at p + displacement(p).
 
     Attributes:
-        shape: of the volumes it applies to.
-        displacement: `[axes, ...]` float32 in voxels (1 mm on the project's grid), on nodes `_SPACING` voxels apart.
+        shape: of the volumes to warp.
+        displacement: `[axes, ...]` float32 in voxels (1 mm on the MNI152 grid), at nodes `_SPACING` voxels apart.
     """
 
     shape: tuple[int, ...]
@@ -37,12 +37,12 @@ class Warp:
 
 @dataclass(frozen=True)
 class Growth:
-    """Growth of what lies around a point, by exp(rate) along each axis at the point, fading away like a Gaussian.
+    """Growth around a point, by the factor exp(rate) along each axis at the point; it decays like a Gaussian.
 
     Attributes:
         centre: the point, in voxels.
         radii: standard deviations of the Gaussian along each axis, voxels.
-        rate: logarithm of the factor; negative shrinks.
+        rate: log of the factor; negative values shrink.
     """
 
     centre: tuple[float, ...]
@@ -53,14 +53,18 @@ class Growth:
 def random_svf_warp(
     shape: tuple[int, ...], seed: int, amplitude: float = 6.0, growths: tuple[Growth, ...] = ()
 ) -> Warp:
-    """A random diffeomorphic warp.
+    """Draws a random diffeomorphic warp.
 
     Args:
-        shape: of the volumes to be warped.
+        shape: of the volumes to warp.
         seed: of the velocity field.
-        amplitude: largest speed of the field, which no displacement exceeds, in voxels. The mean displacement is about
-            a third of it. 3 to 8 looks like the differences that remain between heads after affine alignment.
+        amplitude: largest speed of the field and upper bound of the displacement, in voxels. The mean displacement is
+            about a third of it. 3 to 8 resembles the differences between heads after affine alignment.
         growths: added to the field.
+
+    >>> warp = random_svf_warp((64, 64, 64), seed=0, amplitude=5)
+    >>> bool(np.linalg.norm(displacement_at(warp), axis=0).max() <= 5)
+    True
     """
     rng = generator(seed, "warp")
     nodes = tuple(int(np.ceil((length - 1) / _SPACING)) + 1 for length in shape)
@@ -82,7 +86,7 @@ def random_svf_warp(
 
 
 def displacement_at(warp: Warp, region: tuple[slice, ...] | None = None) -> np.ndarray:
-    """Displacement `[axes, ...]` in voxels, float32, of each voxel of the region (None: of the whole volume)."""
+    """Displacement `[axes, ...]` of each voxel of a region (None: the whole volume), in voxels, float32."""
     region = region or (slice(None),) * len(warp.shape)
     field = warp.displacement
     for part, length in zip(region, warp.shape, strict=True):
@@ -99,13 +103,21 @@ def displacement_at(warp: Warp, region: tuple[slice, ...] | None = None) -> np.n
 def warp_labels(
     labels: np.ndarray, warp: Warp, region: tuple[slice, ...] | None = None, matrix: np.ndarray | None = None
 ) -> np.ndarray:
-    """Labels of the warped volume in the region, by nearest neighbour; its border extends outwards.
+    """Warps a label map by nearest-neighbour interpolation; outside of the volume its border is repeated.
 
     Args:
-        labels: the volume, of the warp's shape.
-        warp: applied after the matrix.
-        region: the part of the output that is computed; None: all of it.
-        matrix: affine, `[axes, axes + 1]`, from output voxels to input voxels; None: identity.
+        labels: volume of the shape `warp.shape`.
+        warp: maps output voxels to the domain of `matrix`.
+        region: part of the output to compute; None: all of it.
+        matrix: `[axes, axes + 1]`, affine map from warped voxels to input voxels; None: identity.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    >>> labels = np.arange(27).reshape(3, 3, 3)
+    >>> still = random_svf_warp(labels.shape, seed=0, amplitude=0)
+    >>> bool((warp_labels(labels, still) == labels).all())
+    True
     """
     if labels.shape != warp.shape:
         raise ValueError(f"labels are of shape {labels.shape}, expected {warp.shape} as the warp")
@@ -120,10 +132,12 @@ def warp_labels(
 
 
 def swap_hemispheres(labels: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Reflects the array along its left-right axis and exchanges left and right label values.
+    """Mirrors a FreeSurfer label map at the middle of an axis, and exchanges left and right labels.
 
-    The mirror is the middle of the array (x = -0.5 mm on the project's grid). A volume in RAS order has x on axis 0, a
-    coronal image (`grid.coronal_image`) on axis 1.
+    The left-right axis is 0 in volumes in RAS order and 1 in coronal images (`grid.coronal_image`).
+
+    >>> swap_hemispheres(np.array([17, 16, 0]))  # left hippocampus, brain stem, background
+    array([ 0, 16, 53])
     """
     labels = np.asarray(labels)
     return other_side("freesurfer")[np.flip(labels, axis)].astype(labels.dtype)

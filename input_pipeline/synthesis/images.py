@@ -1,29 +1,21 @@
-"""Images synthesised from label maps: what a scanner would have shown of this anatomy, a modality at a time.
+"""Images of any modality, synthesised from label maps.
 
-Arrays are either volumes or slabs in RAS order `[x, y, z]`, or coronal images `[-z, x]` (`grid.coronal_image`), of
-1 mm voxels. Everything is a pure function of its arguments: random numbers come from Philox streams of the seed (what
-belongs to the subject) or of the seed and the modality (what belongs to the scan), so that the images of one subject
-agree in their anatomy and none depends on which others are made.
+Arrays are volumes or slabs in RAS order `[x, y, z]`, or coronal images `[-z, x]` (`grid.coronal_image`), with voxels of
+1 mm. Every function is pure. Properties of the subject are drawn from the seed, properties of the scan from seed and
+modality: all images of a subject show the same anatomy, and no image depends on which others are made.
 """
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes, gaussian_filter
 
 from input_pipeline.space.random_field import generator, smooth_field
-from input_pipeline.space.tissue_classes import (
-    BRAIN_CLASSES,
-    CLASSES,
-    SPINAL_CORD,
-    class_indices,
-    class_means,
-    class_spreads,
-)
+from input_pipeline.space.tissue_classes import BRAIN_CLASSES, CLASSES, SPINAL_CORD, class_indices
+from input_pipeline.synthesis.contrasts import class_means, class_spreads
 
 DTI_DIRECTIONS = 17
 
-# Of each modality: resolution in-plane and along z as the standard deviation of the blur in mm (a voxel of w mm blurs
-# with about 0.42 w; FLAIR and diffusion are thick axial slices), noise relative to the brightest tissue, and log of the
-# bias field's typical strength.
+# Standard deviation of the blur in mm, in-plane and along z (a voxel of w mm blurs by about 0.42 w; FLAIR and diffusion
+# scans have thick axial slices); noise relative to the brightest tissue; standard deviation of the log bias field.
 _ACQUISITION = {
     "T1": (0.45, 0.45, 0.020, 0.08),
     "T2": (0.45, 0.60, 0.020, 0.08),
@@ -35,27 +27,36 @@ _ACQUISITION = {
     "DTI": (0.90, 1.00, 0.035, 0.06),
 }
 
-# What the brightest class in view comes to.
+# Mean of the brightest visible class.
 _BRIGHTEST = 0.85
 
-# White matter's signal in a diffusion direction along its fibres and across differ by this, relative to the mean.
+# Difference of the diffusion signal across and along the fibres, relative to the mean.
 _ANISOTROPY = {"white_matter": 0.45, "brain_stem": 0.35, "cerebellum_white": 0.3, "ventral_dc": 0.3, "thalamus": 0.2}
 
 
 def synthesize_image(
     labels: np.ndarray, modality: str, *, seed: int, skull_stripped: bool = False, direction: int | None = None
 ) -> np.ndarray:
-    """The image of a modality of the anatomy that the labels describe.
+    """Synthesises an image of a label map.
 
     Args:
-        labels: FreeSurfer label values, 2-D or 3-D.
+        labels: FreeSurfer labels, 2-D or 3-D.
         modality: one of `MODALITIES`.
-        seed: of the subject. Another seed is another subject on another scanner of the same kind.
-        skull_stripped: zero outside of `brain_mask`, and scaled so that the brain fills the range.
-        direction: of the diffusion gradient, 0 to 16, for DTI; None for the others.
+        seed: of the subject. Another seed gives another subject on another scanner of the same kind.
+        skull_stripped: whether the image is 0 outside of `brain_mask`, and scaled so that the brain fills the range.
+        direction: of the diffusion gradient, 0 to 16, for DTI; None for other modalities.
 
     Returns:
-        float32 in [0, 1], of the labels' shape.
+        float32 in [0, 1], of the shape of `labels`.
+
+    Raises:
+        ValueError: for an unknown modality, or a direction that does not fit it.
+
+    >>> labels = np.full((64, 64), 41)
+    >>> labels[20:40, 20:40] = 43  # a ventricle in white matter: dark in T1, bright in T2
+    >>> t1, t2 = (synthesize_image(labels, modality, seed=0) for modality in ("T1", "T2"))
+    >>> bool(t1[30, 30] < t1[5, 5]), bool(t2[30, 30] > t2[5, 5])
+    (True, True)
     """
     if direction not in (range(DTI_DIRECTIONS) if modality == "DTI" else (None,)):
         raise ValueError(f"direction is {direction}, expected 0 to {DTI_DIRECTIONS - 1} for DTI, None for the others")
@@ -91,7 +92,17 @@ def synthesize_image(
 
 
 def brain_mask(labels: np.ndarray) -> np.ndarray:
-    """Brain as a skull-stripping tool draws it: brain tissue, ventricles, and CSF within about 2 mm or enclosed."""
+    """The brain as skull-stripping tools define it: tissue, ventricles, and CSF that is enclosed or within about 2 mm.
+
+    Args:
+        labels: FreeSurfer labels, 2-D or 3-D.
+
+    Returns:
+        bool, of the same shape.
+
+    >>> brain_mask(np.array([[0, 0, 0, 0], [0, 2, 3, 0], [0, 515, 0, 0]])).astype(int).tolist()
+    [[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+    """
     classes = class_indices(labels)
     brain = np.isin(classes, [CLASSES.index(name) for name in BRAIN_CLASSES]) & (np.asarray(labels) != SPINAL_CORD)
     near = gaussian_filter(brain.astype(np.float32), 3.0, truncate=2) > 0.3
@@ -103,12 +114,12 @@ def brain_mask(labels: np.ndarray) -> np.ndarray:
 
 
 def _texture(rng: np.random.Generator, shape: tuple[int, ...], scales: tuple[float, ...]) -> np.ndarray:
-    """Random variation of standard deviation 1 over several scales (mm), shared equally."""
+    """Random variation with standard deviation 1: the sum of equal parts at several scales (mm)."""
     return sum(smooth_field(rng, shape, scale) for scale in scales) / np.sqrt(len(scales))
 
 
 def _coloured_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: np.ndarray) -> np.ndarray:
-    """Noise of standard deviation 1 at the acquired resolution: coarse voxels interpolated to 1 mm are correlated."""
+    """Noise with standard deviation 1, correlated as after interpolation of coarse voxels to 1 mm."""
     noise = rng.standard_normal(shape, dtype=np.float32)
     if max(sigma) < 0.75:
         return noise
@@ -117,17 +128,17 @@ def _coloured_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: np.
 
 
 def _with_arteries(image: np.ndarray, classes: np.ndarray, means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Sets small bright spots in the CSF around the brain: cut branches of the cerebral arteries, 2 to 3 mm wide."""
+    """Adds small bright spots to the CSF around the brain: branches of the cerebral arteries, 2 to 3 mm wide."""
     spots = smooth_field(rng, classes.shape, 2.2)
     inside = (classes == CLASSES.index("csf")) & (spots > 2.1)
     return np.where(inside, means[CLASSES.index("artery")] * 0.85, image)
 
 
 def _fibre_modulation(classes: np.ndarray, direction: int, rng: np.random.Generator) -> np.ndarray:
-    """Factor on the signal: lower where the fibres run along the gradient, higher where across, 1 on average.
+    """Factor on the signal, 1 on average: lower where fibres run along the diffusion direction, higher across it.
 
-    Fibres are taken to run up the gradient of the smoothed white matter, from the cortex inwards, bent by a smooth
-    random field. The directions are spread evenly over a half sphere (a Fibonacci spiral).
+    Fibres follow the gradient of the smoothed white matter, from the cortex inwards, bent by a smooth random field. The
+    directions are spread evenly over a half sphere (a Fibonacci spiral).
     """
     strength = np.zeros(len(CLASSES), np.float32)
     for name, value in _ANISOTROPY.items():

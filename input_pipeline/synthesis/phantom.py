@@ -1,7 +1,7 @@
-"""A population of heads made of nothing but the MNI152 template that nilearn ships.
+"""The phantom: a label map of a whole head, made from the MNI152 template that nilearn ships.
 
-One label map (`phantom_brain` inside, `phantom_head` around it), symmetric as the template is, of which
-`synthetic_slices` makes subjects by warping. The labels are those of `contrast_table`.
+It is symmetric like the template (`phantom_brain` inside, `phantom_head` around it). `slices.from_labelmaps` makes
+subjects from it by warping. Labels are those of `space.tissue_classes`.
 """
 
 from functools import lru_cache
@@ -16,7 +16,7 @@ from input_pipeline.synthesis.phantom_head import head_labels
 
 @lru_cache(maxsize=1)
 def phantom_label_map() -> tuple[np.ndarray, np.ndarray]:
-    """The label map, read-only uint16 on the grid of `grid`, and its affine. Takes some seconds once a process."""
+    """The label map on the MNI152 grid, read-only uint16, and its affine. The first call takes some seconds."""
     labels = head_labels(brain_labels()).astype(np.uint16)
     affine = grid.AFFINE.copy()
     for array in (labels, affine):
@@ -25,5 +25,5 @@ def phantom_label_map() -> tuple[np.ndarray, np.ndarray]:
 
 
 def subject_seed(seed: int, index: int) -> int:
-    """The seed of a subject of the population of `seed`."""
+    """The seed of a subject of the population with the seed `seed`."""
     return int(generator(seed, "population", index).integers(2**32))

@@ -1,8 +1,8 @@
-"""Brain labels from the MNI152 template that nilearn ships, with deep structures placed in MNI coordinates.
+"""The phantom's brain: labels from the MNI152 template that nilearn ships.
 
-The template (ICBM 152 nonlinear symmetric 2009a, Fonov et al. 2009) comes skull-stripped with grey and white matter
-probabilities. Cortex, white matter and CSF are those maps, sharpened. Deep structures are ellipsoids, cut to the
-template's grey matter or CSF.
+The template (ICBM 152 nonlinear symmetric 2009a, Fonov et al. 2009) is skull-stripped and has grey and white matter
+probabilities. Cortex, white matter and CSF come from these maps, sharpened. Deep structures are ellipsoids in MNI
+coordinates, restricted to the template's grey matter or CSF.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from input_pipeline.space import grid
 
-# Left label, right label, centre (|x|, y, z) and half axes in mm, where allowed, of each structure; later rows win.
-# Centres and lengths as the structures lie in the template. In the midline left and right are the same label.
-# `solid` is grey or white matter, `grey` mostly grey matter, `fluid` and `dark` CSF by the template's intensity.
+# Left label, right label, centre (|x|, y, z) and half axes in mm, and allowed tissue of each structure. Later rows
+# overwrite earlier ones. Midline structures have the same label twice. `solid` is grey or white matter, `grey` mostly
+# grey matter, `fluid` and `dark` are CSF by the template's intensity.
 _STRUCTURES = (
     (16, 16, (0, -24, -12), (15, 11, 10), "solid"),
     (16, 16, (0, -26, -29), (18, 14, 15), "solid"),
@@ -42,19 +42,19 @@ _STRUCTURES = (
     (15, 15, (0, -44, -33), (10, 9, 14), "fluid"),
 )
 
-# Cortex is at most this thick, mm; what is grey farther from white matter is the inside of a sulcus.
+# Largest thickness of the cortex, mm. Grey matter farther from white matter is the inside of a sulcus.
 _CORTEX_MM = 4.2
 
 
 def brain_labels() -> np.ndarray:
-    """FreeSurfer labels of the template's brain on the grid of `grid`, int16; 0 outside of it."""
+    """FreeSurfer labels of the template's brain on the MNI152 grid, int16; 0 outside of it."""
     image, grey, white = _template()
     inside = (image > 0) | (grey + white > 0.5)
     x, y, z = coordinates()
     left = np.broadcast_to(x < 0, grid.SHAPE)
     tissue = _tissue(image, grey, white, inside)
 
-    # The tentorium falls off from the midline to both sides and from y = -55 mm to front and back.
+    # The tentorium slopes down from the midline to both sides, and from y = -55 mm to the front and the back.
     tentorium = np.where(np.abs(x) < 12, 2 - 0.6 * np.abs(x), -5 - 0.33 * np.abs(x) - 0.08 * np.abs(y + 55))
     cerebellum = (y < -36) & (z < tentorium)
     table = np.array([[[24, 3, 2], [24, 42, 41]], [[24, 8, 7], [24, 47, 46]]], np.int16)
@@ -74,15 +74,15 @@ def brain_labels() -> np.ndarray:
     return labels
 
 
-def coordinates() -> list[np.ndarray]:
-    """Coordinates x, y, z in mm of the grid's voxels, broadcastable."""
+def coordinates() -> tuple[np.ndarray, ...]:
+    """Coordinates x, y, z in mm of the grid's voxels, as three broadcastable arrays."""
     return np.ogrid[tuple(slice(first, first + n) for first, n in zip(grid.ORIGIN, grid.SHAPE, strict=True))]
 
 
 def mirrored_ellipsoids(
     centre: tuple[float, float, float], radii: tuple[float, float, float]
 ) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
-    """The ellipsoid and its mirror image at x = 0 (mm): the box of each on the grid, and the voxels inside of it."""
+    """An ellipsoid and its mirror image at x = 0 (mm): for each its box on the grid, and which of the box is inside."""
     for side in (-1, 1):
         middle = np.array([side * centre[0], *centre[1:]])
         first = np.maximum(np.floor(middle - radii - grid.ORIGIN).astype(int), 0)
@@ -92,13 +92,13 @@ def mirrored_ellipsoids(
         yield box, sum(((place - m) / r) ** 2 for place, m, r in parts) < 1
 
 
-def coordinates_in(box: tuple[slice, ...]) -> list[np.ndarray]:
-    """Coordinates x, y, z in mm of a box of the grid, broadcastable."""
+def coordinates_in(box: tuple[slice, ...]) -> tuple[np.ndarray, ...]:
+    """Coordinates x, y, z in mm of a box of the grid, as three broadcastable arrays."""
     return np.ogrid[tuple(slice(s.start + o, s.stop + o) for s, o in zip(box, grid.ORIGIN, strict=True))]
 
 
 def _template() -> list[np.ndarray]:
-    """The template's image in [0, 1] and its grey and white matter probabilities, on the project's grid."""
+    """The template's image in [0, 1] and its grey and white matter probabilities, on the MNI152 grid."""
     from nilearn import datasets
 
     volumes = []
@@ -115,9 +115,10 @@ def _template() -> list[np.ndarray]:
 
 
 def _tissue(image: np.ndarray, grey: np.ndarray, white: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """0 CSF, 1 grey, 2 white matter: the probabilities with their local contrast raised, which an average has lost.
+    """0 CSF, 1 grey, 2 white matter, from the probabilities with enhanced local contrast.
 
-    Sulci are darker than their surroundings in the template's image, gyral white matter is brighter.
+    The template is an average of brains and therefore blurred. Its sulci are darker than their surroundings, and the
+    white matter of gyri is brighter.
     """
     sulcus = np.clip(gaussian_filter(image, 3, truncate=2) - image, 0, None)
     fluid = np.clip(1 - grey - white, 0, 1) + 6.0 * sulcus
@@ -125,7 +126,7 @@ def _tissue(image: np.ndarray, grey: np.ndarray, white: np.ndarray, inside: np.n
     grey_wins = (grey >= fluid) & (grey >= ridge)
     tissue = np.where(grey_wins, 1, np.where(ridge > fluid, 2, 0)).astype(np.uint8)
     tissue[~inside] = 0
-    # Deep grey matter, thicker than cortex, lies within this box; at the midline the cortex of two sides touches.
+    # Deep grey matter in this box is thicker than cortex; at the midline the cortex of both sides touches.
     x, y, z = coordinates()
     deep = (np.abs(x) < 40) & (y > -95) & (y < 22) & (z < 32) & ((np.abs(x) < 36) | (z < -8))
     deep = deep | (np.abs(x) < 12)

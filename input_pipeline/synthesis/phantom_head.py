@@ -1,7 +1,7 @@
-"""Labels around a brain: CSF, skull with its base, jaw, sinus, carotids, soft tissue and scalp.
+"""The phantom's head around the brain: CSF, skull with its base, jaw, sinus, carotids, soft tissue and scalp.
 
-They are shells around the brain, of the thickness that adults have: scalp and its fat 5 mm, skull vault 4 to 7 mm, of
-which a third is marrow.
+The labels are shells around the brain, as thick as in adults: scalp with its fat 5 mm, skull vault 4 to 7 mm, of which
+a third is marrow.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from input_pipeline.space import grid
 from input_pipeline.space.random_field import generator, smooth_field
 from input_pipeline.synthesis.phantom_brain import coordinates, mirrored_ellipsoids
 
-# Labels, see `contrast_table`.
+# Labels, see `space.tissue_classes`.
 _CSF, _SOFT, _SCALP, _DURA, _BONE, _MARROW, _ARTERY, _AIR = 24, 507, 511, 514, 515, 516, 502, 0
 
-# Thickness of each layer in mm, from the brain's hull outwards: CSF, inner table, outer table, scalp.
+# Thickness of the layers in mm, from the brain's hull outwards: CSF, inner table, outer table, scalp.
 _CSF_MM, _INNER_MM, _OUTER_MM, _SCALP_MM = 1.8, 1.5, 1.5, 4.5
 
-# Bones and vessels below the base: label, centre (|x|, y, z) and half axes in mm. Branches of the jaw, dens of the
-# axis, each with its marrow, and the carotid arteries.
+# Label, centre (|x|, y, z) and half axes in mm of bones and vessels below the skull base: branches of the jaw and dens
+# of the axis, each with marrow, and the carotid arteries.
 _BELOW = (
     (_BONE, (49, -10, -66), (5, 15, 22)),
     (_MARROW, (49, -10, -66), (2.5, 12, 19)),
@@ -27,19 +27,19 @@ _BELOW = (
     (_ARTERY, (25, -17, -66), (3, 3, 26)),
 )
 
-# Where the base holds air: the mastoid cells and the middle ear.
+# Air in the skull base: mastoid cells and middle ear.
 _AIR_CELLS = (44, -28, -50), (17, 24, 14)
 
 
 def head_labels(brain: np.ndarray) -> np.ndarray:
-    """The labels of a brain `[192, 224, 192]`, int16, completed with the rest of the head."""
+    """Adds the rest of the head to the labels of a brain `[192, 224, 192]`, int16."""
     x, y, z = coordinates()
     inside = brain > 0
     distance = _distance(~_closed(inside))
-    # The same for every call: it shapes marrow and air cells.
+    # Shapes marrow and air cells; the same in every call.
     patches = smooth_field(generator(0, "skull"), grid.SHAPE, 7)
 
-    # The temporal bone is thin, the base up to twice as thick as the vault.
+    # The temporal bone is thin; the base is up to twice as thick as the vault.
     temporal = np.clip((30 - z) / 40, 0, 1) * np.clip((np.abs(x) - 30) / 20, 0, 1)
     base = 1 + np.clip(-32 - z, 0, 25) / 25 * (np.abs(x) < 60)
     marrow = np.clip(1.8 + 1.3 * patches, 0, 4) * base**1.5 * (1 - 0.6 * temporal * (z > -32))
@@ -67,7 +67,7 @@ def head_labels(brain: np.ndarray) -> np.ndarray:
 
 
 def _closed(mask: np.ndarray) -> np.ndarray:
-    """The mask with gaps of up to about 18 mm bridged (between the temporal lobes, under the brain stem)."""
+    """The mask with gaps of up to about 18 mm closed (between the temporal lobes, below the brain stem)."""
     reach = 9
     return (_distance(_distance(~mask) < reach) > reach) | mask
 
@@ -79,12 +79,12 @@ def _smoothed(mask: np.ndarray) -> np.ndarray:
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:
-    """Distance in mm of each voxel of the mask from its outside, computed on every other voxel."""
+    """Distance in mm of each voxel of the mask to the nearest voxel outside, computed on every other voxel."""
     return _upsampled(distance_transform_edt(mask[::2, ::2, ::2], sampling=2).astype(np.float32))
 
 
 def _upsampled(volume: np.ndarray) -> np.ndarray:
-    """Twice as many voxels on each axis: the even ones as given, the odd ones the mean of their neighbours."""
+    """Doubles the voxels along each axis; each new voxel is the mean of its neighbours."""
     for axis in range(volume.ndim):
         following = np.concatenate([volume.take(range(1, volume.shape[axis]), axis), volume.take([-1], axis)], axis)
         pairs = np.stack([volume, (volume + following) / 2], axis + 1)

@@ -1,7 +1,6 @@
-"""Labels and brain mask of the MNI152 template: what stands in for a subject's own where it has none.
+"""Labels and brain mask of the MNI152 template, for subjects that have none of their own.
 
-On the grid they are the same for every subject: alignment has carried the subject to them. They are true only as far
-as an affine map goes; records say `template` where they are used.
+They fit a subject only as well as affine alignment does. Records name their source `template`.
 """
 
 from collections.abc import Sequence
@@ -16,14 +15,14 @@ from input_pipeline.synthesis.phantom import phantom_label_map
 
 
 def template_labels(planes: Sequence[int]) -> np.ndarray:
-    """Labels of the brain `[S, 192, 192]` in FreeSurfer's numbers, on planes of the grid."""
+    """FreeSurfer labels of the template's brain `[S, 192, 192]` on planes of the grid."""
     labels, _ = phantom_label_map()
     slices = np.stack([coronal_image(labels, plane) for plane in planes])
     return np.where(slices < 500, fold_freesurfer(slices), np.uint16(0))
 
 
 def template_brain_mask(planes: Sequence[int]) -> np.ndarray:
-    """The brain mask that nilearn ships with the template, bool `[S, 192, 192]`."""
+    """The template's brain mask, bool `[S, 192, 192]`, on planes of the grid."""
     volume, affine = _brain_mask()
     return coronal_slices(volume, affine, np.eye(4), labels=True, planes=planes) > 0
 

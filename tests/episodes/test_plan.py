@@ -11,7 +11,7 @@ from input_pipeline.episodes.config import check_config, default_config
 from input_pipeline.episodes.plan import MAX_CLASSES, EpisodePlanner, join
 from input_pipeline.ops.registry import TASKS
 from input_pipeline.ops.task_augmentations import TASK_AUGMENTATIONS
-from input_pipeline.space.protocol_sides import other_side
+from input_pipeline.space.protocols import other_side
 from neuralizer_jax.errors import InputError
 
 FIELDS = ("task", "augmentations", "subject", "slice", "images", "classes", "flip")

@@ -13,7 +13,7 @@ import pytest
 
 from input_pipeline.episodes.config import check_config
 from input_pipeline.ops.tasks import TASKS
-from input_pipeline.space.protocol_sides import SEGMENTATION_CLASSES
+from input_pipeline.space.protocols import SEGMENTATION_CLASSES
 from neuralizer_jax import experiment_steps
 from neuralizer_jax.cli import evaluate, prepare, report, runtime, train
 from neuralizer_jax.cli.main import main

@@ -8,17 +8,16 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from input_pipeline.align.centroids import fold_variants
 from input_pipeline.align.reference import REFERENCE_CENTROIDS
-from input_pipeline.space.protocol_sides import SEGMENTATION_CLASSES, other_side
 from input_pipeline.space.protocols import (
-    FREESURFER_CLASSES,
-    HAMMERS_CLASSES,
     HAMMERS_TO_FREESURFER,
-    NEUROMORPHOMETRICS_CLASSES,
     NEUROMORPHOMETRICS_TO_FREESURFER,
     PROTOCOLS,
+    SEGMENTATION_CLASSES,
     fold_freesurfer,
+    other_side,
     to_freesurfer,
 )
+from input_pipeline.space.structure_names import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_CLASSES
 from input_pipeline.synthesis.deformation import swap_hemispheres
 
 SIDELESS = (77, *range(251, 256))
@@ -184,19 +183,40 @@ def test_a_neuromorphometrics_structure_stays_on_its_side(label):
         assert name == freesurfer
 
 
-def test_the_other_side_has_the_other_name():
-    for label, name in NEUROMORPHOMETRICS_CLASSES.items():
-        swapped = {"left": "right", "right": "left"}.get(side_of(name))
-        other = NEUROMORPHOMETRICS_CLASSES[int(other_side("neuromorphometrics")[label])]
-        if label not in (53, 54, 67, 68):
-            assert other == (name.replace(side_of(name), swapped, 1) if swapped else name)
+# --- left and right ---
 
 
-def test_left_freesurfer_numbers_are_swapped_with_right_ones():
-    for label, name in FREESURFER_CLASSES.items():
-        (other,) = swap_hemispheres(np.array([label]))
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_other_side_of_the_other_side(protocol):
+    table = other_side(protocol)
+    np.testing.assert_array_equal(table[table], np.arange(2**16))
+    assert {int(table[label]) for label in SEGMENTATION_CLASSES[protocol]} == set(SEGMENTATION_CLASSES[protocol])
+
+
+@pytest.mark.parametrize(
+    ("protocol", "names"),
+    [
+        ("freesurfer", FREESURFER_CLASSES),
+        ("hammers", HAMMERS_CLASSES),
+        ("neuromorphometrics", NEUROMORPHOMETRICS_CLASSES),
+    ],
+)
+def test_the_other_side_has_the_other_name(protocol, names):
+    for label, name in names.items():
         swapped = {"left": "right", "right": "left"}.get(side_of(name))
-        assert FREESURFER_CLASSES[int(other)] == (name.replace(side_of(name), swapped, 1) if swapped else name)
+        assert names[int(other_side(protocol)[label])] == (name.replace(side_of(name), swapped, 1) if swapped else name)
+
+
+@pytest.mark.parametrize("protocol", ["hammers", "neuromorphometrics"])
+def test_sides_agree_between_protocols(protocol):
+    labels = np.array(SEGMENTATION_CLASSES[protocol], np.uint16)
+    swapped_first = to_freesurfer(other_side(protocol)[labels], protocol)
+    np.testing.assert_array_equal(swapped_first, other_side("freesurfer")[to_freesurfer(labels, protocol)])
+
+
+@pytest.mark.parametrize("protocol", ["lesion", "tumour"])
+def test_lesions_and_tumours_have_no_side(protocol):
+    np.testing.assert_array_equal(other_side(protocol), np.arange(2**16))
 
 
 # --- any protocol ---
@@ -209,7 +229,6 @@ def test_maps_in_freesurfers_numbers():
         to_freesurfer(np.array([0, 48, 100, 73, 15, 46]), "neuromorphometrics"), [0, 17, 42, 0, 0, 24]
     )
     np.testing.assert_array_equal(to_freesurfer(np.array([1002, 17, 502]), "freesurfer"), [3, 17, 502])
-    assert [to_freesurfer(labels, protocol) for protocol in ("lesion", "tumour")] == [None, None]
 
 
 @pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if p not in ("lesion", "tumour")])
@@ -220,6 +239,7 @@ def test_the_result_is_folded(protocol, labels):
     np.testing.assert_array_equal(fold_freesurfer(result), result)
 
 
-def test_an_unknown_protocol_is_a_programming_error():
-    with pytest.raises(ValueError, match="'aal' is unknown"):
-        to_freesurfer(np.zeros((2, 2), np.uint16), "aal")
+@pytest.mark.parametrize("protocol", ["lesion", "tumour", "aal"])
+def test_a_protocol_without_anatomy(protocol):
+    with pytest.raises(ValueError, match=f"'{protocol}' has no FreeSurfer labels"):
+        to_freesurfer(np.zeros((2, 2), np.uint16), protocol)

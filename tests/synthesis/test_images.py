@@ -5,8 +5,8 @@ import pytest
 
 from input_pipeline.prepare.contact_sheet import draw_contact_sheet, label_colours
 from input_pipeline.space.modalities import MODALITIES
-from input_pipeline.space.random_field import generator, smooth_field
-from input_pipeline.space.tissue_classes import CLASSES, class_indices, class_means, class_spreads
+from input_pipeline.space.tissue_classes import CLASSES
+from input_pipeline.synthesis.contrasts import class_means, class_spreads
 from input_pipeline.synthesis.images import DTI_DIRECTIONS, brain_mask, synthesize_image
 
 WHITE, GREY, FLUID, NUCLEUS, BONE, SCALP, ARTERY = 2, 3, 4, 10, 515, 511, 502
@@ -127,26 +127,6 @@ def test_coronal_images_can_be_synthesised_too():
     image = synthesize_image(head()[:, 1].T, "T2", seed=3)
     assert image.shape == (96, 96)
     assert (np.diff(means_of(image, ORDER["T2"], head()[:, 1].T)) > 0).all()
-
-
-def test_random_fields_have_unit_variance_at_every_scale():
-    for spacing in (1.5, 4, 12):
-        field = smooth_field(generator(0, "test"), (128, 100, 5), spacing)
-        assert abs(field.mean()) < 0.3
-        assert 0.8 < field.std() < 1.2
-        # Smooth: neighbours differ less than the field varies.
-        assert np.abs(np.diff(field, axis=0)).mean() < 1.2 / spacing
-
-
-def test_streams_of_other_names_are_independent():
-    first, again, other = (generator(7, *stream).normal(size=100) for stream in (("a", 1), ("a", 1), ("b", 1)))
-    np.testing.assert_array_equal(first, again)
-    assert abs(np.corrcoef(first, other)[0, 1]) < 0.4
-
-
-def test_unknown_labels_are_background_and_parcels_are_cortex():
-    classes = class_indices(np.array([0, 999, 70000, 1012, 2030, 3, 512]))
-    assert [CLASSES[c] for c in classes] == ["background"] * 3 + ["cortex"] * 3 + ["brain_stem"]
 
 
 def test_a_contact_sheet_is_written(tmp_path):
