@@ -9,6 +9,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import write_tables
+
 
 def cpu_model():
     if sys.platform == "darwin":
@@ -59,8 +61,9 @@ def table(header, rows):
 
 
 def write_results(name, results, text):
-    """Writes `NAME.json` and `NAME.md` to `benchmarks/results`, and prints the text."""
+    """Writes `NAME.json`, `NAME.md` and the tables of README and documentation that show them; prints the text."""
     folder = Path(__file__).parent / "results"
     (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / f"{name}.md").write_text(text)
+    write_tables.update()
     print(text)
