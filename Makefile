@@ -2,16 +2,23 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# For the short selection of tests on another Python.
+PYTHON312 ?= python3.12
+SHORT = tests/test_layout.py tests/model tests/inference tests/files
 
-.PHONY: help demo experiments-smoke test lint bench clean
+.PHONY: help demo experiments-smoke test test-312 lint types docs tables bench clean
 
 help:
-	@echo "make demo   predict on a brain template; make phantoms, train a small model and predict with it (writes demo/)"
-	@echo "make experiments-smoke   every experiment of the paper, small, on phantoms (writes data/, results/smoke/)"
-	@echo "make test   lint and run all tests"
-	@echo "make lint   ruff only"
-	@echo "make bench  time and memory beside PyTorch, on a quiet machine (writes benchmarks/results/)"
-	@echo "make clean  remove .venv and demo"
+	@echo "make demo               predict on a brain template, then train a small model on phantoms (writes demo/)"
+	@echo "make test               check the style and run all tests"
+	@echo "make test-312           run a short selection of tests on Python 3.12, if it is installed"
+	@echo "make lint               check the style only (ruff)"
+	@echo "make types              check the types (mypy)"
+	@echo "make docs               build the documentation (docs/_build/html/index.html)"
+	@echo "make tables             write the results of the benchmarks into README and documentation"
+	@echo "make bench              measure time and memory beside PyTorch, on a quiet machine (writes benchmarks/results/)"
+	@echo "make experiments-smoke  run every experiment of the paper, small, on phantoms (writes data/, results/smoke/)"
+	@echo "make clean              remove what was installed and built"
 
 demo: $(VENV)/installed
 	$(BIN)/neuralizer demo
@@ -22,9 +29,23 @@ experiments-smoke: $(VENV)/installed
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
+test-312:
+	@if $(PYTHON312) --version >/dev/null 2>&1; then $(MAKE) --no-print-directory .venv312/tested; \
+	else echo "test-312: $(PYTHON312) is not installed, skipped"; fi
+
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-types
+	$(BIN)/mypy
+
+docs: $(VENV)/installed-docs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+tables: $(VENV)/installed
+	$(BIN)/python benchmarks/write_tables.py
 
 bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch
@@ -36,5 +57,15 @@ $(VENV)/installed: pyproject.toml requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
+$(VENV)/installed-%: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+.PHONY: .venv312/tested
+.venv312/tested:
+	$(PYTHON312) -m venv .venv312
+	.venv312/bin/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	.venv312/bin/python -m pytest --numprocesses auto --dist loadfile $(SHORT)
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) .venv312 demo docs/_build

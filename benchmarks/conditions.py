@@ -9,7 +9,9 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-import write_tables
+from write_tables import table, update
+
+__all__ = ["available_cores", "conditions", "cpu_model", "heading", "table", "write_results"]
 
 
 def cpu_model():
@@ -55,15 +57,10 @@ Written by `benchmarks/{script}`, {results["date"]}:
 """
 
 
-def table(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
 def write_results(name, results, text):
     """Writes `NAME.json`, `NAME.md` and the tables of README and documentation that show them; prints the text."""
     folder = Path(__file__).parent / "results"
     (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / f"{name}.md").write_text(text)
-    write_tables.update()
+    update()
     print(text)

@@ -31,6 +31,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 
 from conditions import available_cores, conditions, heading, table  # noqa: E402
 from fresh_process import MIB, current_rss, machine_cpu_seconds, peak_rss, printed_by, spread  # noqa: E402
+from write_tables import update  # noqa: E402
 
 SIZE = (192, 192)
 TOLERANCE = 1e-4  # of the output's standard deviation
@@ -346,6 +347,7 @@ def main():
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "predict_cpu.json").write_text(json.dumps(results, indent=1) + "\n")
     (options.out / "predict_cpu.md").write_text(markdown(results))
+    update()
     print(markdown(results))
 
 

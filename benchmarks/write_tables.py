@@ -95,7 +95,11 @@ def pretrained_summary():
 def pretrained_by_size():
     """Mean Dice of seven structures by the size of the context set."""
     scan = results("pretrained_comparisons")["pretrained_others"]["experiment1"]["structures_by_size"]
-    shown = {MODEL: "`small`", "Mean context output": "majority vote", "Nearest context pair": "labels of nearest image"}
+    shown = {
+        MODEL: "`small`",
+        "Mean context output": "majority vote",
+        "Nearest context pair": "labels of nearest image",
+    }
     rows = []
     for data, sizes in (
         ("15 real scans", results("pretrained")[SCANS]["structures_by_size"]),
