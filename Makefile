@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-# For the short selection of tests on another Python.
-PYTHON312 ?= python3.12
+# For the short selection of tests: a python3.12 that runs, or the first one that pyenv has installed.
+PYTHON312 ?= $(or $(shell python3.12 -c "print('python3.12')" 2>/dev/null),$(firstword $(wildcard $(HOME)/.pyenv/versions/3.12*/bin/python3.12)))
 SHORT = tests/test_layout.py tests/model tests/inference tests/files
 
 .PHONY: help demo experiments-smoke test test-312 lint types docs tables bench clean
@@ -30,8 +30,13 @@ test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 test-312:
-	@if $(PYTHON312) --version >/dev/null 2>&1; then $(MAKE) --no-print-directory .venv312/tested; \
-	else echo "test-312: $(PYTHON312) is not installed, skipped"; fi
+ifeq ($(PYTHON312),)
+	@echo "test-312: no python3.12 is installed, skipped"
+else
+	$(PYTHON312) -m venv .venv312
+	.venv312/bin/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	.venv312/bin/python -m pytest --numprocesses auto --dist loadfile $(SHORT)
+endif
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -60,12 +65,6 @@ $(VENV)/installed: pyproject.toml requirements.txt
 $(VENV)/installed-%: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
-
-.PHONY: .venv312/tested
-.venv312/tested:
-	$(PYTHON312) -m venv .venv312
-	.venv312/bin/python -m pip install --quiet --disable-pip-version-check '.[test]'
-	.venv312/bin/python -m pytest --numprocesses auto --dist loadfile $(SHORT)
 
 clean:
 	rm -rf $(VENV) .venv312 demo docs/_build

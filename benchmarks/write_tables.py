@@ -32,7 +32,7 @@ def table(header, rows):
 
 def rounded(number, metric):
     """Three digits of a Dice, one of a PSNR in dB; a dash where there is no number."""
-    return "–" if number is None else f"{number:.3f}" if metric == "dice" else f"{number:.1f}"
+    return "-" if number is None else f"{number:.3f}" if metric == "dice" else f"{number:.1f}"
 
 
 def best_untrained(scores):
