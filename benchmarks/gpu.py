@@ -67,7 +67,7 @@ def base_config(weights):
     from neuralizer_jax.experiment_config import load_config
 
     config = load_config(ROOT / "experiments/base.py")
-    config.update_from_flattened_dict({"model.dtype": "bfloat16", "train.batch_size": BATCH, "train.start": weights})
+    config.update_from_flattened_dict({"model.dtype": "bfloat16", "train.batch_size": BATCH, "train.init_from": weights})
     return config
 
 
@@ -129,11 +129,11 @@ def jax_training(weights, runs):
     import jax
     import numpy as np
 
-    from neuralizer_jax.training.parallel import make_steps
+    from neuralizer_jax.training.parallel import compile_steps
     from neuralizer_jax.training.state import create_state
 
     config = base_config(weights)
-    steps = make_steps(config.parallel)
+    steps = compile_steps(config.parallel)
     target_in, context_in, context_out, truth = images(BATCH, MEMBERS)
     episode = {"target_in": target_in, "context_in": context_in, "context_out": context_out, "target_out": truth}
     episode |= {"context_mask": np.ones((BATCH, MEMBERS), bool), "is_segmentation": np.zeros(BATCH, bool)}

@@ -102,13 +102,13 @@ def overfit(data):
     import jax
 
     from input_pipeline.episodes.batches import EpisodeStream
-    from neuralizer_jax.training.parallel import make_steps
+    from neuralizer_jax.training.parallel import compile_steps
     from neuralizer_jax.training.state import create_state
 
     config = smoke_config(data)
     config.train.batch_size = 8
     config.train.decay = "constant"
-    steps = make_steps(config.parallel)
+    steps = compile_steps(config.parallel)
     batch = steps.put_batch(EpisodeStream(config.data).episodes(0))
     state = steps.put_state(create_state(config, jax.random.key(0)))
     losses = []

@@ -75,11 +75,11 @@ def make_weights(path):
 def jax_step(weights, remat):
     import jax
 
-    from neuralizer_jax.training.parallel import make_steps
+    from neuralizer_jax.training.parallel import compile_steps
     from neuralizer_jax.training.state import create_state
 
-    config = base_config(**{"model.remat": remat, "train.start": weights})
-    steps = make_steps(config.parallel)
+    config = base_config(**{"model.remat": remat, "train.init_from": weights})
+    steps = compile_steps(config.parallel)
     state, batch = steps.put_state(create_state(config, jax.random.key(0))), steps.put_batch(episode())
 
     def step():
@@ -149,8 +149,8 @@ def loop_child(folder):
     import jax
 
     from neuralizer_jax.training.loop import Episodes, train
-    from neuralizer_jax.training.parallel import make_steps
-    from neuralizer_jax.training.record import read_metrics
+    from neuralizer_jax.training.parallel import compile_steps
+    from neuralizer_jax.training.metrics_log import read_metrics
     from neuralizer_jax.training.state import create_state
 
     count = 40
@@ -162,7 +162,7 @@ def loop_child(folder):
         while True:
             yield small
 
-    steps = make_steps(config.parallel)
+    steps = compile_steps(config.parallel)
     state, placed = steps.put_state(create_state(config, jax.random.key(0))), steps.put_batch(small)
     bare = []
     for number in range(12):

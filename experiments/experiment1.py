@@ -12,7 +12,7 @@ from pathlib import Path
 
 from commands import Commands, run_steps_of
 
-from neuralizer_jax.experiment_steps import Step
+from neuralizer_jax.experiment_commands import Step
 
 SEEN, UNSEEN = "Neuralizer-seen", "Neuralizer-unseen"
 

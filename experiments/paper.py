@@ -15,7 +15,7 @@ import experiment3
 import runtime
 from commands import run_steps_of
 
-from neuralizer_jax.experiment_steps import Step
+from neuralizer_jax.experiment_commands import Step
 
 
 def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:

@@ -57,8 +57,8 @@ def get_config(stage: int = 1, start: str = "") -> ConfigDict:
     config.train.learning_rate = 1e-3
     config.train.warmup_steps = 100
     config.train.gradient_clip = 1.0
-    config.train.average = 0.999
-    config.train.start = start
+    config.train.ema_decay = 0.999
+    config.train.init_from = start
     config.data.datasets = ("data/labelmaps",)
     config.data.split = "train+test"
     config.data.context.max = 8
@@ -76,7 +76,7 @@ def get_config(stage: int = 1, start: str = "") -> ConfigDict:
         return config
     config.train.learning_rate = 5e-4
     config.train.decay = "cosine"
-    config.train.average = 0.99
+    config.train.ema_decay = 0.99
     config.validation.every = 200
     config.validation.episodes = 2
     config.checkpoint.every = 50
@@ -129,7 +129,7 @@ def get_config(stage: int = 1, start: str = "") -> ConfigDict:
         config.train.steps = 1510
         config.train.warmup_steps = 100
         config.train.learning_rate = 8e-4
-        config.train.average = 0.998
+        config.train.ema_decay = 0.998
         config.validation.every = config.train.steps
         config.data.size = config.data.extent = 192
         config.data.context.pad_to = 8

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from commands import run_steps_of
 
-from neuralizer_jax.experiment_steps import Step, shown_path
+from neuralizer_jax.experiment_commands import Step, shown_path
 from neuralizer_jax.weights.pretrained import DEFAULT, weights_path
 
 _HERE = Path(__file__).parent

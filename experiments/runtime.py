@@ -7,7 +7,7 @@ from pathlib import Path
 
 from commands import Commands, run_steps_of
 
-from neuralizer_jax.experiment_steps import Step
+from neuralizer_jax.experiment_commands import Step
 
 
 def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from neuralizer_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from neuralizer_jax.experiment_steps import Step
+    from neuralizer_jax.experiment_commands import Step
 
 _PREFIX = "--config."
 

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from training_examples import blend_state, episodes, state_of
 
 from neuralizer_jax import InputError, Neuralizer
-from neuralizer_jax.training.parallel import initialize_processes, make_steps
+from neuralizer_jax.training.parallel import initialize_processes, compile_steps
 
 BATCH, MEMBERS, SIZE, STEPS = 4, 3, 8, 5
 
@@ -62,7 +62,7 @@ def first_state(network, accumulate):
 
 
 def run(network, mode, context, accumulate):
-    steps = make_steps(ConfigDict({"mode": mode, "context": context}), finish)
+    steps = compile_steps(ConfigDict({"mode": mode, "context": context}), finish)
     share = BATCH // jax.process_count()
     rows = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
     state = steps.put_state(first_state(network, accumulate))

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 CORE = {"errors", "files"}
 NETWORK = {"errors", "convolution", "layers", "model", "unet", "forward", "losses", "metrics"}
 ALLOWED = {
-    "neuralizer_jax": NETWORK | {"files", "compilation_cache", "experiment_steps"},
+    "neuralizer_jax": NETWORK | {"files", "compilation_cache", "experiment_commands"},
     "neuralizer_jax/files": {"errors"},
     "neuralizer_jax/weights": NETWORK | CORE,
     "neuralizer_jax/inference": NETWORK | CORE | {"preprocess", "intensity"},

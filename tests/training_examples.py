@@ -71,7 +71,7 @@ def state_of(model, params, **changes):
         dice_sharpness=config.dice_sharpness,
         dice_threshold=config.dice_threshold,
         accumulate=config.accumulate,
-        average_decay=config.average,
+        ema_decay=config.average,
     )
 
 

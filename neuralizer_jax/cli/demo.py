@@ -95,7 +95,7 @@ def _predict_tasks(out: Path, pairs: dict[str, Path], model: str, *weights: str)
 
 def _validation_table(metrics: Path) -> str:
     """The last scores of each task, a column a context size."""
-    from neuralizer_jax.training.record import read_metrics
+    from neuralizer_jax.training.metrics_log import read_metrics
 
     scores: dict[tuple[str, str], dict[str, float]] = {}
     for name, (_, values) in read_metrics(metrics).items():

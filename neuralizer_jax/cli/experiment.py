@@ -39,7 +39,7 @@ def run_steps_of(path: str) -> None:
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from neuralizer_jax.experiment_config import load_steps
-    from neuralizer_jax.experiment_steps import Stopped, run_steps
+    from neuralizer_jax.experiment_commands import Stopped, run_steps
 
     steps = load_steps(options.config, options.out, options.data)
     if options.list:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuralizer_jax.files.atomic_file import written_whole
-from neuralizer_jax.training.record import read_metrics
+from neuralizer_jax.training.metrics_log import read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from neuralizer_jax.training.curves import draw_curves
 from neuralizer_jax.training.parallel import HostArrays
 from neuralizer_jax.training.pictures import PictureRow, draw_validation
 from neuralizer_jax.training.progress import Progress
-from neuralizer_jax.training.record import METRICS_FILE, Record, TaskLosses, write_summary
+from neuralizer_jax.training.metrics_log import METRICS_FILE, Record, TaskLosses, write_summary
 from neuralizer_jax.training.validation_scores import Scores
 
 
@@ -64,7 +64,7 @@ class Report:
 
         Args:
             step: steps done.
-            metrics: of `Steps.host_metrics`.
+            metrics: of `CompiledSteps.host_metrics`.
             images: in the batch, target and context of all rows.
             waited: seconds for data.
         """

@@ -21,7 +21,7 @@ from neuralizer_jax.training.checkpoints import Checkpoints
 from neuralizer_jax.training.early_stopping import EarlyStopping
 from neuralizer_jax.training.logging import Report, image_count
 from neuralizer_jax.training.optimizer import learning_rate
-from neuralizer_jax.training.parallel import Finish, HostArrays, Steps, make_steps
+from neuralizer_jax.training.parallel import Finish, HostArrays, CompiledSteps, compile_steps
 from neuralizer_jax.training.state import TrainState, create_state
 from neuralizer_jax.training.stop_signals import StopSignals
 from neuralizer_jax.training.validation import validate
@@ -66,7 +66,7 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
         section, name = key.split(".")
         if config[section][name] < 1:
             raise InputError(f"{key}: {config[section][name]}, expected 1 or more")
-    steps = make_steps(config.parallel, episodes.finish)
+    steps = compile_steps(config.parallel, episodes.finish)
     fresh = create_state(config, jax.random.key(config.seed))
     began = time.perf_counter()
     with ExitStack() as stack:
@@ -106,7 +106,7 @@ class _Run:
         config: ConfigDict,
         folder: Path,
         episodes: Episodes,
-        steps: Steps,
+        steps: CompiledSteps,
         checkpoints: Checkpoints,
         report: Report,
         stopping: EarlyStopping,

@@ -32,7 +32,7 @@ _BATCH_AXIS = {"images": 1, "step": None}
 
 
 @dataclass(frozen=True)
-class Steps:
+class CompiledSteps:
     """The steps of one mode. With several processes, each calls each of them.
 
     Attributes:
@@ -56,7 +56,7 @@ class Steps:
     host_metrics: Callable[[Arrays], HostArrays]
 
 
-def make_steps(config: ConfigDict, finish: Finish | None = None) -> Steps:
+def compile_steps(config: ConfigDict, finish: Finish | None = None) -> CompiledSteps:
     """The steps of the mode that `config.parallel` asks for, on the devices that JAX has.
 
     Args:
@@ -159,7 +159,7 @@ def _rows(name: str) -> PartitionSpec:
     return PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, "data")
 
 
-def _mesh_steps(mesh: Mesh, train: Callable, evaluate_placed: Callable) -> Steps:
+def _mesh_steps(mesh: Mesh, train: Callable, evaluate_placed: Callable) -> CompiledSteps:
     everywhere = NamedSharding(mesh, PartitionSpec())
     train = jax.jit(train, donate_argnums=0, out_shardings=everywhere)
     evaluate_placed = jax.jit(evaluate_placed, out_shardings=everywhere)
@@ -178,7 +178,7 @@ def _mesh_steps(mesh: Mesh, train: Callable, evaluate_placed: Callable) -> Steps
         return {name: place_whole(x, _rows(name)) for name, x in episode.items()}
 
     host = partial(jax.tree.map, np.array)
-    return Steps(
+    return CompiledSteps(
         put_state=partial(jax.tree.map, place_whole),
         put_batch=put_batch,
         train=train,
@@ -188,7 +188,7 @@ def _mesh_steps(mesh: Mesh, train: Callable, evaluate_placed: Callable) -> Steps
     )
 
 
-def _pmap_steps(devices: np.ndarray, train: Callable, evaluate_placed: Callable) -> Steps:
+def _pmap_steps(devices: np.ndarray, train: Callable, evaluate_placed: Callable) -> CompiledSteps:
     train = jax.pmap(train, "data", devices=list(devices), donate_argnums=0)
     evaluate_placed = jax.pmap(evaluate_placed, "data", devices=list(devices))
     # What a mapped function takes and gives has one entry for each device of this process in front.
@@ -220,7 +220,7 @@ def _pmap_steps(devices: np.ndarray, train: Callable, evaluate_placed: Callable)
         return place_rows({name: x[first : first + share] for name, x in episode.items()})
 
     host = partial(jax.tree.map, lambda x: np.array(x.addressable_shards[0].data[0]))
-    return Steps(
+    return CompiledSteps(
         put_state=partial(jax.tree.map, lambda x: place(np.stack([x] * len(here)))),
         put_batch=put_batch,
         train=train,

@@ -32,7 +32,7 @@ class TrainState(struct.PyTreeNode):
         dice_sharpness: of the loss of segmentations.
         dice_threshold: of the loss of segmentations.
         accumulate: parts that a device's share of the batch is split into, one in memory at a time.
-        average_decay: share of the average that stays at a step.
+        ema_decay: share of the average that stays at a step.
     """
 
     step: jax.Array
@@ -46,7 +46,7 @@ class TrainState(struct.PyTreeNode):
     dice_sharpness: float = struct.field(pytree_node=False)
     dice_threshold: float = struct.field(pytree_node=False)
     accumulate: int = struct.field(pytree_node=False)
-    average_decay: float = struct.field(pytree_node=False)
+    ema_decay: float = struct.field(pytree_node=False)
 
     @property
     def evaluated_params(self) -> Params:
@@ -72,15 +72,15 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
             raise InputError(f"train.{name}: {config.train[name]}, expected 0 or more")
     if not 0 < config.train.dice_threshold < 1:
         raise InputError(f"train.dice_threshold: {config.train.dice_threshold}, expected more than 0, less than 1")
-    if not 0 <= config.train.average < 1:
-        raise InputError(f"train.average: {config.train.average}, expected 0 to less than 1")
+    if not 0 <= config.train.ema_decay < 1:
+        raise InputError(f"train.ema_decay: {config.train.ema_decay}, expected 0 to less than 1")
     model = model or build_model(config.model)
     optimizer = make_optimizer(config.train)
-    params = _start(model, config.train.start, key) if config.train.start else init_params(model, key)
+    params = _start(model, config.train.init_from, key) if config.train.init_from else init_params(model, key)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
-        average=jax.tree.map(jnp.copy, params) if config.train.average else None,
+        average=jax.tree.map(jnp.copy, params) if config.train.ema_decay else None,
         opt_state=optimizer.init(params),
         failed=jnp.zeros((), bool),
         model=model,
@@ -89,7 +89,7 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
         dice_sharpness=config.train.dice_sharpness,
         dice_threshold=config.train.dice_threshold,
         accumulate=config.train.accumulate,
-        average_decay=config.train.average,
+        ema_decay=config.train.ema_decay,
     )
 
 
@@ -102,7 +102,7 @@ def _start(model: nn.Module, weights: str, key: jax.Array) -> Params:
     if described != expected:
         differing = next(name for name in expected if described.get(name) != expected[name])
         raise InputError(
-            f"train.start: {weights} has {differing} {described.get(differing)!r}, expected {expected[differing]!r} of"
+            f"train.init_from: {weights} has {differing} {described.get(differing)!r}, expected {expected[differing]!r} of"
             " the configuration"
         )
     return params

@@ -98,7 +98,7 @@ def _moved(state: TrainState, params: Params) -> Params | None:
     """The average after a step; at first the steps before count less, so that it soon forgets where it began."""
     if state.average is None:
         return None
-    decay = jnp.minimum(state.average_decay, (state.step + 1) / (state.step + 10))
+    decay = jnp.minimum(state.ema_decay, (state.step + 1) / (state.step + 10))
     return optax.incremental_update(params, state.average, 1 - decay)
 
 

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from neuralizer_jax.training.parallel import HostArrays, Steps
+from neuralizer_jax.training.parallel import HostArrays, CompiledSteps
 from neuralizer_jax.training.pictures import PictureRow, picture_rows
 from neuralizer_jax.training.state import TrainState
 from neuralizer_jax.training.validation_scores import Scores
 
 
 def validate(
-    steps: Steps, state: TrainState, batches: Iterable[HostArrays], tasks: Sequence[str]
+    steps: CompiledSteps, state: TrainState, batches: Iterable[HostArrays], tasks: Sequence[str]
 ) -> tuple[Scores, dict[str, PictureRow]]:
     """Evaluates a state.
 

@@ -16,7 +16,7 @@ from input_pipeline.episodes.config import check_config
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.experiment_config import load_config
-from neuralizer_jax.training.parallel import make_steps
+from neuralizer_jax.training.parallel import compile_steps
 from neuralizer_jax.training.state import create_state
 from neuralizer_jax.weights import load_weights
 
@@ -57,7 +57,7 @@ def test_experiment(experiment):
     if not config.data.datasets:
         config.data.datasets = ("data/phantom",)
     check_config(config.data)
-    make_steps(config.parallel)
+    compile_steps(config.parallel)
     create_state(config, jax.random.key(0))
     assert config.is_locked
     # The docstring says how it is run.

@@ -16,7 +16,7 @@ from training_child import TASKS, batch, run
 from neuralizer_jax import load_weights
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.forward import forward
-from neuralizer_jax.training.record import read_metrics
+from neuralizer_jax.training.metrics_log import read_metrics
 
 CHILD = Path(__file__).parents[1].joinpath("training_child.py")
 

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from training_examples import blend_state, episodes, state_of
 
 from neuralizer_jax import InputError, UNet
-from neuralizer_jax.training.parallel import initialize_processes, make_steps
+from neuralizer_jax.training.parallel import initialize_processes, compile_steps
 from neuralizer_jax.training.step import eval_step, train_step
 
 # Differences are those of float32 sums in another order: 5e-7 of the largest number of an array is usual. A gradient
@@ -126,7 +126,7 @@ def test_rows_that_devices_cannot_share_alike(one_process, two_processes):
 
 class TestOneDevice:
     def test_steps_are_the_pure_functions(self):
-        steps = make_steps(ConfigDict({"mode": "jit", "context": 1}))
+        steps = compile_steps(ConfigDict({"mode": "jit", "context": 1}))
         state, metrics = steps.train(steps.put_state(blend_state()), steps.put_batch(episodes()))
         expected = jax.jit(train_step)(blend_state(), episodes())
         compare = partial(np.testing.assert_allclose, rtol=1e-5)
@@ -141,14 +141,14 @@ class TestOneDevice:
             traced.append(batch["context_mask"].shape[1])
             return batch
 
-        steps = make_steps(ConfigDict({"mode": "jit", "context": 1}), finish)
+        steps = compile_steps(ConfigDict({"mode": "jit", "context": 1}), finish)
         state = steps.put_state(blend_state())
         for seed, members in enumerate((1, 3, 3, 1, 1, 3)):
             state, _ = steps.train(state, steps.put_batch(episodes(members=members, seed=seed)))
         assert sorted(traced) == [1, 3]
 
     def test_what_is_on_the_host_is_left_alone(self):
-        steps = make_steps(ConfigDict({"mode": "jit", "context": 1}))
+        steps = compile_steps(ConfigDict({"mode": "jit", "context": 1}))
         first, batch = blend_state(), steps.put_batch(episodes())
         state = steps.put_state(first)
         placed_again = steps.put_state(state)
@@ -170,13 +170,13 @@ class TestOneDevice:
         batch |= {name: batch[name][:, :0] for name in ("context_in", "context_out", "context_mask")}
         model = UNet(features=2, stages=1, convs=1)
         state = state_of(model, draw_params(model))
-        steps = make_steps(ConfigDict({"mode": mode, "context": 1}))
+        steps = compile_steps(ConfigDict({"mode": mode, "context": 1}))
         its = steps.evaluate(steps.put_state(state), batch)
         np.testing.assert_allclose(its["losses"], eval_step(state, batch)["losses"], rtol=1e-5)
         assert steps.put_batch(batch)["context_in"].size == 0
 
     def test_a_state_goes_on_where_it_was(self):
-        steps = make_steps(ConfigDict({"mode": "jit", "context": 1}))
+        steps = compile_steps(ConfigDict({"mode": "jit", "context": 1}))
         batch = steps.put_batch(episodes())
         state, _ = steps.train(steps.put_state(blend_state()), batch)
         restored = steps.put_state(steps.host_state(state))
@@ -196,7 +196,7 @@ class TestWrongInput:
     )
     def test_modes(self, mode, context, message):
         with pytest.raises(InputError, match=f"^{message}$"):
-            make_steps(ConfigDict({"mode": mode, "context": context}))
+            compile_steps(ConfigDict({"mode": mode, "context": context}))
 
     def test_processes(self):
         with pytest.raises(InputError, match=r"^process 2 of 2: expected 0 to 1$"):

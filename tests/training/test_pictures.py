@@ -9,7 +9,7 @@ from PIL import Image
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.training.curves import draw_curves
 from neuralizer_jax.training.pictures import draw_validation, picture_rows
-from neuralizer_jax.training.record import Record
+from neuralizer_jax.training.metrics_log import Record
 
 TASKS = ["segmentation", "skull_stripping", "denoising", "two_modality_transfer"]
 SIDE = 192

@@ -267,7 +267,7 @@ class TestStart:
     def test_of_another_network(self, tmp_path):
         model = build_model(model_config())
         save_weights(tmp_path / "w.safetensors", model, draw_params(model))
-        with pytest.raises(InputError, match=r"train.start: .* has features 4, expected 6 of the configuration"):
+        with pytest.raises(InputError, match=r"train.init_from: .* has features 4, expected 6 of the configuration"):
             create_state(self.config(tmp_path / "w.safetensors", features=6), jax.random.key(0))
 
     def test_of_a_narrower_network(self, tmp_path):

@@ -19,7 +19,7 @@ from neuralizer_jax.cli import evaluate, prepare, report, runtime, train
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.experiment_config import change_config, load_config, load_steps
-from neuralizer_jax.experiment_steps import RECORD, Step, run_steps
+from neuralizer_jax.experiment_commands import RECORD, Step, run_steps
 from neuralizer_jax.report import items as report_items
 
 FOLDER = Path(__file__).parents[2] / "experiments"

@@ -18,7 +18,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.training.progress import Progress
-from neuralizer_jax.training.record import Record, TaskLosses, read_metrics, write_summary
+from neuralizer_jax.training.metrics_log import Record, TaskLosses, read_metrics, write_summary
 from neuralizer_jax.training.validation_scores import Scores
 
 TASKS = ["segmentation", "skull_stripping", "denoising"]

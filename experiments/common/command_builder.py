@@ -6,7 +6,7 @@ from pathlib import Path
 import scales
 
 from neuralizer_jax.cli.experiment import run_steps_of
-from neuralizer_jax.experiment_steps import Step, shown_path
+from neuralizer_jax.experiment_commands import Step, shown_path
 
 __all__ = ["Commands", "run_steps_of"]
 

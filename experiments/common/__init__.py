@@ -1,0 +1,1 @@
+"""What several experiments share: their scales, and the commands that they are made of."""
