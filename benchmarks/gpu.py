@@ -67,7 +67,9 @@ def base_config(weights):
     from neuralizer_jax.experiment_config import load_config
 
     config = load_config(ROOT / "experiments/base.py")
-    config.update_from_flattened_dict({"model.dtype": "bfloat16", "train.batch_size": BATCH, "train.init_from": weights})
+    config.update_from_flattened_dict(
+        {"model.dtype": "bfloat16", "train.batch_size": BATCH, "train.init_from": weights}
+    )
     return config
 
 

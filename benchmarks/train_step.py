@@ -149,8 +149,8 @@ def loop_child(folder):
     import jax
 
     from neuralizer_jax.training.loop import Episodes, train
-    from neuralizer_jax.training.parallel import compile_steps
     from neuralizer_jax.training.metrics_log import read_metrics
+    from neuralizer_jax.training.parallel import compile_steps
     from neuralizer_jax.training.state import create_state
 
     count = 40

@@ -1,36 +1,38 @@
-"""Ablations: without task augmentations; resampled and moved contexts; contexts of other modalities than the target's.
+"""Ablations: no task augmentations; resampled and moved contexts; contexts of another modality than the target's.
 
-neuralizer experiment --config experiments/ablations.py:scale=smoke --out results/smoke
+    neuralizer experiment --config experiments/ablations.py:scale=smoke --out results/smoke
+
+Expected: `benchmarks/results/experiments.md`.
 """
 
 from pathlib import Path
 
-from commands import Commands, run_steps_of
+from experiments.common.command_builder import CommandBuilder
+from neuralizer_jax.cli.experiment_file import run_file
+from neuralizer_jax.experiment_commands import Command
 
-from neuralizer_jax.experiment_commands import Step
 
-
-def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:
+def get_commands(out: Path, data: Path, scale: str = "smoke") -> list[Command]:
     """The commands."""
-    commands = Commands(out, data, scale)
-    seen = commands.train("seen", "neuralizer_seen.py")
-    plain = commands.train("no_task_augmentation", "no_task_augmentation.py")
+    build = CommandBuilder(out, data, scale)
+    seen = build.train("seen", "neuralizer_seen")
+    plain = build.train("no_task_augmentation", "no_task_augmentation")
 
-    def evaluated(models: dict[str, Step], *options: str) -> Step:
-        more = ("--sizes", str(max(commands.scale.sizes)), *commands.scale.ablations, *options)
-        return commands.evaluate("ablations", models, options=more)
+    def evaluate(models: dict[str, Command], *options: str) -> Command:
+        more = ("--sizes", str(max(build.scale.sizes)), *build.scale.ablations, *options)
+        return build.evaluate("ablations", models, options=more)
 
     return [
-        *commands.prepare(),
+        *build.prepare(),
         seen,
         plain,
-        evaluated({"Neuralizer-seen": seen, "No task augmentation": plain}),
-        evaluated({"Bootstrapped context": seen}, "--bootstrap", "4"),
-        evaluated({"Bootstrapped, moved context": seen}, "--bootstrap", "4", "--augment"),
-        evaluated({"Context of other modalities": seen}, "--context-modality", "other"),
-        commands.report(),
+        evaluate({"Neuralizer-seen": seen, "No task augmentation": plain}),
+        evaluate({"Bootstrapped context": seen}, "--bootstrap", "4"),
+        evaluate({"Bootstrapped, moved context": seen}, "--bootstrap", "4", "--augment"),
+        evaluate({"Context of other modalities": seen}, "--context-modality", "other"),
+        build.report(),
     ]
 
 
 if __name__ == "__main__":
-    run_steps_of(__file__)
+    run_file("experiment", __file__)

@@ -3,15 +3,17 @@
     neuralizer train --config experiments/baseline_unet.py:task=denoising,subjects=8,repeat=1 --workdir runs/unet
     neuralizer train --config experiments/baseline_unet.py:task=segmentation,classes=freesurfer:17 --workdir runs/unet
 
-As many channels as the Neuralizer, 64, and four times as many with all subjects (`subjects=0`). Another `repeat` draws
-other subjects and other parameters; the paper repeats 1 subject three times and 2 subjects twice. A network without a
-context cannot know which of several tasks is meant: no task is augmented, classes or modalities that are to be told
-apart are named (several joined by `+`).
+It has as many channels as the Neuralizer, 64, and four times as many when trained on all subjects (`subjects=0`).
+Another `repeat` samples other subjects and initial parameters; the paper repeats 1 subject three times and 2 subjects
+twice. Without a context the network cannot know which of several tasks is meant. So no task is augmented, and classes
+or modalities to be told apart are named (several joined by `+`). Expected, small:
+`benchmarks/results/experiments.md`.
 """
 
-import base
-import neuralizer_seen
 from ml_collections import ConfigDict
+
+from experiments import neuralizer_seen
+from neuralizer_jax.cli.experiment_file import run_file
 
 
 def get_config(
@@ -22,12 +24,12 @@ def get_config(
     modalities: str = "",
     scale: str = "full",
 ) -> ConfigDict:
-    """The configuration for a task and a number of subjects."""
+    """The configuration for a task and a number of training subjects."""
     config = neuralizer_seen.get_config(scale)
     config.seed = repeat
     config.model.architecture = "unet"
     config.model.features *= 1 if subjects else 4
-    # Trained for one small structure, a linear output falls below 0 everywhere, where soft Dice has no gradient.
+    # A linear output trained for one small structure falls below 0 everywhere, where soft Dice has no gradient.
     config.model.segmentation_sigmoid = True
     config.data.only.tasks = (task,)
     config.data.only.classes = tuple(name for name in classes.split("+") if name)
@@ -42,4 +44,4 @@ def get_config(
 
 
 if __name__ == "__main__":
-    base.run_experiment(__file__)
+    run_file("train", __file__)

@@ -1,22 +1,23 @@
-"""Experiment 2 (paper, section 4.5, Fig. 5): what share of its best score a model reaches with a small context.
+"""Experiment 2 (paper, section 4.5, Fig. 5): the share of its best score that a model reaches with a small context.
 
-neuralizer experiment --config experiments/experiment2.py:scale=smoke --out results/smoke
+    neuralizer experiment --config experiments/experiment2.py:scale=smoke --out results/smoke
+
+Expected: `benchmarks/results/experiments.md`.
 """
 
 from pathlib import Path
 
-from commands import Commands, run_steps_of
+from experiments.common.command_builder import CommandBuilder
+from neuralizer_jax.cli.experiment_file import run_file
+from neuralizer_jax.experiment_commands import Command
 
-from neuralizer_jax.experiment_commands import Step
 
-
-def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:
+def get_commands(out: Path, data: Path, scale: str = "smoke") -> list[Command]:
     """The commands."""
-    commands = Commands(out, data, scale)
-    seen = commands.train("seen", "neuralizer_seen.py")
-    evaluation = commands.evaluate("experiment2", {"Neuralizer-seen": seen})
-    return [*commands.prepare(), seen, evaluation, commands.report()]
+    build = CommandBuilder(out, data, scale)
+    seen = build.train("seen", "neuralizer_seen")
+    return [*build.prepare(), seen, build.evaluate("experiment2", {"Neuralizer-seen": seen}), build.report()]
 
 
 if __name__ == "__main__":
-    run_steps_of(__file__)
+    run_file("experiment", __file__)

@@ -2,43 +2,46 @@
 
     neuralizer experiment --config experiments/experiment3.py:scale=full --out results/full
 
-At full scale the Hammers dataset is left out of training; with label maps, whose protocol is FreeSurfer's, the model is
-tested on the real scans of the MICCAI 2012 challenge (`neuralizer prepare multiatlas2012`); with phantoms, two classes
-are left out. Beside it a U-Net for each class, trained on 1, 2, 4 or 8 of the subjects that are not test subjects.
+`scale=full` holds the Hammers dataset out of training. `scale=labelmaps` trains on FreeSurfer's protocol and tests on
+the real scans of the MICCAI 2012 challenge (`neuralizer prepare multiatlas2012`). `scale=smoke` holds out two classes
+of the phantoms. Beside it a U-Net for each class, trained on 1, 2, 4 or 8 subjects outside of the test split.
+Expected: `benchmarks/results/experiments.md`.
 """
 
 from pathlib import Path
 
-from commands import Commands, run_steps_of
+from experiments.common.command_builder import CommandBuilder
+from neuralizer_jax.cli.experiment_file import run_file
+from neuralizer_jax.experiment_commands import Command
 
-from neuralizer_jax.experiment_commands import Step
 
-
-def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:
+def get_commands(out: Path, data: Path, scale: str = "smoke") -> list[Command]:
     """The commands."""
-    commands = Commands(out, data, scale)
-    protocol = commands.scale.protocol
-    unseen = commands.train(_name(protocol.training), protocol.training)
-    models = {"Neuralizer-unseen": unseen}
-    where = {} if protocol.dataset in commands.scale.datasets else {"dataset": protocol.dataset}
-    only = {"tasks": ["segmentation"], "classes": protocol.classes}
+    build = CommandBuilder(out, data, scale)
+    protocol = build.scale.protocol
+    dataset = "" if protocol.dataset in build.scale.datasets else protocol.dataset
     contexts = ("--context-split", protocol.contexts) if protocol.contexts else ()
-    steps = [unseen, commands.evaluate("experiment3", models, only, options=("--trivial", *contexts), **where)]
+
+    def evaluate(models: dict[str, Command], *classes: str, options: tuple[str, ...] = ()) -> Command:
+        only = {"tasks": ["segmentation"], "classes": classes}
+        return build.evaluate("experiment3", models, only, (*options, *contexts), dataset)
+
+    unseen = build.train(_run_name(protocol.training), protocol.training)
+    commands = [unseen, evaluate({"Neuralizer-unseen": unseen}, *protocol.classes, options=("--trivial",))]
+    changes = {} if protocol.split == "train" else {"data.split": protocol.split}
     for label in protocol.classes:
         cell = {"task": "segmentation", "classes": label}
-        changes = {} if protocol.split == "train" else {"data.split": protocol.split}
-        baselines = commands.baselines(cell, dict.fromkeys(protocol.subjects, 1), changes, **where)
-        only = {"tasks": ["segmentation"], "classes": [label]}
-        steps += [*baselines.values(), commands.evaluate("experiment3", baselines, only, contexts, **where)]
-    return [*commands.prepare(), *steps, commands.report()]
+        baselines = build.baselines(cell, dict.fromkeys(protocol.subjects, 1), changes, dataset)
+        commands += [*baselines.values(), evaluate(baselines, label)]
+    return [*build.prepare(), *commands, build.report()]
 
 
-def _name(training: str) -> str:
-    """Of a run, the same as in experiment 1."""
-    file, _, arguments = training.partition(":")
+def _run_name(training: str) -> str:
+    """The folder of a run, the same as in experiment 1, so that both share the training."""
+    experiment, _, arguments = training.partition(":")
     values = [part.partition("=")[2] for part in arguments.split(",")]
-    return "_".join([file.removesuffix(".py").removeprefix("neuralizer_"), *filter(None, values)]).replace(":", "")
+    return "_".join([experiment.removeprefix("neuralizer_"), *filter(None, values)]).replace(":", "")
 
 
 if __name__ == "__main__":
-    run_steps_of(__file__)
+    run_file("experiment", __file__)

@@ -1,11 +1,14 @@
-"""Trained without the Hammers dataset, whose 96 classes are the new segmentation protocol of the paper's Table 3.
+"""Trained without the Hammers dataset: its 96 classes are the new segmentation protocol of the paper's Table 3.
 
-neuralizer train --config experiments/hammers_holdout.py --workdir runs/hammers_holdout
+    neuralizer train --config experiments/hammers_holdout.py --workdir runs/hammers_holdout
+
+Time: as `neuralizer_seen.py`.
 """
 
-import base
-import neuralizer_unseen
 from ml_collections import ConfigDict
+
+from experiments import neuralizer_unseen
+from neuralizer_jax.cli.experiment_file import run_file
 
 
 def get_config(scale: str = "full") -> ConfigDict:
@@ -14,4 +17,4 @@ def get_config(scale: str = "full") -> ConfigDict:
 
 
 if __name__ == "__main__":
-    base.run_experiment(__file__)
+    run_file("train", __file__)

@@ -1,13 +1,16 @@
-"""Trained from label maps alone: every image is synthesised, half of them with a contrast that no scanner has.
+"""Trained on label maps alone: every image is synthesised, half of them with a contrast that no scanner has.
 
     neuralizer prepare labelmaps --raw FOLDER --out data
     neuralizer train --config experiments/labelmaps.py --workdir runs/labelmaps
 
-Any folder of FreeSurfer-style label maps will do; no scan is needed.
+Any folder of FreeSurfer-style label maps will do; no scan is needed. `pretrained.py` is the recipe of the shipped
+weights, in stages.
 """
 
-import base
 from ml_collections import ConfigDict
+
+from experiments import base
+from neuralizer_jax.cli.experiment_file import run_file
 
 
 def get_config() -> ConfigDict:
@@ -19,4 +22,4 @@ def get_config() -> ConfigDict:
 
 
 if __name__ == "__main__":
-    base.run_experiment(__file__)
+    run_file("train", __file__)

@@ -2,20 +2,23 @@
 
     neuralizer train --config experiments/neuralizer_seen.py --workdir runs/seen
 
-needs the seven datasets in `data/` (`neuralizer prepare`); `--data DIR ...` names others. Validation runs every 2,000
-steps and ends the training after 25 rounds without a lower loss. `--config.model.dtype=bfloat16` and
-`--config.data.apply=device` are for a GPU; `neuralizer_seen.py:scale=smoke` is for a CPU and phantoms.
+Needs the seven datasets in `data/` (`neuralizer prepare`); `--data DIR ...` names others. Validates every 2,000 steps
+and stops after 25 validations without a lower loss. On a GPU add `--config.model.dtype=bfloat16
+--config.data.apply=device`. `neuralizer_seen.py:scale=smoke` trains on phantoms, on a CPU. At `scale=full` it has not
+been trained yet: no time and no result are known.
 """
 
-import base
-import scales
 from ml_collections import ConfigDict
+
+from experiments import base
+from experiments.common.scales import scaled
+from neuralizer_jax.cli.experiment_file import run_file
 
 
 def get_config(scale: str = "full") -> ConfigDict:
-    """The configuration, of one of `scales.SCALES`."""
-    return scales.scaled(base.get_config(), scale)
+    """The configuration at a scale, one of `common.scales.SCALES`."""
+    return scaled(base.get_config(), scale)
 
 
 if __name__ == "__main__":
-    base.run_experiment(__file__)
+    run_file("train", __file__)

@@ -1,23 +1,24 @@
-"""Neuralizer-unseen: Neuralizer-seen without the tasks, modalities, datasets or classes that it is then tested on.
+"""Neuralizer-unseen: Neuralizer-seen without the tasks, modalities, datasets or classes that it is tested on later.
 
     neuralizer train --config experiments/neuralizer_unseen.py:tasks=inpainting --workdir runs/unseen_inpainting
     neuralizer train --config experiments/neuralizer_unseen.py:modalities=FLAIR+T2 --workdir runs/unseen_flair_t2
     neuralizer train --config experiments/neuralizer_unseen.py:classes=freesurfer:17+freesurfer:53 --workdir runs/unseen
 
-What is held out is in no episode, neither of training nor of validation. Several names are joined by `+`.
+Held-out names appear in no episode, neither of training nor of validation. Several names are joined by `+`. Time: as
+`neuralizer_seen.py`.
 """
 
-import base
-import neuralizer_seen
 from ml_collections import ConfigDict
 
+from experiments import neuralizer_seen
+from neuralizer_jax.cli.experiment_file import run_file
 from neuralizer_jax.errors import InputError
 
 
 def get_config(
     tasks: str = "", modalities: str = "", datasets: str = "", classes: str = "", scale: str = "full"
 ) -> ConfigDict:
-    """The configuration, with what to hold out. Raises InputError where nothing is named."""
+    """The configuration, with the names to hold out. Raises InputError if there are none."""
     held_out = {"tasks": tasks, "modalities": modalities, "datasets": datasets, "classes": classes}
     if not any(held_out.values()):
         raise InputError(f"neuralizer_unseen.py: holds out nothing, expected one of {', '.join(held_out)}")
@@ -28,4 +29,4 @@ def get_config(
 
 
 if __name__ == "__main__":
-    base.run_experiment(__file__)
+    run_file("train", __file__)

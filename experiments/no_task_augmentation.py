@@ -1,11 +1,14 @@
-"""Ablation: Neuralizer-seen without task augmentations, so that the tasks are the eight there are and no others.
+"""Ablation: Neuralizer-seen without task augmentations, trained on the eight tasks as they are.
 
-neuralizer train --config experiments/no_task_augmentation.py --workdir runs/no_task_augmentation
+    neuralizer train --config experiments/no_task_augmentation.py --workdir runs/no_task_augmentation
+
+Time: as `neuralizer_seen.py`.
 """
 
-import base
-import neuralizer_seen
 from ml_collections import ConfigDict
+
+from experiments import neuralizer_seen
+from neuralizer_jax.cli.experiment_file import run_file
 
 
 def get_config(scale: str = "full") -> ConfigDict:
@@ -17,4 +20,4 @@ def get_config(scale: str = "full") -> ConfigDict:
 
 
 if __name__ == "__main__":
-    base.run_experiment(__file__)
+    run_file("train", __file__)

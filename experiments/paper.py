@@ -2,29 +2,25 @@
 
     neuralizer experiment --config experiments/paper.py:scale=smoke --out results/smoke
 
-`scale=smoke` makes everything of phantoms on a CPU in minutes; `labelmaps` takes many hours, of label maps and the
-scans of the MICCAI 2012 challenge; `full` is the paper's size and data, for GPUs. See `scales.py`.
+`scale=smoke` runs on phantoms, 20 minutes on two CPU cores. `labelmaps` takes many hours, on label maps and the scans
+of the MICCAI 2012 challenge. `full` is the paper's size and data, for GPUs. All scales:
+`experiments/common/scales.py`. Expected: `benchmarks/results/experiments.md`.
 """
 
 from pathlib import Path
 
-import ablations
-import experiment1
-import experiment2
-import experiment3
-import runtime
-from commands import run_steps_of
-
-from neuralizer_jax.experiment_commands import Step
+from experiments import ablations, experiment1, experiment2, experiment3, runtime
+from neuralizer_jax.cli.experiment_file import run_file
+from neuralizer_jax.experiment_commands import Command
 
 
-def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:
-    """The commands; those that several experiments have in common are run once, the report last."""
+def get_commands(out: Path, data: Path, scale: str = "smoke") -> list[Command]:
+    """The commands; those that several experiments share run once, the report comes last."""
     parts = (experiment1, experiment2, experiment3, ablations, runtime)
-    steps = [part.get_steps(out, data, scale) for part in parts]
-    report = steps[0][-1]
-    return [*dict.fromkeys(step for part in steps for step in part[:-1]), report]
+    commands = [part.get_commands(out, data, scale) for part in parts]
+    report = commands[0][-1]
+    return [*dict.fromkeys(command for part in commands for command in part[:-1]), report]
 
 
 if __name__ == "__main__":
-    run_steps_of(__file__)
+    run_file("experiment", __file__)

@@ -1,95 +1,92 @@
-"""The weights that come along beside U-Nets that were trained for one task each, on subjects of the context.
+"""The shipped weights beside U-Nets, each trained for one task on the subjects of the context.
 
     neuralizer prepare multiatlas2012 --raw FOLDER --out data
     neuralizer experiment --config experiments/pretrained_unets.py --out results/pretrained_unets
 
-Of the 15 real scans of the MICCAI 2012 challenge, the eight of its splits train and val are the context of the network
-and what a U-Net is trained on, for a structure one of them as well; the seven of the split test are what is predicted.
-A structure is a task of its own, and so is each artefact, with twice the steps. `:weights=FILE` compares others than
-those that come along, `steps=` and `features=` make other U-Nets.
+Of the 15 real scans of the MICCAI 2012 challenge, the eight of the splits train and val are the context of the
+network and the training set of the U-Nets; a U-Net for a structure is trained on one of them as well. The seven of
+the split test are predicted. Each structure is a task, and so is each artefact, with twice the training steps.
+`:weights=FILE` compares other weights, `steps=` and `features=` change the U-Nets. Expected:
+`benchmarks/results/pretrained_comparisons.md`.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from commands import run_steps_of
-
-from neuralizer_jax.experiment_commands import Step, shown_path
+from experiments.common.command_builder import flags, report, with_arguments
+from neuralizer_jax.cli.experiment_file import run_file
+from neuralizer_jax.experiment_commands import Command, shown_path
 from neuralizer_jax.weights.pretrained import DEFAULT, weights_path
 
-_HERE = Path(__file__).parent
-_DATASET, _THEIRS = "multiatlas2012", "train+val"
+_DATASET, _CONTEXT_SPLIT = "multiatlas2012", "train+val"
 _SIZES = (1, 2, 4, 8)
 
 # Left: white matter, cortex, lateral ventricle, thalamus, hippocampus, putamen; brain stem. FreeSurfer's labels.
 _STRUCTURES = (2, 3, 4, 10, 17, 12, 16)
 _ARTEFACTS = ("denoising", "inpainting", "motion_correction", "super_resolution", "undersampled_reconstruction")
 
-# Numbers of subjects that a structure's U-Nets are trained on, and an artefact's.
-_OF_STRUCTURE, _OF_ARTEFACT = (1, 8), (8,)
+# Training subjects of the U-Nets for a structure and for an artefact.
+_STRUCTURE_SUBJECTS, _ARTEFACT_SUBJECTS = (1, 8), (8,)
 
-# With 1e-3, or gradients of any size, those of small structures end with an empty mask.
-_MASKS = {"train.learning_rate": 3e-4}
+# With 1e-3, or unclipped gradients, U-Nets for small structures end with an empty mask.
+_STRUCTURE_TRAINING = {"train.learning_rate": 3e-4}
 # 0.4 dB more, for super-resolution, than half the steps at 1e-3 with the paper's loss.
-_IMAGES = {"train.learning_rate": 2e-3, "train.sigma_squared": 0.0}
+_ARTEFACT_TRAINING = {"train.learning_rate": 2e-3, "train.sigma_squared": 0.0}
 
-# Pixels of a structure that an image has to show.
+# Least number of pixels of a structure in an image.
 _SHOWN = {"data.classes.min_pixels": 20}
 
 
-def get_steps(out: Path, data: Path, weights: str = DEFAULT, steps: int = 400, features: int = 32) -> list[Step]:
+def get_commands(out: Path, data: Path, weights: str = DEFAULT, steps: int = 400, features: int = 32) -> list[Command]:
     """The commands.
 
     Args:
         out: folder of the results.
         data: folder of the prepared datasets.
-        weights: file, or name of some that come along.
-        steps: of the training of a U-Net for a structure; twice as many for an artefact.
+        weights: file, or name of shipped weights.
+        steps: training steps of a U-Net for a structure; a U-Net for an artefact has twice as many.
         features: channels of a U-Net.
     """
     on_data = ("--data", shown_path(data / _DATASET))
 
-    def trained(task: str, name: str, subjects: int) -> Step:
-        workdir = out / "runs" / f"unet_{name.rpartition(':')[2] or task}_{subjects}"
-        most = steps if name else 2 * steps
+    def train(task: str, label: str, subjects: int) -> Command:
+        workdir = out / "runs" / f"unet_{label.rpartition(':')[2] or task}_{subjects}"
+        total_steps = steps if label else 2 * steps
         training = _SHOWN | {
-            "data.split": _THEIRS,
+            "data.split": _CONTEXT_SPLIT,
             "model.features": features,
-            "train.steps": most,
+            "train.steps": total_steps,
             "train.batch_size": 2,
             "train.gradient_clip": 1.0,
             "train.warmup_steps": 20,
             "train.decay": "cosine",
-            "validation.every": most,
+            "validation.every": total_steps,
         }
-        training |= _MASKS if name else _IMAGES
-        arguments = f"task={task},subjects={subjects}" + (f",classes={name}" if name else "")
-        config = f"{shown_path(_HERE / 'baseline_unet.py')}:{arguments}"
-        command = ("train", "--config", config, "--workdir", shown_path(workdir), *on_data, *_changes(training))
-        return Step(command, workdir / "best.safetensors")
+        training |= _STRUCTURE_TRAINING if label else _ARTEFACT_TRAINING
+        arguments = {"task": task, "subjects": subjects} | ({"classes": label} if label else {})
+        config = with_arguments("baseline_unet", arguments)
+        command = ("train", "--config", config, "--workdir", shown_path(workdir), *on_data, *flags(training))
+        return Command(command, workdir / "best.safetensors")
 
-    def evaluated(task: str, name: str, unets: Mapping[int, Step]) -> Step:
-        baselines = (f"Baseline-seen@{subjects}={shown_path(step.makes)}" for subjects, step in unets.items())
-        only = {"data.only.tasks": task} | ({"data.only.classes": name} if name else {})
+    def evaluate(task: str, label: str, unets: Mapping[int, Command]) -> Command:
+        baselines = (f"Baseline-seen@{subjects}={shown_path(unet.makes)}" for subjects, unet in unets.items())
+        only = {"data.only.tasks": task} | ({"data.only.classes": label} if label else {})
         command = (
-            *("evaluate", "--config", shown_path(_HERE / "base.py"), "--experiment", "experiment1"),
+            *("evaluate", "--config", "base", "--experiment", "experiment1"),
             *("--weights", f"Neuralizer-seen={shown_path(weights_path(weights))}", *baselines, "--trivial"),
-            *("--out", shown_path(out), *on_data, "--context-split", _THEIRS),
-            *("--sizes", *map(str, _SIZES), "--draws", "1", *_changes(_SHOWN | only)),
+            *("--out", shown_path(out), *on_data, "--context-split", _CONTEXT_SPLIT),
+            *("--sizes", *map(str, _SIZES), "--draws", "1", *flags(_SHOWN | only)),
         )
-        return Step(command, out / "scores.csv", always=True)
+        return Command(command, out / "scores.csv", always=True)
 
     commands = []
     cells = [("segmentation", f"freesurfer:{label}") for label in _STRUCTURES] + [(task, "") for task in _ARTEFACTS]
-    for task, name in cells:
-        unets = {subjects: trained(task, name, subjects) for subjects in (_OF_STRUCTURE if name else _OF_ARTEFACT)}
-        commands += [*unets.values(), evaluated(task, name, unets)]
-    return [*commands, Step(("report", shown_path(out)), out / "report/index.html", always=True)]
-
-
-def _changes(changes: Mapping[str, object]) -> list[str]:
-    return [f"--config.{key}={value}" for key, value in changes.items()]
+    for task, label in cells:
+        numbers = _STRUCTURE_SUBJECTS if label else _ARTEFACT_SUBJECTS
+        unets = {subjects: train(task, label, subjects) for subjects in numbers}
+        commands += [*unets.values(), evaluate(task, label, unets)]
+    return [*commands, report(out)]
 
 
 if __name__ == "__main__":
-    run_steps_of(__file__)
+    run_file("experiment", __file__)

@@ -1,25 +1,25 @@
-"""Runtime and size (paper, supplement): parameters, operations, time and memory against the size of the context.
+"""Runtime and size (paper, supplement): parameters, operations, time and memory against the context size.
 
-neuralizer experiment --config experiments/runtime.py:scale=smoke --out results/smoke
+    neuralizer experiment --config experiments/runtime.py:scale=smoke --out results/smoke
+
+Expected: `benchmarks/results/experiments.md`.
 """
 
 from pathlib import Path
 
-from commands import Commands, run_steps_of
+from experiments.common.command_builder import CommandBuilder
+from neuralizer_jax.cli.experiment_file import run_file
+from neuralizer_jax.experiment_commands import Command
 
-from neuralizer_jax.experiment_commands import Step
 
-
-def get_steps(out: Path, data: Path, scale: str = "smoke") -> list[Step]:
+def get_commands(out: Path, data: Path, scale: str = "smoke") -> list[Command]:
     """The commands."""
-    commands = Commands(out, data, scale)
-    seen = commands.train("seen", "neuralizer_seen.py")
-    baselines = {}
-    for cell in commands.scale.baselines[-1:]:
-        baselines = commands.baselines(cell, {max(commands.scale.subjects): 1})
-    steps = [*commands.prepare(), seen, *baselines.values()]
-    return [*steps, commands.runtime({"Neuralizer-seen": seen} | baselines), commands.report()]
+    build = CommandBuilder(out, data, scale)
+    models = {"Neuralizer-seen": build.train("seen", "neuralizer_seen")}
+    for cell in build.scale.baselines[-1:]:
+        models |= build.baselines(cell, {max(build.scale.subjects): 1})
+    return [*build.prepare(), *models.values(), build.runtime(models), build.report()]
 
 
 if __name__ == "__main__":
-    run_steps_of(__file__)
+    run_file("experiment", __file__)

@@ -1,4 +1,4 @@
-"""A whole experiment: commands that are run one after another, each once."""
+"""A whole experiment: commands of `neuralizer` that run one after another, each once."""
 
 import json
 import os
@@ -15,20 +15,22 @@ from pathlib import Path
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 
-_NEURALIZER = (sys.executable, "-m", "neuralizer_jax")
-
-# What is done, by its command line: {"seconds": 12.3}.
-RECORD = "steps.json"
+# In the experiment's folder: the finished commands, by command line: {"seconds": 12.3}.
+DONE_FILE = "commands.json"
 
 
 @dataclass(frozen=True)
-class Step:
+class Command:
     """A command of `neuralizer`.
 
     Attributes:
-        arguments: of `neuralizer`, for instance `("report", "results")`.
-        makes: file or folder that is there when it is done; where it is missing the command is run again.
-        always: whether it is run again in any case, since it depends on more than the commands before.
+        arguments: of `neuralizer`.
+        makes: file or folder that the command writes; where it is missing the command runs again.
+        always: run the command even if it ran before, because its result depends on more than the commands before it.
+
+    Example:
+        >>> Command(("report", "my results"), Path("my results/report/index.html")).line
+        "neuralizer report 'my results'"
     """
 
     arguments: tuple[str, ...]
@@ -37,12 +39,12 @@ class Step:
 
     @property
     def line(self) -> str:
-        """The command as a person would type it."""
+        """The command as typed in a shell."""
         return shlex.join(["neuralizer", *self.arguments])
 
 
 class Stopped(Exception):
-    """The experiment was asked to stop by a signal, and its command has ended."""
+    """A signal stopped the experiment; the running command has ended."""
 
     def __init__(self, number: int):
         """`number` of the signal."""
@@ -50,57 +52,59 @@ class Stopped(Exception):
         self.number = number
 
 
-def run_steps(steps: Sequence[Step], folder: Path) -> None:
-    """Runs the commands that were not run before, each in a process of its own.
+def run_commands(
+    commands: Sequence[Command], folder: Path, program: Sequence[str] = (sys.executable, "-m", "neuralizer_jax")
+) -> None:
+    """Runs the commands that have not run yet, each in its own process.
 
-    Interrupted at any time, the same call goes on with the command that had not ended; that a command is done stands in
-    `folder/steps.json`. SIGINT and SIGTERM are passed on to the command, which may save its state.
+    After an interruption the same call goes on with the command that did not finish; finished commands are listed in
+    `folder/commands.json`. SIGINT and SIGTERM are passed on to the running command, so that it can save its state.
 
     Args:
-        steps: two that are equal are run once.
-        folder: of the experiment, made where it is missing.
+        commands: equal ones run once.
+        folder: of the experiment; created if needed.
+        program: that the arguments are given to.
 
     Raises:
-        InputError: where a command fails, or does not make what it should.
-        Stopped: by a signal.
+        InputError: a command fails, or does not write what it should.
+        Stopped: a signal arrived.
     """
-    steps = list(dict.fromkeys(steps))
+    commands = list(dict.fromkeys(commands))
     folder.mkdir(parents=True, exist_ok=True)
-    record = folder / RECORD
-    done = _read(record)
-    for number, step in enumerate(steps, 1):
-        place = f"[{number}/{len(steps)}]"
-        if step.line in done and step.makes.exists() and not step.always:
-            print(f"{place} done before: {step.line}", flush=True)
+    done_path = folder / DONE_FILE
+    done = _read(done_path)
+    for number, command in enumerate(commands, 1):
+        count = f"[{number}/{len(commands)}]"
+        if command.line in done and command.makes.exists() and not command.always:
+            print(f"{count} done before: {command.line}", flush=True)
             continue
-        print(f"\n{place} {step.line}", flush=True)
+        print(f"\n{count} {command.line}", flush=True)
         start = time.monotonic()
-        status = _run(step.arguments)
-        if status:
-            raise InputError(f"{step.line}: failed with status {status}; the same command goes on from there")
-        if not step.makes.exists():
-            raise InputError(f"{step.line}: made no {step.makes}")
-        done[step.line] = {"seconds": round(time.monotonic() - start, 1)}
-        with written_whole(record) as temporary:
+        if status := _run([*program, *command.arguments]):
+            raise InputError(f"{command.line}: failed with status {status}; the same command goes on from there")
+        if not command.makes.exists():
+            raise InputError(f"{command.line}: made no {command.makes}")
+        done[command.line] = {"seconds": round(time.monotonic() - start, 1)}
+        with written_whole(done_path) as temporary:
             temporary.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
 
 
-def _read(record: Path) -> dict[str, dict[str, float]]:
+def _read(path: Path) -> dict[str, dict[str, float]]:
     try:
-        done = json.loads(record.read_text(encoding="utf-8"))
+        done = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise InputError(f"{record}: cannot be read ({error}), expected what was done in JSON") from None
+        raise InputError(f"{path}: cannot be read ({error}), expected the finished commands as JSON") from None
     if not isinstance(done, dict):
-        raise InputError(f"{record}: damaged, expected commands that were done; without the file all are run again")
+        raise InputError(f"{path}: damaged, expected the finished commands; without the file all run again")
     return done
 
 
-def _run(arguments: Sequence[str]) -> int:
-    """Runs a command of `neuralizer` to its end. Returns its status. Raises Stopped after a signal."""
-    # In a group of its own a Ctrl-C reaches it once, from here.
-    process = subprocess.Popen([*_NEURALIZER, *arguments], process_group=0)
+def _run(command: Sequence[str]) -> int:
+    """Runs a process to its end. Returns its status. Raises Stopped after a signal."""
+    # In its own process group it gets a Ctrl-C once, from here, and not from the terminal too.
+    process = subprocess.Popen(command, process_group=0)
     with _passed_on(process) as received:
         status = process.wait()
     if received:
@@ -110,14 +114,14 @@ def _run(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def _passed_on(process: subprocess.Popen) -> Iterator[list[int]]:
-    """Passes SIGINT and SIGTERM on to a process, and gives those that came."""
+    """Passes SIGINT and SIGTERM on to a process; yields the list of signals received."""
     received: list[int] = []
 
-    def note(number: int, frame: object) -> None:
+    def pass_on(number: int, frame: object) -> None:
         received.append(number)
         process.send_signal(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:
@@ -126,6 +130,11 @@ def _passed_on(process: subprocess.Popen) -> Iterator[list[int]]:
 
 
 def shown_path(path: Path) -> str:
-    """A path as a person would type it in this folder."""
-    path, here = path.resolve(), Path.cwd()
-    return os.path.relpath(path) if path.is_relative_to(here) else str(path)
+    """A path relative to the current folder if it is inside it, otherwise absolute.
+
+    Example:
+        >>> shown_path(Path("results/smoke").resolve())
+        'results/smoke'
+    """
+    path = path.resolve()
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

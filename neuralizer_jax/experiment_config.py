@@ -1,12 +1,10 @@
-"""Experiment files: Python files with `get_config()` or `get_steps()`, and values changed on the command line."""
+"""Experiment files: Python files with `get_config()` or `get_commands()`, and values changed on the command line."""
 
 import ast
 import difflib
 import importlib.util
 import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,70 +13,112 @@ from ml_collections import ConfigDict
 from neuralizer_jax.errors import InputError
 
 if TYPE_CHECKING:
-    from neuralizer_jax.experiment_commands import Step
+    from neuralizer_jax.experiment_commands import Command
 
 _PREFIX = "--config."
 
+# Keys that had another name in earlier versions.
+RENAMED = {"train.average": "train.ema_decay", "train.start": "train.init_from"}
+
 
 def load_config(experiment: str | Path) -> ConfigDict:
-    """The configuration of an experiment file, which is Python and is run.
+    """The configuration of an experiment file. The file is Python and is executed.
 
     Args:
-        experiment: the file, or `FILE:NAME=VALUE,...` with arguments of its `get_config`.
+        experiment: path of the file or name of an installed experiment, with arguments of its `get_config`:
+            `mine.py`, `experiments/baseline_unet.py:task=denoising,subjects=8`, `neuralizer_seen:scale=smoke`.
 
     Raises:
-        InputError: where the file is missing or has no `get_config`, or an argument is wrong.
+        InputError: the file is missing or has no `get_config`, or an argument is wrong.
+
+    Example:
+        >>> config = load_config("baseline_unet:task=denoising,subjects=8")
+        >>> config.model.architecture, config.data.subjects.number
+        ('unet', 8)
     """
     return _call(experiment, "get_config", "a ConfigDict")
 
 
-def load_steps(experiment: str | Path, out: Path, data: Path) -> "list[Step]":
-    """The commands of a whole experiment, of a file that is run too.
+def load_commands(experiment: str | Path, out: Path, data: Path) -> "list[Command]":
+    """The commands of a whole experiment, from its file.
 
     Args:
-        experiment: as in `load_config`, of its `get_steps(out, data, NAME=...)`.
+        experiment: as for `load_config`, with arguments of its `get_commands(out, data, NAME=...)`.
         out: folder of the experiment.
         data: folder of prepared datasets.
 
     Raises:
         InputError: as `load_config`.
+
+    Example:
+        >>> commands = load_commands("experiment2:scale=smoke", Path("results"), Path("data"))
+        >>> [command.arguments[0] for command in commands]
+        ['prepare', 'train', 'evaluate', 'report']
     """
-    return _call(experiment, "get_steps", "a list of steps", out, data)
+    return _call(experiment, "get_commands", "a list of commands", out, data)
+
+
+def change_config(config: ConfigDict, arguments: Iterable[str]) -> None:
+    """Sets values from arguments `--config.KEY=VALUE`.
+
+    A value is a Python literal: `0.5`, `(0.1, 0.3)`. Text needs no quotes; names of a list are separated by commas.
+
+    Raises:
+        InputError: another kind of argument, an unknown key or a value of another type.
+
+    Example:
+        >>> config = load_config("smoke")
+        >>> change_config(config, ["--config.train.steps=100", "--config.data.only.tasks=denoising,inpainting"])
+        >>> config.train.steps, config.data.only.tasks
+        (100, ('denoising', 'inpainting'))
+    """
+    known = _flat(config)
+    for argument in arguments:
+        key, equals, text = argument.removeprefix(_PREFIX).partition("=")
+        if not argument.startswith(_PREFIX) or not equals:
+            raise InputError(f"{argument}: unknown, expected {_PREFIX}KEY=VALUE")
+        if key not in known:
+            near = [RENAMED[key]] if key in RENAMED else difflib.get_close_matches(key, known, 1)
+            raise InputError(f"{_PREFIX}{key}: unknown{f', did you mean {_PREFIX}{near[0]}' if near else ''}")
+        before = known[key]
+        try:
+            config.update_from_flattened_dict({key: _value(before, text)})
+        except (ValueError, SyntaxError, TypeError) as error:
+            kind = type(before).__name__
+            raise InputError(f"{_PREFIX}{key}={text}: expected a value of type {kind}, as {before!r}") from error
 
 
 def _call(experiment: str | Path, function: str, returns: str, *given: object) -> Any:
-    name, suffix, text = str(experiment).partition(".py:")
-    path = Path(f"{name}.py" if suffix else experiment)
-    if not path.is_file():
-        raise InputError(f"{path}: does not exist, expected an experiment file")
+    path, arguments = _find(str(experiment))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path}: not a Python file, expected an experiment file")
     module = importlib.util.module_from_spec(spec)
-    with _importing_from(path.parent.resolve()):
-        spec.loader.exec_module(module)
-        called = getattr(module, function, None)
-        if called is None:
-            raise InputError(f"{path}: has no {function}(), expected one that returns {returns}")
-        return called(*given, **_arguments(path, called, text, len(given)))
+    spec.loader.exec_module(module)
+    called = getattr(module, function, None)
+    if called is None:
+        raise InputError(f"{path}: has no {function}(), expected one that returns {returns}")
+    return called(*given, **_arguments(path, called, arguments, len(given)))
 
 
-@contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
-    """Lets an experiment file import those beside it, by their bare names, which are forgotten afterwards."""
-    known = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        for name in set(sys.modules) - known:
-            if Path(getattr(sys.modules[name], "__file__", None) or "").parent == folder:
-                del sys.modules[name]
+def _find(experiment: str) -> tuple[Path, str]:
+    """The file and the arguments of `FILE[:ARGUMENTS]` or `NAME[:ARGUMENTS]`, NAME being an installed experiment."""
+    file, suffix, arguments = experiment.partition(".py:")
+    path = Path(f"{file}.py" if suffix else experiment)
+    if path.is_file():
+        return path, arguments
+    name, _, arguments = experiment.partition(":")
+    spec = importlib.util.find_spec("experiments")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    installed = {path.stem: path for folder in folders for path in sorted(Path(folder).glob("[!_]*.py"))}
+    if name not in installed:
+        names = ", ".join(installed) or "none is installed"
+        raise InputError(f"{path}: does not exist, expected an experiment file or one of the experiments {names}")
+    return installed[name], arguments
 
 
 def _arguments(path: Path, called: Callable, text: str, given: int) -> dict[str, object]:
-    """Arguments `NAME=VALUE,...` as values of the types of the defaults: text, or a number; not those given."""
+    """Arguments `NAME=VALUE,...`, converted to the types of the defaults; the first `given` parameters are skipped."""
     parameters = list(inspect.signature(called).parameters.items())[given:]
     defaults = {name: parameter.default for name, parameter in parameters}
     values = {}
@@ -95,32 +135,8 @@ def _arguments(path: Path, called: Callable, text: str, given: int) -> dict[str,
     return values
 
 
-def change_config(config: ConfigDict, arguments: Iterable[str]) -> None:
-    """Sets values from arguments `--config.KEY=VALUE`.
-
-    The value is a Python literal: `0.5`, `(0.1, 0.3)`. Text stands as it is; names of a list are separated by commas.
-
-    Raises:
-        InputError: for another argument, an unknown key or a value of another type.
-    """
-    known = _keys(config)
-    for argument in arguments:
-        key, equals, text = argument.removeprefix(_PREFIX).partition("=")
-        if not argument.startswith(_PREFIX) or not equals:
-            raise InputError(f"{argument}: unknown, expected {_PREFIX}KEY=VALUE")
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            raise InputError(f"{_PREFIX}{key}: unknown{f', did you mean {_PREFIX}{near[0]}' if near else ''}")
-        before = known[key]
-        try:
-            config.update_from_flattened_dict({key: _value(before, text)})
-        except (ValueError, SyntaxError, TypeError) as error:
-            kind = type(before).__name__
-            raise InputError(f"{_PREFIX}{key}={text}: expected a value of type {kind}, as {before!r}") from error
-
-
 def _value(before: object, text: str) -> object:
-    """The text as a value of the same kind. Raises ValueError, SyntaxError or TypeError where it is none."""
+    """Parses a value of the same kind as `before`. Raises ValueError, SyntaxError or TypeError."""
     if isinstance(before, str):
         return text
     if not isinstance(before, tuple):
@@ -133,8 +149,9 @@ def _value(before: object, text: str) -> object:
     return value
 
 
-def _keys(config: ConfigDict, prefix: str = "") -> dict[str, object]:
-    found = {}
+def _flat(config: ConfigDict, prefix: str = "") -> dict[str, object]:
+    """Values by dotted key."""
+    found: dict[str, object] = {}
     for key, value in config.items():
-        found |= _keys(value, f"{prefix}{key}.") if isinstance(value, ConfigDict) else {f"{prefix}{key}": value}
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, ConfigDict) else {f"{prefix}{key}": value}
     return found

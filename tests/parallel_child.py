@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from training_examples import blend_state, episodes, state_of
 
 from neuralizer_jax import InputError, Neuralizer
-from neuralizer_jax.training.parallel import initialize_processes, compile_steps
+from neuralizer_jax.training.parallel import compile_steps, initialize_processes
 
 BATCH, MEMBERS, SIZE, STEPS = 4, 3, 8, 5
 

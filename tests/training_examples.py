@@ -14,7 +14,7 @@ from neuralizer_jax.training.state import TrainState
 
 def train_config(**changes):
     settings = {"steps": 100, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 0, "decay": "constant"}
-    settings |= {"gradient_clip": 0.0, "accumulate": 1, "average": 0.0, "start": ""}
+    settings |= {"gradient_clip": 0.0, "accumulate": 1, "ema_decay": 0.0, "init_from": ""}
     settings |= {"optimizer": "adam", "sigma_squared": 0.05, "dice_sharpness": 0.0, "dice_threshold": 0.5}
     return ConfigDict(settings | changes)
 
@@ -62,7 +62,7 @@ def state_of(model, params, **changes):
     return TrainState(
         step=np.int32(0),
         params=params,
-        average=jax.tree.map(np.array, params) if config.average else None,
+        average=jax.tree.map(np.array, params) if config.ema_decay else None,
         opt_state=optimizer.init(params),
         failed=np.bool_(False),
         model=model,
@@ -71,7 +71,7 @@ def state_of(model, params, **changes):
         dice_sharpness=config.dice_sharpness,
         dice_threshold=config.dice_threshold,
         accumulate=config.accumulate,
-        ema_decay=config.average,
+        ema_decay=config.ema_decay,
     )
 
 

@@ -88,7 +88,7 @@ class Scale:
 _SCANS = Protocol(
     dataset="multiatlas2012",
     classes=tuple(f"neuromorphometrics:{label}" for label in _NEUROMORPHOMETRICS),
-    training="neuralizer_seen.py",
+    training="neuralizer_seen",
     subjects=(1, 2, 4, 8),
     # Of 15 subjects 7 are for tests, the 8 others for the baselines; no model with a context has seen any.
     split="train+val",
@@ -112,7 +112,7 @@ SCALES = {
         protocol=Protocol(
             dataset="phantom",
             classes=("freesurfer:10", "freesurfer:49"),
-            training="neuralizer_unseen.py:classes=freesurfer:10+freesurfer:49,modalities=FLAIR",
+            training="neuralizer_unseen:classes=freesurfer:10+freesurfer:49,modalities=FLAIR",
             subjects=(1, 8),
         ),
         classes=("freesurfer:2", "freesurfer:10", "freesurfer:49"),
@@ -209,7 +209,7 @@ SCALES = {
         protocol=Protocol(
             dataset="hammers",
             classes=tuple(f"hammers:{label}" for label in _HAMMERS),
-            training="hammers_holdout.py",
+            training="hammers_holdout",
             subjects=(1, 2, 4, 8),
         ),
         cases=("--draws", "3"),

@@ -55,14 +55,13 @@ def run(options: argparse.Namespace) -> None:
     written.append(out / "tasks.png")
 
     print("\nA small model, trained on small images (64x64)")
-    experiment = Path(__file__).parents[2] / "experiments/smoke.py"
     changes = {
         "train.steps": options.steps,
         "train.warmup_steps": min(50, options.steps // 8),
         "validation.every": max(1, options.steps // 4),
     }
     _run_command(
-        *("train", "--config", str(experiment), "--workdir", str(out / "run"), "--data", str(out / "data/phantom")),
+        *("train", "--config", "smoke", "--workdir", str(out / "run"), "--data", str(out / "data/phantom")),
         *(f"--config.{key}={value}" for key, value in changes.items()),
     )
     print(f"\nValidation, on phantoms that it was not trained on:\n{_validation_table(out / 'run/metrics.csv')}")

@@ -1,10 +1,8 @@
-"""`neuralizer experiment --config FILE --out DIR`: trains, evaluates and reports all that an experiment needs."""
+"""`neuralizer experiment --config FILE --out DIR`: the trainings, evaluations and the report of an experiment."""
 
 import argparse
 import sys
 from pathlib import Path
-
-from neuralizer_jax.cli.experiment_file import run_file
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -12,16 +10,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "experiment",
         help="run a whole experiment: trainings, evaluations, report",
-        description="Runs the commands that an experiment consists of, one after another: trainings below DIR/runs, "
-        "scores in DIR/scores.csv, the report in DIR/report. Interrupted at any time, the same command goes on; what "
-        "is done is not done again.",
+        description="Runs the commands of an experiment one after another. Trainings go to DIR/runs, scores to "
+        "DIR/scores.csv, the report to DIR/report. After an interruption the same command goes on; finished commands "
+        "do not run again.",
         epilog="for instance: neuralizer experiment --config experiments/paper.py:scale=smoke --out results/smoke",
     )
     parser.add_argument(
         "--config",
         metavar="FILE[:NAME=VALUE,...]",
         required=True,
-        help="file with get_steps, and its arguments: scale=smoke (a CPU, minutes), labelmaps (hours) or full (GPUs)",
+        help="file with get_commands, or name of an installed experiment (paper), with its arguments: "
+        "scale=smoke (a CPU, minutes), labelmaps (hours) or full (GPUs)",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the experiment")
     parser.add_argument(
@@ -31,23 +30,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
-def run_steps_of(path: str) -> None:
-    """Runs the experiment of a file with the command line's options: what the file does when it is run itself."""
-    run_file("experiment", path)
-
-
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from neuralizer_jax.experiment_config import load_steps
-    from neuralizer_jax.experiment_commands import Stopped, run_steps
+    from neuralizer_jax.experiment_commands import Stopped, run_commands
+    from neuralizer_jax.experiment_config import load_commands
 
-    steps = load_steps(options.config, options.out, options.data)
+    commands = load_commands(options.config, options.out, options.data)
     if options.list:
-        print("\n".join(step.line for step in steps))
+        print("\n".join(command.line for command in commands))
         return
     try:
-        run_steps(steps, options.out)
+        run_commands(commands, options.out)
     except Stopped as stopped:
         print(f"stopped by {stopped}; the same command goes on from there")
         sys.exit(128 + stopped.number)
-    print(f"\n{options.out}: all {len(steps)} commands are done, {steps[-1].makes}")
+    print(f"\n{options.out}: all {len(commands)} commands are done, {commands[-1].makes}")

@@ -8,8 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuralizer_jax.cli.experiment_file import run_file
-
 if TYPE_CHECKING:
     import numpy as np
     from ml_collections import ConfigDict
@@ -22,34 +20,29 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
     parser = commands.add_parser(
         "train",
-        help="train the network of an experiment file",
-        description="Trains the network that an experiment file describes. The run's folder gets checkpoints, "
-        "metrics.csv, TensorBoard files, validation pictures and best.safetensors, which `neuralizer predict` takes. "
-        "Killed or interrupted at any moment, the same command goes on from the last checkpoint.",
-        epilog="Values of the configuration are changed with --config.KEY=VALUE, for instance "
-        "--config.train.batch_size=4; experiments/base.py lists all keys.",
+        help="train the network of an experiment",
+        description="Trains the network that an experiment file describes. Writes checkpoints, metrics.csv, "
+        "TensorBoard files, validation pictures and best.safetensors (weights for `neuralizer predict`) to DIR. "
+        "After a kill or an interruption the same command goes on from the last checkpoint.",
+        epilog="Change values with --config.KEY=VALUE, for instance --config.train.batch_size=4; experiments/base.py "
+        "lists all keys.",
     )
     parser.add_argument(
-        "--config", metavar="FILE[:NAME=VALUE,...]", required=True, help="experiment file, with its arguments"
+        "--config",
+        metavar="FILE[:NAME=VALUE,...]",
+        required=True,
+        help="experiment file, or name of an installed experiment (neuralizer_seen), with its arguments",
     )
-    _add_options(parser)
-    parser.set_defaults(run=run, changes_config=True)
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workdir", metavar="DIR", type=Path, required=True, help="folder of the run")
     parser.add_argument(
-        "--data", metavar="DIR", nargs="+", help="datasets, OUT/DATASET of prepare (default: the file's)"
+        "--data", metavar="DIR", nargs="+", help="datasets, OUT/DATASET of prepare (default: those of the experiment)"
     )
     several = parser.add_argument_group("several processes, with parallel.mode pmap or mesh")
     several.add_argument("--coordinator", metavar="HOST:PORT", default="", help="address of process 0")
-    several.add_argument("--processes", metavar="P", type=int, default=1, help="how many there are (default: 1)")
-    several.add_argument("--process", metavar="I", type=int, default=0, help="which one this is, from 0 (default: 0)")
-
-
-def run_experiment(path: str) -> None:
-    """Trains the experiment of a file with the command line's options: what the file does when it is run itself."""
-    run_file("train", path)
+    several.add_argument("--processes", metavar="P", type=int, default=1, help="number of processes (default: 1)")
+    several.add_argument("--process", metavar="I", type=int, default=0, help="number of this one, from 0 (default: 0)")
+    less_memory = "--config.train.accumulate=2 (or more), --config.model.remat=True or a smaller --config.data.size"
+    parser.set_defaults(run=run, changes_config=True, less_memory=less_memory)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,1 +1,1 @@
-"""Training: state, step, devices, checkpoints, records, loop."""
+"""Training: state, step, devices, checkpoints, logs, loop."""

@@ -1,4 +1,4 @@
-"""When to stop: after so many validations without a lower loss (Czolbe and Dalca, CVPR 2023, section 4.3)."""
+"""Early stopping: training ends after `patience` validations without a lower loss (paper, section 4.3)."""
 
 import math
 from dataclasses import dataclass
@@ -6,13 +6,22 @@ from dataclasses import dataclass
 
 @dataclass
 class EarlyStopping:
-    """What has been seen of the validation loss. Its attributes but `patience` are saved with a checkpoint.
+    """The validation losses so far.
+
+    Not flax's: it takes a first NaN for the best loss, never improves on that, and does not know the best step.
 
     Attributes:
-        patience: rounds without a lower loss after which training stops.
-        best_loss: the lowest so far; None before the first round.
-        best_step: its step.
-        rounds: since then.
+        patience: validations without a lower loss after which training stops.
+        best_loss: the lowest so far; None before the first validation.
+        best_step: its training step.
+        rounds: validations since then.
+
+    Example:
+        >>> stopping = EarlyStopping(patience=2)
+        >>> [stopping.add(step, loss) for step, loss in ((10, 0.5), (20, 0.4), (30, float("nan")), (40, 0.6))]
+        [True, True, False, False]
+        >>> stopping.stopped, stopping.best_step
+        (True, 20)
     """
 
     patience: int
@@ -21,7 +30,7 @@ class EarlyStopping:
     rounds: int = 0
 
     def add(self, step: int, loss: float) -> bool:
-        """Adds a round; whether it is the best. One that is not finite never is."""
+        """Adds a validation. Returns whether its loss is the lowest; a loss that is not finite never is."""
         best = math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss)
         if best:
             self.best_loss, self.best_step, self.rounds = loss, step, 0
@@ -35,5 +44,5 @@ class EarlyStopping:
         return self.rounds >= self.patience
 
     def saved(self) -> dict[str, float | int | None]:
-        """What a checkpoint holds: `EarlyStopping(patience, **saved)` goes on."""
+        """For a checkpoint; `EarlyStopping(patience, **saved)` goes on."""
         return {"best_loss": self.best_loss, "best_step": self.best_step, "rounds": self.rounds}

@@ -1,4 +1,4 @@
-"""What a person sees of a run: progress line, `metrics.csv`, TensorBoard, validation pictures. One process reports."""
+"""What a person sees of a run: progress, `metrics.csv`, TensorBoard, validation pictures. The first process logs."""
 
 import time
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ import numpy as np
 import optax
 
 from neuralizer_jax.training.curves import draw_curves
+from neuralizer_jax.training.metrics_log import METRICS_FILE, MetricsLog, TaskLosses, write_summary
 from neuralizer_jax.training.parallel import HostArrays
 from neuralizer_jax.training.pictures import PictureRow, draw_validation
 from neuralizer_jax.training.progress import Progress
-from neuralizer_jax.training.metrics_log import METRICS_FILE, Record, TaskLosses, write_summary
-from neuralizer_jax.training.validation_scores import Scores
+from neuralizer_jax.training.validation import ValidationScores
 
 
-class Report:
-    """Reports on a run. A context manager. In all processes but the first it does nothing."""
+class RunLog:
+    """Logs a run. A context manager. In all processes but the first it does nothing."""
 
     def __init__(
         self,
@@ -30,45 +30,45 @@ class Report:
         start_step: int,
         every: int,
     ):
-        """Begins, or goes on.
+        """Starts a log, or goes on with it.
 
         Args:
             folder: of the run.
-            tasks: names that `task` of an episode counts into.
+            tasks: task names; `task` of an episode indexes them.
             schedule: of the learning rate.
-            total_steps: at most.
-            start_step: of the checkpoint that training goes on from.
-            every: so many steps scalars are written.
+            total_steps: of the run, at most.
+            start_step: step of the checkpoint that training goes on from.
+            every: number of steps between two rows of scalars.
         """
         self._folder, self._schedule, self._every = folder, schedule, every
         self._total, self._start = total_steps, start_step
         self._losses = TaskLosses(tasks)
-        self._mine = jax.process_index() == 0
+        self._first = jax.process_index() == 0
         self._restart_clock()
 
     def __enter__(self) -> Self:
-        """Opens the record."""
+        """Opens the files."""
         with ExitStack() as stack:
-            if self._mine:
-                self._record = stack.enter_context(Record(self._folder, self._start))
-            self._progress = stack.enter_context(Progress(self._total, self._start, quiet=not self._mine))
+            if self._first:
+                self._metrics = stack.enter_context(MetricsLog(self._folder, self._start))
+            self._progress = stack.enter_context(Progress(self._total, self._start, quiet=not self._first))
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Closes it."""
+        """Closes them."""
         self._stack.close()
 
     def step(self, step: int, metrics: HostArrays, images: int, waited: float) -> None:
-        """Takes up a step that is done.
+        """Logs a finished training step.
 
         Args:
-            step: steps done.
+            step: number of steps done.
             metrics: of `CompiledSteps.host_metrics`.
-            images: in the batch, target and context of all rows.
-            waited: seconds for data.
+            images: in the batch, targets and contexts of all rows.
+            waited: seconds that training waited for the batch.
         """
-        if not self._mine:
+        if not self._first:
             return
         self._losses.add(metrics["task"], metrics["losses"])
         self._images += images
@@ -82,19 +82,21 @@ class Report:
                 "train/images_per_second": self._images / seconds,
                 "train/data_wait": self._waited / seconds,
             }
-            self._record.write(step, scalars)
+            self._metrics.write(step, scalars)
             self._progress.write(step, scalars)
             self._restart_clock()
 
-    def validated(self, step: int, scores: Scores, rows: dict[str, PictureRow], *, best: bool, seconds: float) -> None:
-        """Takes up a validation that took so many seconds."""
+    def validated(
+        self, step: int, scores: ValidationScores, rows: dict[str, PictureRow], *, best: bool, seconds: float
+    ) -> None:
+        """Logs a validation that took `seconds`; they do not count as training time."""
         self._since += seconds
-        if not self._mine:
+        if not self._first:
             return
-        self._record.write(step, scores.rows() | {"validation/seconds": seconds})
+        self._metrics.write(step, scores.rows() | {"validation/seconds": seconds})
         (self._folder / "pictures").mkdir(exist_ok=True)
         picture = draw_validation(self._folder / "pictures" / f"step_{step:08d}.png", rows.values())
-        self._record.image(step, "validation", picture)
+        self._metrics.image(step, "validation", picture)
         self._progress.validated(step, scores.loss, best=best)
 
     def message(self, text: str) -> None:
@@ -103,7 +105,7 @@ class Report:
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Writes `summary.json` and `curves.png`."""
-        if self._mine:
+        if self._first:
             write_summary(self._folder, summary)
             draw_curves(self._folder / METRICS_FILE, self._folder / "curves.png")
 
@@ -112,6 +114,11 @@ class Report:
 
 
 def image_count(batch: HostArrays) -> int:
-    """Images of a batch of all processes, padding not counted."""
+    """Number of images in a batch over all processes, without padding.
+
+    Example:
+        >>> image_count({"task": np.zeros(2), "context_mask": np.array([[True, True, False], [True, False, False]])})
+        5
+    """
     own = len(batch["task"]) + int(np.sum(batch["context_mask"]))
     return own * jax.process_count()

@@ -1,7 +1,7 @@
-"""The training loop: episodes in, a run's folder with checkpoints, records and the best weights out.
+"""The training loop: episodes in; checkpoints, logs and the best weights out, in the folder of the run.
 
-It can be killed at any moment: the next call with the same folder goes on from the last checkpoint and ends with the
-same parameters as a run that nobody disturbed.
+The process can be killed at any moment: the next call with the same folder goes on from the last checkpoint and ends
+with the same parameters as an undisturbed run.
 """
 
 import time
@@ -19,9 +19,9 @@ from ml_collections import ConfigDict
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.training.checkpoints import Checkpoints
 from neuralizer_jax.training.early_stopping import EarlyStopping
-from neuralizer_jax.training.logging import Report, image_count
+from neuralizer_jax.training.logging import RunLog, image_count
 from neuralizer_jax.training.optimizer import learning_rate
-from neuralizer_jax.training.parallel import Finish, HostArrays, CompiledSteps, compile_steps
+from neuralizer_jax.training.parallel import CompiledSteps, Finish, HostArrays, compile_steps
 from neuralizer_jax.training.state import TrainState, create_state
 from neuralizer_jax.training.stop_signals import StopSignals
 from neuralizer_jax.training.validation import validate
@@ -34,10 +34,11 @@ class Episodes:
     """Where the episodes of a run come from.
 
     Attributes:
-        tasks: names that `task` of an episode counts into.
-        batches: the batches from a step on, endless: this process's rows of episodes, or of what `finish` takes.
-        validation: the fixed list of validation episodes, from its start, the same in every process.
-        finish: makes episodes of a batch on the device; None: they are episodes already.
+        tasks: task names; `task` of an episode indexes them.
+        batches: returns an endless iterator over the batches from a step on: the rows of this process, as episodes or
+            as what `finish` turns into episodes.
+        validation: returns an iterator over the fixed list of validation episodes, the same in every process.
+        finish: turns a batch into episodes on the device; None: batches are episodes.
     """
 
     tasks: Sequence[str]
@@ -59,8 +60,7 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
         The summary: `ended` (`steps`, `early stopping` or the signal's name), `step`, `best_step`, `best_loss`, ...
 
     Raises:
-        InputError: for settings that do not fit, or where a loss or gradient is not finite: the state before that step
-            is saved then.
+        InputError: impossible settings, or a loss or gradient that is not finite; the state before that step is saved.
     """
     for key in ("validation.every", "checkpoint.every", "log.every", "validation.patience"):
         section, name = key.split(".")
@@ -75,14 +75,14 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
         start = restored.step if restored else 0
         stopping = EarlyStopping(config.validation.patience, **(restored.meta["early_stopping"] if restored else {}))
         schedule = learning_rate(config.train)
-        report = Report(folder, episodes.tasks, schedule, config.train.steps, start, config.log.every)
-        stack.enter_context(report)
+        log = RunLog(folder, episodes.tasks, schedule, config.train.steps, start, config.log.every)
+        stack.enter_context(log)
         if restored:
-            report.message(f"{folder}: going on from step {start}")
-        # A run that failed may try again: what made it fail may have been put right.
+            log.message(f"{folder}: going on from step {start}")
+        # A failed run may try again: the cause may be gone.
         state = steps.put_state(restored.state.replace(failed=np.zeros((), bool)) if restored else fresh)
         seconds_before = restored.meta["seconds"] if restored else 0.0  # of the run, up to this checkpoint
-        run = _Run(config, folder, episodes, steps, checkpoints, report, stopping, began - seconds_before)
+        run = _Run(config, folder, episodes, steps, checkpoints, log, stopping, began - seconds_before)
         ended, step = run.go(state, start, stack.enter_context(StopSignals()))
         summary = {
             "ended": ended,
@@ -94,56 +94,47 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
             "devices": [str(device.device_kind) for device in jax.devices()],
             "versions": {name: version(name) for name in ("neuralizer-jax", "jax", "flax", "optax")},
         }
-        report.finish(summary)
+        log.finish(summary)
     return summary
 
 
+@dataclass
 class _Run:
-    """What the loop works with, and its parts."""
+    """The loop and its parts. `began`: when the run would have begun had it never been interrupted."""
 
-    def __init__(
-        self,
-        config: ConfigDict,
-        folder: Path,
-        episodes: Episodes,
-        steps: CompiledSteps,
-        checkpoints: Checkpoints,
-        report: Report,
-        stopping: EarlyStopping,
-        began: float,
-    ):
-        self.config, self.folder, self.episodes = config, folder, episodes
-        self.steps, self.checkpoints, self.report, self.stopping = steps, checkpoints, report, stopping
-        self._began = began
+    config: ConfigDict
+    folder: Path
+    episodes: Episodes
+    steps: CompiledSteps
+    checkpoints: Checkpoints
+    log: RunLog
+    stopping: EarlyStopping
+    began: float
 
     def seconds(self) -> float:
-        """That the run has taken so far, with what was saved of it before it was interrupted."""
-        return time.perf_counter() - self._began
+        """Duration of the run, without the time between an interrupted process and the next."""
+        return time.perf_counter() - self.began
 
     def go(self, state: TrainState, step: int, signals: StopSignals) -> tuple[str, int]:
-        """Trains on from a step; why it ended, and after which step."""
+        """Trains on from a step. Returns why and after which step the run ended."""
+        config, started = self.config, None
         with closing(self.episodes.batches(step)) as batches:
-            return self._go(state, step, batches, signals)
-
-    def _go(self, state: TrainState, step: int, batches: Iterator[HostArrays], signals: StopSignals) -> tuple[str, int]:
-        config = self.config
-        started = None
-        while not (ended := self._ended(step, signals)):
-            asked = time.perf_counter()
-            batch = next(batches)
-            waited = time.perf_counter() - asked
-            state, metrics = self.steps.train(state, self.steps.put_batch(batch))
-            # While the devices are at work, what the step before has measured is taken up.
-            self._take_up(started, state)
-            step += 1
-            started = step, metrics, image_count(batch), waited
-            validating = step % config.validation.every == 0 or step == config.train.steps
-            if validating or step % config.checkpoint.every == 0:
-                self._take_up(started, state)
-                started = None
-                self._save(step, state, self._validated(step, state) if validating else None)
-        self._take_up(started, state)
-        self._save(step, state)
+            while not (ended := self._ended(step, signals)):
+                asked = time.perf_counter()
+                batch = next(batches)
+                waited = time.perf_counter() - asked
+                state, metrics = self.steps.train(state, self.steps.put_batch(batch))
+                # The previous step is logged while the devices compute this one.
+                self._finish(started, state)
+                step += 1
+                started = step, metrics, image_count(batch), waited
+                validating = step % config.validation.every == 0 or step == config.train.steps
+                if validating or step % config.checkpoint.every == 0:
+                    self._finish(started, state)
+                    started = None
+                    self._save(step, state, self._validate(step, state) if validating else None)
+            self._finish(started, state)
+            self._save(step, state)
         return ended, step
 
     def _ended(self, step: int, signals: StopSignals) -> str | None:
@@ -151,19 +142,19 @@ class _Run:
             return "steps"
         if self.stopping.stopped:
             return "early stopping"
-        # Processes have to agree on the step, for which they wait for each other: not at every one.
+        # Processes wait for each other to agree on the step: not at every step.
         if (jax.process_count() == 1 or step % self.config.log.every == 0) and signals.agreed():
             return signals.received.name if signals.received else "signal"
         return None
 
-    def _take_up(self, started: tuple | None, state: TrainState) -> None:
-        """Reports a step that was started, when it is done. Raises InputError where it failed."""
+    def _finish(self, started: tuple[int, Any, int, float] | None, state: TrainState) -> None:
+        """Waits for a step that was started and logs it. Raises InputError if it failed."""
         if started is None:
             return
         step, metrics, images, waited = started
         metrics = self.steps.host_metrics(metrics)
         if metrics["failed"]:
-            # The state has stayed what it was before that step.
+            # A failed step leaves the state as it was.
             self._save(step - 1, state)
             bad = metrics["task"][~np.isfinite(metrics["losses"])]
             tasks = ", ".join(sorted({self.episodes.tasks[task] for task in (bad if len(bad) else metrics["task"])}))
@@ -172,16 +163,16 @@ class _Run:
                 f"{self.folder}: the {what} of step {step} is not finite (tasks {tasks}), expected numbers; the state "
                 "before it is saved"
             )
-        self.report.step(step, metrics, images, waited)
+        self.log.step(step, metrics, images, waited)
 
-    def _validated(self, step: int, state: TrainState) -> float:
-        """The validation loss; the weights are exported where it is the lowest."""
+    def _validate(self, step: int, state: TrainState) -> float:
+        """Returns the validation loss; exports the weights if it is the lowest."""
         began = time.perf_counter()
         scores, rows = validate(self.steps, state, self.episodes.validation(), self.episodes.tasks)
         best = self.stopping.add(step, scores.loss)
         if best and jax.process_index() == 0:
             save_weights(self.folder / "best.safetensors", state.model, self.steps.host_state(state).evaluated_params)
-        self.report.validated(step, scores, rows, best=best, seconds=time.perf_counter() - began)
+        self.log.validated(step, scores, rows, best=best, seconds=time.perf_counter() - began)
         return scores.loss
 
     def _save(self, step: int, state: TrainState, validation_loss: float | None = None) -> None:

@@ -1,11 +1,11 @@
-"""The training step on one device or many: what is placed where, and the compiled programs.
+"""The training step on one device or many: data placement and compiled programs.
 
     jit     one device.
-    pmap    every device of every process has a copy of the state and a share of the batch; gradients are averaged.
-    mesh    the devices stand in a grid, `data` x `context`: along one axis they share the rows of the batch, as with
-            pmap, along the other the context members of these rows; the average over members is XLA's to arrange.
+    pmap    every device has a copy of the state and a share of the batch; gradients are averaged.
+    mesh    the devices form a grid, `data` x `context`: along `data` they share the rows of the batch, as with pmap,
+            along `context` the context pairs of these rows; XLA arranges the average over pairs.
 
-All give the parameters that one device would on the same batch, but for rounding.
+For the same batch, all modes give the parameters that one device would, up to rounding.
 """
 
 from collections.abc import Callable
@@ -27,25 +27,25 @@ MODES = ("jit", "pmap", "mesh")
 HostArrays = dict[str, np.ndarray]
 Finish = Callable[[Arrays], Arrays]
 
-# The axis of an array that counts the rows of the batch, where it is not the first.
+# The axis that counts the rows of the batch, if it is not the first; None: the same for all rows.
 _BATCH_AXIS = {"images": 1, "step": None}
 
 
 @dataclass(frozen=True)
 class CompiledSteps:
-    """The steps of one mode. With several processes, each calls each of them.
+    """The compiled functions of one mode. With several processes, each process calls each of them.
 
     Attributes:
-        put_state: places a state as `create_state` or `host_state` gives it, which stays as it is.
-        put_batch: places a batch to train on, given the rows of this process: NumPy arrays of episodes, or of what
-            `finish` makes episodes of (with `row`, int32 `[B]`: the number of a row in the batch of all processes).
-            Raises InputError where the devices cannot have equal shares of the rows.
-        train: `train_step` of a placed state and batch; no data come from or go to the host. The state's memory is
-            reused: only the new one can be used afterwards.
-        evaluate: `eval_step` of a placed state and of a batch of episodes in NumPy, any number of rows, the same batch
-            on every process; gives NumPy arrays of all its rows.
+        put_state: places a state of `create_state` or `host_state` on the devices; its argument stays valid.
+        put_batch: places a training batch, given the rows of this process: NumPy arrays of episodes, or of what
+            `finish` turns into episodes (with `row`, int32 `[B]`: the row's number in the batch of all processes).
+            Raises InputError if the devices cannot have equal shares of the rows.
+        train: `train_step` of a placed state and batch, without transfers to or from the host. It reuses the memory of
+            the state, which cannot be used afterwards.
+        evaluate: `eval_step` of a placed state and a NumPy batch of episodes, of any size, the same on every process;
+            returns NumPy arrays of all rows.
         host_state: the state in NumPy, the same in every mode and on any number of devices.
-        host_metrics: what `train` measured in NumPy, rows being those of all processes in their order. Waits for it.
+        host_metrics: the metrics of `train` in NumPy, with the rows of all processes in order. Waits for them.
     """
 
     put_state: Callable[[TrainState], TrainState]
@@ -57,14 +57,19 @@ class CompiledSteps:
 
 
 def compile_steps(config: ConfigDict, finish: Finish | None = None) -> CompiledSteps:
-    """The steps of the mode that `config.parallel` asks for, on the devices that JAX has.
+    """The compiled functions of the mode `config.mode`, on the devices that JAX has.
 
     Args:
         config: `config.parallel`.
-        finish: makes episodes of the rows of a batch that one device has, on that device; None: they are given.
+        finish: turns a device's rows of a batch into episodes, on that device; None: batches are episodes.
 
     Raises:
-        InputError: for an unknown mode, or devices that do not fit it.
+        InputError: an unknown mode, or devices that do not fit it.
+
+    Example:
+        >>> steps = compile_steps(ConfigDict({"mode": "jit", "context": 1}))
+        >>> steps.put_batch({"task": np.zeros(4, np.int32)})["task"].shape
+        (4,)
     """
     mode, context = config.mode, config.context
     finish = finish or (lambda episode: episode)
@@ -78,7 +83,7 @@ def compile_steps(config: ConfigDict, finish: Finish | None = None) -> CompiledS
         raise InputError(
             f"parallel.context: {context}, expected a divisor of the {jax.local_device_count()} devices of a process"
         )
-    # The rows of a batch are counted process after process.
+    # Rows of a batch are numbered process by process.
     devices = np.array(sorted(jax.devices(), key=lambda device: device.process_index))
     if mode == "pmap":
         return _pmap_steps(devices, *_step_functions(finish, axis_name="data"))
@@ -90,15 +95,15 @@ def compile_steps(config: ConfigDict, finish: Finish | None = None) -> CompiledS
 
 
 def initialize_processes(coordinator: str, processes: int, process: int) -> None:
-    """Makes this process one of several that train together. Call it before anything of JAX's; one needs no call.
+    """Makes this process one of several that train together. Call it before any other function of JAX.
 
     Args:
-        coordinator: address of process 0, `HOST:PORT`, the same for all.
-        processes: how many there are.
-        process: which one this is, from 0.
+        coordinator: address of process 0, `HOST:PORT`, the same in all processes.
+        processes: how many there are; with 1 nothing is done.
+        process: number of this one, from 0.
 
     Raises:
-        InputError: for a number that is not one of them.
+        InputError: `process` out of range.
     """
     if not 0 <= process < processes:
         raise InputError(f"process {process} of {processes}: expected 0 to {processes - 1}")
@@ -108,10 +113,10 @@ def initialize_processes(coordinator: str, processes: int, process: int) -> None
 
 
 def _step_functions(finish: Finish, share: Finish = lambda episode: episode, axis_name: str | None = None) -> tuple:
-    """Training and evaluation as a device does them with its rows of a batch; `axis_name` is that of such devices."""
+    """`train` and `evaluate` of one device with its rows of a batch; `axis_name` is the axis of these devices."""
 
     def all_rows(metrics):
-        """The rows of all devices, to each of them."""
+        """Gathers the rows of all devices on each of them."""
         if axis_name is None:
             return metrics
         return {name: jax.lax.all_gather(x, axis_name, tiled=True) if x.ndim else x for name, x in metrics.items()}
@@ -127,7 +132,7 @@ def _step_functions(finish: Finish, share: Finish = lambda episode: episode, axi
 
 
 def _share_members(episode: Arrays, devices: int) -> Arrays:
-    """Gives each device along `context` as many members, masked ones added where they are too few."""
+    """Gives the devices along `context` equal numbers of context pairs; masked ones are added if needed."""
     missing = -episode["context_mask"].shape[1] % devices
     shared = {}
     for name in ("context_in", "context_out", "context_mask"):
@@ -137,10 +142,10 @@ def _share_members(episode: Arrays, devices: int) -> Arrays:
 
 
 def _by_rows(function: Callable, mesh: Mesh) -> Callable:
-    """Each device along `data` does it with its rows; what happens along `context` is left to XLA.
+    """Applies `function` to each device's rows along `data`; `context` is left to XLA.
 
-    Were rows left to XLA too, each device would fetch all of them for the gradients: a convolution's batch is members
-    times rows, in which a device's rows do not stand together.
+    If XLA arranged the rows too, each device would fetch all of them for the gradients: a convolution's batch is pairs
+    times rows, in which the rows of a device are not adjacent.
     """
 
     def of_all_rows(state, batch):
@@ -154,7 +159,7 @@ def _by_rows(function: Callable, mesh: Mesh) -> Callable:
 
 
 def _rows(name: str) -> PartitionSpec:
-    """Which axis of an entry of the batch is shared along `data`."""
+    """The axis of an entry of the batch that is split along `data`."""
     axis = _BATCH_AXIS.get(name, 0)
     return PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, "data")
 
@@ -165,7 +170,7 @@ def _mesh_steps(mesh: Mesh, train: Callable, evaluate_placed: Callable) -> Compi
     evaluate_placed = jax.jit(evaluate_placed, out_shardings=everywhere)
 
     def place_whole(x, spec=everywhere.spec):
-        """Places an array of which every process has the whole."""
+        """Places an array that every process has completely."""
         x = np.array(x)
         return jax.make_array_from_callback(x.shape, NamedSharding(mesh, spec), lambda index: x[index])
 
@@ -191,7 +196,7 @@ def _mesh_steps(mesh: Mesh, train: Callable, evaluate_placed: Callable) -> Compi
 def _pmap_steps(devices: np.ndarray, train: Callable, evaluate_placed: Callable) -> CompiledSteps:
     train = jax.pmap(train, "data", devices=list(devices), donate_argnums=0)
     evaluate_placed = jax.pmap(evaluate_placed, "data", devices=list(devices))
-    # What a mapped function takes and gives has one entry for each device of this process in front.
+    # Arguments and results of a mapped function have a leading axis: the devices of this process.
     here = [device for device in devices if device.process_index == jax.process_index()]
     one_each = NamedSharding(Mesh(np.array(here), ("data",)), PartitionSpec("data"))
 
@@ -231,19 +236,19 @@ def _pmap_steps(devices: np.ndarray, train: Callable, evaluate_placed: Callable)
 
 
 def _check_rows(batch: HostArrays, shares: int) -> None:
-    """Raises InputError unless the rows of all processes are a multiple of the number of shares."""
+    """Raises InputError unless the devices can have equal shares of the rows of all processes."""
     rows = len(batch["task"]) * jax.process_count()
     if rows % shares:
         raise InputError(f"batch_size: {rows}, expected a multiple of {shares}, the devices that share the batch")
 
 
 def _for_any_rows(evaluate_placed: Callable, place: Callable, host: Callable, shares: int) -> Callable:
-    """Evaluation of any number of rows: the last one is repeated until there are as many for each share."""
+    """Evaluates any number of rows: the last row is repeated until the devices have equal shares."""
 
     def evaluate(state, episode):
         rows = len(episode["task"])
-        places = np.minimum(np.arange(rows + -rows % shares), rows - 1)
-        metrics = host(evaluate_placed(state, place({name: np.asarray(x)[places] for name, x in episode.items()})))
+        padded = np.minimum(np.arange(rows + -rows % shares), rows - 1)
+        metrics = host(evaluate_placed(state, place({name: np.asarray(x)[padded] for name, x in episode.items()})))
         return {name: x[:rows] for name, x in metrics.items()}
 
     return evaluate

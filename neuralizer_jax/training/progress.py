@@ -1,38 +1,44 @@
-"""One line on stderr that says how far training is: a moving bar in a terminal, plain lines elsewhere."""
+"""The progress of a run on stderr: a moving bar in a terminal, plain lines elsewhere."""
 
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping
+from typing import Self
 
-# The remaining time is estimated from so many writes: long enough to count validations in.
+from tqdm import tqdm
+
+# The remaining time is estimated from this many writes: enough to include validations.
 _WRITES = 41
 
-# Share of the newest in the loss that is shown.
+# Weight of the newest loss in the moving average that is shown.
 _NEWEST = 0.3
 
 
 class Progress:
-    """The progress of a training run. A context manager."""
+    """The progress of a training run. A context manager.
+
+    Example, off a terminal:
+        >>> import contextlib
+        >>> with contextlib.redirect_stderr(sys.stdout), Progress(100) as progress:
+        ...     progress.message("starts")
+        ...     progress.validated(50, 0.25, best=True)
+        starts
+        step 50/100  val 0.2500*
+    """
 
     def __init__(self, total_steps: int, start_step: int = 0, *, quiet: bool = False):
-        """Begins.
-
-        Args:
-            total_steps: of the whole run.
-            start_step: those done before.
-            quiet: show nothing, as all processes but one do.
-        """
+        """Args: steps of the whole run, steps done before, whether to show nothing (all processes but the first)."""
         self._total, self._step = total_steps, start_step
         self._start = start_step, time.monotonic()
-        self._marks = deque(maxlen=_WRITES)
-        self._loss = self._validation = self._bar = None
-        self._scalars = {}
+        self._marks: deque[tuple[int, float]] = deque(maxlen=_WRITES)
+        self._loss: float | None = None
+        self._scalars: Mapping[str, float] = {}
+        self._validation = ""
         self._quiet = quiet
+        self._bar = None
         if not quiet and _has_screen():
-            from tqdm import tqdm
-
             self._bar = tqdm(
                 total=total_steps,
                 initial=start_step,
@@ -43,23 +49,23 @@ class Progress:
                 mininterval=0.2,
             )
 
-    def __enter__(self) -> "Progress":
-        """Itself."""
+    def __enter__(self) -> Self:
+        """Returns itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Leaves the line as it is."""
+        """Leaves the bar as it is."""
         if self._bar is not None:
             self._bar.close()
 
     def advance(self, step: int) -> None:
-        """Moves the bar to a step; cheap enough for every one of them."""
+        """Moves the bar to a step; cheap enough for every step."""
         self._step = step
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Shows what was measured since the last time: `train/loss`, `train/images_per_second`, `train/data_wait`."""
+        """Shows the newest `train/loss`, `train/images_per_second` and `train/data_wait`."""
         loss = scalars["train/loss"]
         self._loss = loss if self._loss is None else _NEWEST * loss + (1 - _NEWEST) * self._loss
         self._scalars = scalars
@@ -68,7 +74,7 @@ class Progress:
         self._show()
 
     def validated(self, step: int, loss: float, *, best: bool) -> None:
-        """Shows a validation's loss, with a star where it is the lowest so far."""
+        """Shows the loss of a validation, with a star if it is the lowest so far."""
         self._validation = f"val {loss:.4f}{'*' if best else ' '}"
         self.advance(step)
         self._show()
@@ -81,14 +87,11 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     def _show(self) -> None:
-        # Short enough for 80 columns; a narrower terminal cuts off the end.
-        parts = []
-        if self._loss is not None:
-            parts += [f"ETA {_as_time(self._seconds_left())}", f"loss {self._loss:.4f}"]
-        if self._validation:
-            parts.append(self._validation)
+        # Fits into 80 columns; a narrower terminal cuts off the end.
+        parts = [self._validation] if self._validation else []
         if self._loss is not None:
             speed, wait = self._scalars["train/images_per_second"], self._scalars["train/data_wait"]
+            parts = [f"ETA {_as_time(self._seconds_left())}", f"loss {self._loss:.4f}", *parts]
             parts += [f"{speed:.{0 if speed >= 10 else 1}f} img/s", f"data {100 * wait:.0f} %"]
         text = "".join(f"  {part}" for part in parts)
         if self._bar is not None:
@@ -97,14 +100,14 @@ class Progress:
             self.message(f"step {self._step}/{self._total}{text}")
 
     def _seconds_left(self) -> float:
-        # The first steps are left out as soon as may be: they compile the programs.
+        # The steps before the first mark compile the programs: they count only while nothing else is known.
         step, then = self._marks[0] if len(self._marks) > 1 else self._start
         last_step, last = self._marks[-1]
         return (self._total - last_step) * (last - then) / max(last_step - step, 1)
 
 
 def _has_screen() -> bool:
-    # A terminal without a size, as containers have them, has no place for a bar.
+    # A terminal of size 0, as containers have them, has no space for a bar.
     return sys.stderr.isatty() and all(os.get_terminal_size(sys.stderr.fileno()))
 
 

@@ -1,4 +1,4 @@
-"""All that training changes, and what it does not change but needs to know: one value that goes from step to step."""
+"""The state of training: a pytree that each training step takes and returns."""
 
 import flax.linen as nn
 import jax
@@ -10,7 +10,6 @@ from ml_collections import ConfigDict
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.training.optimizer import make_optimizer
 from neuralizer_jax.weights import architecture, init_params, load_weights
-from neuralizer_jax.weights.architecture import describe
 from neuralizer_jax.weights.parameters import Params
 from neuralizer_jax.weights.widen import can_widen, widen
 
@@ -18,21 +17,21 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 class TrainState(struct.PyTreeNode):
-    """The state of training: a pytree of the first five; the others are fixed, part of its structure.
+    """The state of training. Its leaves are the first five attributes; the others are static.
 
     Attributes:
         step: int32, number of updates made.
         params: of the model, float32.
-        average: moving average of the parameters, or None.
+        average: exponential moving average (EMA) of the parameters, or None.
         opt_state: of the optimizer.
         failed: bool, whether a loss or gradient was not finite; from then on nothing is updated.
         model: the network.
-        optimizer: makes updates of gradients.
-        sigma_squared: of the loss of images.
-        dice_sharpness: of the loss of segmentations.
-        dice_threshold: of the loss of segmentations.
-        accumulate: parts that a device's share of the batch is split into, one in memory at a time.
-        ema_decay: share of the average that stays at a step.
+        optimizer: turns gradients into updates.
+        sigma_squared: of the image loss.
+        dice_sharpness: of the segmentation loss.
+        dice_threshold: of the segmentation loss.
+        accumulate: number of parts that a device splits its rows into; one part is in memory at a time.
+        ema_decay: weight of the old average in an update of `average`.
     """
 
     step: jax.Array
@@ -50,20 +49,26 @@ class TrainState(struct.PyTreeNode):
 
     @property
     def evaluated_params(self) -> Params:
-        """The parameters that are validated and exported: the average where there is one."""
+        """The parameters that are validated and exported: the average if there is one."""
         return self.params if self.average is None else self.average
 
 
 def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = None) -> TrainState:
-    """The state before the first step.
+    """The state before the first training step.
 
     Args:
-        config: of the experiment; its `model` and `train` are read.
-        key: of the random numbers that the parameters are drawn with.
-        model: a network with a block or aggregation of one's own; None: `build_model` of the configuration.
+        config: of the experiment; `model` and `train` are read.
+        key: random key of the initial parameters.
+        model: a network with its own block or aggregation; None: `build_model(config.model)`.
 
     Raises:
-        InputError: for an unknown or impossible setting.
+        InputError: an unknown or impossible setting.
+
+    Example:
+        >>> from neuralizer_jax.experiment_config import load_config
+        >>> state = create_state(load_config("smoke"), jax.random.key(0))
+        >>> int(state.step), state.model.features
+        (0, 16)
     """
     if config.train.accumulate < 1:
         raise InputError(f"train.accumulate: {config.train.accumulate}, expected 1 or more parts of a batch")
@@ -76,7 +81,7 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
         raise InputError(f"train.ema_decay: {config.train.ema_decay}, expected 0 to less than 1")
     model = model or build_model(config.model)
     optimizer = make_optimizer(config.train)
-    params = _start(model, config.train.init_from, key) if config.train.init_from else init_params(model, key)
+    params = _load(model, config.train.init_from, key) if config.train.init_from else init_params(model, key)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
@@ -93,17 +98,17 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
     )
 
 
-def _start(model: nn.Module, weights: str, key: jax.Array) -> Params:
-    """The parameters of weights that come along or of a weights file: of the same network, or of a narrower one."""
+def _load(model: nn.Module, weights: str, key: jax.Array) -> Params:
+    """The parameters of a weights file or of shipped weights, widened if their network is narrower than `model`."""
     found, params = load_weights(weights)
     if can_widen(found, model):
         return widen(params, model, key)
-    described, expected = describe(found), describe(model)
+    described, expected = architecture.describe(found), architecture.describe(model)
     if described != expected:
-        differing = next(name for name in expected if described.get(name) != expected[name])
+        name = next(name for name in expected if described.get(name) != expected[name])
         raise InputError(
-            f"train.init_from: {weights} has {differing} {described.get(differing)!r}, expected {expected[differing]!r} of"
-            " the configuration"
+            f"train.init_from: {weights} has {name} {described.get(name)!r}, expected {expected[name]!r} of the "
+            "configuration"
         )
     return params
 
@@ -112,7 +117,13 @@ def build_model(config: ConfigDict) -> nn.Module:
     """The network that `config.model` describes: three input channels, one output channel, 2-D.
 
     Raises:
-        InputError: for an unknown architecture or dtype, or a number out of its range.
+        InputError: an unknown architecture or dtype, or a number out of its range.
+
+    Example:
+        >>> from neuralizer_jax.experiment_config import load_config
+        >>> model = build_model(load_config("baseline_unet:subjects=1").model)
+        >>> type(model).__name__, model.features
+        ('UNet', 64)
     """
     if config.dtype not in DTYPES:
         raise InputError(f"config.model: dtype {config.dtype!r}, expected {' or '.join(DTYPES)}")

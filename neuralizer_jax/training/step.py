@@ -1,4 +1,4 @@
-"""One step of training and one of validation: pure functions of a state and a batch. `parallel` compiles them.
+"""The training step and the evaluation step: pure functions of a state and a batch. `parallel` compiles them.
 
 Episodes are dicts of arrays: `target_in` `[B, H, W, 3]`, `target_out` `[B, H, W, 1]`, `context_in` `[B, N, H, W, 3]`,
 `context_out` `[B, N, H, W, 1]`, `context_mask` bool `[B, N]`, `is_segmentation` bool `[B]`, `task` int32 `[B]`.
@@ -21,21 +21,40 @@ Arrays = dict[str, jax.Array]
 
 
 def train_step(state: TrainState, episode: Arrays, axis_name: str | None = None) -> tuple[TrainState, Arrays]:
-    """Updates the parameters by the gradient of the batch's mean loss.
+    """Updates the parameters with the gradient of the batch's mean loss.
 
-    Where the loss or the gradient is not finite, the state stays as it is but for `failed`, now and ever after.
+    If the loss or the gradient is not finite, `failed` is set and nothing else changes, in this and in all later steps.
 
     Args:
         state: of training.
         episode: a batch; its rows are split into `state.accumulate` parts, whose gradients are averaged.
-        axis_name: of the mapped axis of devices that each have a share of the batch; None: this is all of it.
+        axis_name: mapped axis of the devices that share the batch; None: `episode` is the whole batch.
 
     Returns:
-        The new state, and of the loss before the update: `loss`, `losses` `[B]`, `task` `[B]`, `gradient_norm` (of all
-        parameters together, before any clip), and `failed`.
+        The new state, and metrics before the update: `loss`, `losses` `[B]`, `task` `[B]`, `gradient_norm` (over all
+        parameters, before clipping) and `failed`.
 
     Raises:
-        InputError: where the batch cannot be split into equal parts.
+        InputError: the batch cannot be split into equal parts.
+
+    Example:
+        >>> from neuralizer_jax.experiment_config import load_config
+        >>> from neuralizer_jax.training.state import create_state
+        >>> config = load_config("smoke")
+        >>> config.model.features, config.model.stages = 2, 1
+        >>> image = jnp.linspace(0, 1, 64).reshape(1, 8, 8, 1)
+        >>> episode = {
+        ...     "target_in": image.repeat(3, -1),  # [B, H, W, 3]
+        ...     "target_out": image,
+        ...     "context_in": image[:, None].repeat(3, -1),  # [B, N, H, W, 3]
+        ...     "context_out": image[:, None],
+        ...     "context_mask": jnp.ones((1, 1), bool),
+        ...     "is_segmentation": jnp.array([False]),
+        ...     "task": jnp.array([0]),
+        ... }
+        >>> state, metrics = jax.jit(train_step)(create_state(config, jax.random.key(0)), episode)
+        >>> int(state.step), bool(metrics["failed"])
+        (1, False)
     """
 
     def mean_loss(params, part):
@@ -57,7 +76,7 @@ def train_step(state: TrainState, episode: Arrays, axis_name: str | None = None)
 
     updates, opt_state = state.optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    average = _moved(state, params)
+    average = _average(state, params)
     updated = state.replace(step=state.step + 1, params=params, average=average, opt_state=opt_state)
     state = jax.tree.map(partial(jnp.where, failed), state, updated).replace(failed=failed)
     metrics = {"loss": loss, "losses": losses, "task": episode["task"], "gradient_norm": norm, "failed": failed}
@@ -65,7 +84,7 @@ def train_step(state: TrainState, episode: Arrays, axis_name: str | None = None)
 
 
 def eval_step(state: TrainState, episode: Arrays) -> Arrays:
-    """How good the predictions of a batch are.
+    """Scores the predictions of a batch.
 
     Returns:
         `losses`, `dice` and `psnr` (dB) `[B]`, and `prediction` `[B, H, W, 1]`: probabilities of a segmentation where
@@ -83,7 +102,7 @@ def eval_step(state: TrainState, episode: Arrays) -> Arrays:
 
 
 def batch_losses(state: TrainState, output: jax.Array, episode: Arrays) -> jax.Array:
-    """The loss of each episode `[B]` for the network's output."""
+    """The loss of each episode `[B]`, given the network's output."""
     return episode_loss(
         output,
         episode,
@@ -94,8 +113,8 @@ def batch_losses(state: TrainState, output: jax.Array, episode: Arrays) -> jax.A
     )
 
 
-def _moved(state: TrainState, params: Params) -> Params | None:
-    """The average after a step; at first the steps before count less, so that it soon forgets where it began."""
+def _average(state: TrainState, params: Params) -> Params | None:
+    """The average after a step. Its decay grows over the first steps: it soon forgets the initial parameters."""
     if state.average is None:
         return None
     decay = jnp.minimum(state.ema_decay, (state.step + 1) / (state.step + 10))
@@ -103,10 +122,10 @@ def _moved(state: TrainState, params: Params) -> Params | None:
 
 
 def _split(episode: Arrays, parts: int) -> Arrays:
-    """`[B, ...] -> [parts, B / parts, ...]`; part p has the rows p, p + parts, ...: of each device's rows as many."""
+    """`[B, ...] -> [parts, B / parts, ...]`; part p has the rows p, p + parts, ..., equally many of each device."""
     rows = len(episode["task"])
     if rows % parts:
         raise InputError(
-            f"train.accumulate: {parts}, expected a divisor of {rows}, the episodes that a device has of a batch"
+            f"train.accumulate: {parts}, expected a divisor of {rows}, the episodes of a batch on one device"
         )
     return jax.tree.map(lambda x: x.reshape(rows // parts, parts, *x.shape[1:]).swapaxes(0, 1), episode)

@@ -1,47 +1,52 @@
-"""Being asked to stop: SIGTERM (a machine is taken back) and SIGINT (Ctrl-C) end a run after its current step."""
+"""SIGTERM (a cluster takes the machine back) and SIGINT (Ctrl-C) end a run after its current step."""
 
 import signal
 import threading
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 import jax
 import numpy as np
+from jax.experimental.multihost_utils import process_allgather
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignals:
-    """Notes the signals instead of dying of them, while its block lasts. A second one has its usual effect."""
+    """A context manager that notes the first of these signals; a second one has its usual effect.
 
-    def __init__(self):
-        """Nothing noted yet."""
+    Example:
+        >>> with StopSignals() as signals:
+        ...     signals.agreed()
+        False
+    """
+
+    def __init__(self) -> None:
+        """No signal noted yet."""
         self.received: signal.Signals | None = None
-        self._before = {}
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        """Takes the signals, in the main thread; in another one Python allows it to nobody."""
+        """Handles the signals; does nothing outside of the main thread, where Python does not allow it."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Gives them back."""
-        self._give_back()
+        """Restores the handlers from before."""
+        self._restore()
 
     def agreed(self) -> bool:
-        """Whether a process of the run was asked to stop: the same answer in all of them, which wait for each other."""
+        """Whether any process of the run received a signal. With several processes, they wait for each other."""
         if jax.process_count() == 1:
             return self.received is not None
-        from jax.experimental.multihost_utils import process_allgather
-
         return bool(process_allgather(np.array(self.received is not None)).any())
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
-        self._give_back()
+        self._restore()
 
-    def _give_back(self) -> None:
+    def _restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}

@@ -1,4 +1,4 @@
-"""The folder of a run: one configuration, and one process at a time that writes."""
+"""The folder of a run: it holds one configuration, and one process at a time writes to it."""
 
 import fcntl
 import json
@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.experiment_config import RENAMED
 from neuralizer_jax.files.atomic_file import written_whole
 
-# Keys, and groups of keys, that may differ when a run goes on: they say how it is computed, kept and shown, not what
-# comes out beyond rounding. `train.steps` may as well, unless the learning rate depends on it.
+# Keys and groups of keys that may change when a run goes on: they control how it is computed, saved and shown, and
+# change the result by no more than rounding. So may `train.steps`, unless the learning rate depends on it.
 MAY_DIFFER = (
     "log.every",
     "checkpoint.every",
@@ -32,19 +34,24 @@ _MOST_SHOWN = 5
 
 @contextmanager
 def open_work_folder(folder: str | os.PathLike, config: ConfigDict | dict[str, Any]) -> Iterator[Path]:
-    """Opens the folder of a run, made where it is missing, for as long as the block lasts.
+    """Opens the folder of a run, created if needed, and locks it while the block lasts.
 
-    Its `config.json` holds the configuration, sorted. A later start must have the same, except for what `MAY_DIFFER`,
-    which is then written anew. While the block lasts no other process can open the folder; when the process ends, in
-    whatever way, it is free again. Of several processes of one run (`jax.distributed`) the first one does all this.
+    Its `config.json` holds the configuration, sorted. When the run goes on, the configuration must be the same except
+    for `MAY_DIFFER`; the file is then rewritten. The lock ends with the process, however that ends. Of several
+    processes of one run (`jax.distributed`) only the first one does all this.
 
     Args:
         folder: of the run.
-        config: of the run, of values that JSON has; tuples are lists in it.
+        config: of the run, with JSON values; tuples become lists.
 
     Raises:
-        InputError: a folder or file that cannot be written, another run in the folder, a damaged `config.json`, or
-            another configuration: the keys that differ are named.
+        InputError: the folder cannot be written, another run uses it, `config.json` is damaged, or the configuration
+            differs: the keys are named.
+
+    Example:
+        >>> with open_work_folder("runs/first", {"seed": 0}) as folder:
+        ...     print((folder / "config.json").read_text().split())
+        ['{', '"seed":', '0', '}']
     """
     folder = Path(folder)
     if jax.process_index() != 0:
@@ -62,14 +69,13 @@ def open_work_folder(folder: str | os.PathLike, config: ConfigDict | dict[str, A
             raise InputError(f"{folder}: another run is using it, expected one run a folder") from None
         except OSError as error:
             raise InputError(
-                f"{folder}: cannot be locked ({error.strerror}), expected a file system that can"
+                f"{folder}: cannot be locked ({error.strerror}), expected a file system with locks"
             ) from None
-        _keep_config(folder, config)
+        _keep_config(folder / "config.json", config)
         yield folder
 
 
-def _keep_config(folder: Path, config: ConfigDict | dict[str, Any]) -> None:
-    path = folder / "config.json"
+def _keep_config(path: Path, config: ConfigDict | dict[str, Any]) -> None:
     text = json.dumps(config.to_dict() if isinstance(config, ConfigDict) else config, indent=2, sort_keys=True) + "\n"
     if path.exists():
         _check_same(path, json.loads(text))
@@ -80,12 +86,14 @@ def _keep_config(folder: Path, config: ConfigDict | dict[str, Any]) -> None:
 def _check_same(path: Path, config: dict[str, Any]) -> None:
     """Raises InputError unless the file holds the same configuration, except for what may differ."""
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        saved = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        before = None
-    if not isinstance(before, dict):
+        saved = None
+    if not isinstance(saved, dict):
         raise InputError(f"{path}: damaged, expected the configuration of the run as JSON")
-    before, now = _flat(before), _flat(config)
+    before, now = flatten_dict(saved, sep="."), flatten_dict(config, sep=".")
+    if old := next((key for key in RENAMED if key in before), None):
+        raise InputError(f"{path}: {old} is called {RENAMED[old]} now, expected the new name; rename it in the file")
     may_differ = MAY_DIFFER if now.get("train.decay") != "constant" else (*MAY_DIFFER, "train.steps")
     differences = [
         f"{key}: {_shown(before, key)} in the folder, {_shown(now, key)} now"
@@ -97,14 +105,6 @@ def _check_same(path: Path, config: dict[str, Any]) -> None:
         more = len(differences) - _MOST_SHOWN
         shown = differences[:_MOST_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         raise InputError(f"{path.parent}: made with another configuration: {'; '.join(shown)}")
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values by dotted key."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _shown(values: dict[str, Any], key: str) -> str:

@@ -39,7 +39,8 @@ def read_orbax_checkpoint(path: Path, model: nn.Module | None = None) -> tuple[n
     try:
         meta = json.loads((step / "meta" / "metadata").read_text())
         config = meta["model"]
-        which = "average" if meta.get("config", {}).get("train", {}).get("average") else "params"
+        training = meta.get("config", {}).get("train", {})
+        which = "average" if training.get("ema_decay", training.get("average")) else "params"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{step}: no readable meta item, expected JSON with the model's description") from None
     if model is None:

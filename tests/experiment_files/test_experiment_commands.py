@@ -14,12 +14,11 @@ import pytest
 from input_pipeline.episodes.config import check_config
 from input_pipeline.ops.tasks import TASKS
 from input_pipeline.space.protocols import SEGMENTATION_CLASSES
-from neuralizer_jax import experiment_steps
 from neuralizer_jax.cli import evaluate, prepare, report, runtime, train
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.experiment_config import change_config, load_config, load_steps
-from neuralizer_jax.experiment_commands import RECORD, Step, run_steps
+from neuralizer_jax.experiment_commands import DONE_FILE, Command, run_commands
+from neuralizer_jax.experiment_config import change_config, load_commands, load_config
 from neuralizer_jax.report import items as report_items
 
 FOLDER = Path(__file__).parents[2] / "experiments"
@@ -47,80 +46,78 @@ sys.exit(3 if what == "fail" else 0)
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch):
+def program(tmp_path):
     script = tmp_path / "command.py"
     script.write_text(COMMAND)
-    monkeypatch.setattr(experiment_steps, "_NEURALIZER", (sys.executable, str(script)))
-    return script
+    return sys.executable, str(script)
 
 
-def step(tmp_path, what, name):
-    return Step((what, str(tmp_path / name)), tmp_path / name)
+def command(tmp_path, what, name):
+    return Command((what, str(tmp_path / name)), tmp_path / name)
 
 
-def test_each_command_is_run_once(command, tmp_path, capsys):
-    steps = [step(tmp_path, "write", name) for name in ("a", "b", "a")]
-    run_steps(steps, tmp_path / "out")
-    run_steps(steps, tmp_path / "out")
+def test_each_command_is_run_once(program, tmp_path, capsys):
+    commands = [command(tmp_path, "write", name) for name in ("a", "b", "a")]
+    run_commands(commands, tmp_path / "out", program)
+    run_commands(commands, tmp_path / "out", program)
     assert [(tmp_path / name).read_text() for name in "ab"] == ["ran ", "ran "]
     assert capsys.readouterr().out.count("done before") == 2
-    assert set(json.loads((tmp_path / "out" / RECORD).read_text())) == {one.line for one in steps}
+    assert set(json.loads((tmp_path / "out" / DONE_FILE).read_text())) == {one.line for one in commands}
 
 
-def test_what_is_missing_is_made_again(command, tmp_path):
-    steps = [step(tmp_path, "write", name) for name in "ab"]
-    run_steps(steps, tmp_path / "out")
+def test_what_is_missing_is_made_again(program, tmp_path):
+    commands = [command(tmp_path, "write", name) for name in "ab"]
+    run_commands(commands, tmp_path / "out", program)
     (tmp_path / "a").unlink()
-    run_steps(steps, tmp_path / "out")
+    run_commands(commands, tmp_path / "out", program)
     assert [(tmp_path / name).read_text() for name in "ab"] == ["ran ", "ran "]
 
 
-def test_what_depends_on_more_is_run_each_time(command, tmp_path):
-    once = step(tmp_path, "write", "a")
+def test_what_depends_on_more_is_run_each_time(program, tmp_path):
+    once = command(tmp_path, "write", "a")
     for _ in range(2):
-        run_steps([Step(once.arguments, once.makes, always=True)], tmp_path / "out")
+        run_commands([Command(once.arguments, once.makes, always=True)], tmp_path / "out", program)
     assert (tmp_path / "a").read_text() == "ran ran "
 
 
-def test_a_failure_ends_it_and_is_run_again(command, tmp_path):
-    steps = [step(tmp_path, "write", "a"), step(tmp_path, "fail", "b"), step(tmp_path, "write", "c")]
+def test_a_failure_ends_it_and_is_run_again(program, tmp_path):
+    commands = [command(tmp_path, "write", "a"), command(tmp_path, "fail", "b"), command(tmp_path, "write", "c")]
     for times in (1, 2):
         with pytest.raises(InputError, match="failed with status 3") as error:
-            run_steps(steps, tmp_path / "out")
+            run_commands(commands, tmp_path / "out", program)
         assert "\n" not in str(error.value)
         assert (tmp_path / "a").read_text() == "ran "
         assert (tmp_path / "b").read_text() == "ran " * times
         assert not (tmp_path / "c").exists()
 
 
-def test_a_command_that_makes_nothing_has_not_worked(command, tmp_path):
+def test_a_command_that_makes_nothing_has_not_worked(program, tmp_path):
     with pytest.raises(InputError, match="made no"):
-        run_steps([Step(("nothing",), tmp_path / "a")], tmp_path / "out")
+        run_commands([Command(("nothing",), tmp_path / "a")], tmp_path / "out", program)
 
 
-def test_a_damaged_record(command, tmp_path):
-    (tmp_path / RECORD).write_text("[1]")
+def test_a_damaged_list_of_commands(program, tmp_path):
+    (tmp_path / DONE_FILE).write_text("[1]")
     with pytest.raises(InputError, match="damaged"):
-        run_steps([step(tmp_path, "write", "a")], tmp_path)
+        run_commands([command(tmp_path, "write", "a")], tmp_path, program)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_reaches_the_command_and_ends_the_experiment(command, tmp_path, number):
+def test_a_signal_reaches_the_command_and_ends_the_experiment(program, tmp_path, number):
     driver = tmp_path / "driver.py"
     driver.write_text(
         textwrap.dedent(f"""
         import sys
         from pathlib import Path
-        from neuralizer_jax import experiment_steps
-        experiment_steps._NEURALIZER = (sys.executable, {str(command)!r})
+        from neuralizer_jax.experiment_commands import Command, Stopped, run_commands
         folder = Path({str(tmp_path)!r})
-        steps = [
-            experiment_steps.Step(("wait", str(folder / "a")), folder / "a.began"),
-            experiment_steps.Step(("write", str(folder / "b")), folder / "b"),
+        commands = [
+            Command(("wait", str(folder / "a")), folder / "a.began"),
+            Command(("write", str(folder / "b")), folder / "b"),
         ]
         try:
-            experiment_steps.run_steps(steps, folder / "out")
-        except experiment_steps.Stopped as stopped:
+            run_commands(commands, folder / "out", {program!r})
+        except Stopped as stopped:
             sys.exit(128 + stopped.number)
         """)
     )
@@ -133,19 +130,19 @@ def test_a_signal_reaches_the_command_and_ends_the_experiment(command, tmp_path,
     # The command saved its state once, what follows was not run, and the command is not taken for done.
     assert (tmp_path / "a.saved").read_text() == str(int(number))
     assert not (tmp_path / "b").exists()
-    assert not (tmp_path / "out" / RECORD).exists()
+    assert not (tmp_path / "out" / DONE_FILE).exists()
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_commands_of_an_experiment(experiment, scale, tmp_path, monkeypatch):
-    steps = load_steps(f"{FOLDER / experiment}.py:scale={scale}", tmp_path, tmp_path / "data")
-    assert steps[-1].arguments == ("report", str(tmp_path))
+    commands = load_commands(f"{FOLDER / experiment}.py:scale={scale}", tmp_path, tmp_path / "data")
+    assert commands[-1].arguments == ("report", str(tmp_path))
     taken = []
     for module in (prepare, train, evaluate, runtime, report):
         monkeypatch.setattr(module, "run", taken.append)
     made, workdirs = set(), {}
-    for each in steps:
+    for each in commands:
         assert main(each.arguments) == 0
         options = taken.pop()
         if each.arguments[0] in ("train", "evaluate"):
@@ -167,13 +164,13 @@ def test_commands_of_the_evaluation_of_trained_weights(tmp_path, monkeypatch):
     """Of data that the training did not see, under names that the report knows, each dataset in a folder of its own."""
     arguments = f"weights={tmp_path / 'best.safetensors'},maps=3,scans=4,regions=2"
     experiment = f"{FOLDER / 'pretrained_evaluation.py'}:{arguments}"
-    steps = load_steps(experiment, tmp_path / "out", tmp_path / "data")
+    commands = load_commands(experiment, tmp_path / "out", tmp_path / "data")
     trained_on = load_config(FOLDER / "pretrained.py").data
     taken = []
     for module in (evaluate, report):
         monkeypatch.setattr(module, "run", taken.append)
     evaluated = set()
-    for each in steps:
+    for each in commands:
         assert main(each.arguments) == 0
         options = taken.pop()
         if each.arguments[0] == "report":
@@ -193,13 +190,13 @@ def test_commands_of_the_evaluation_of_trained_weights(tmp_path, monkeypatch):
         trained = {Path(name).name for name in trained_on.datasets} & {Path(name).name for name in options.data}
         assert not trained or options.split not in trained_on.split.split("+")
     assert len(evaluated) == 2
-    assert {each.makes.parent.parent for each in steps if each.arguments[0] == "report"} == evaluated
+    assert {each.makes.parent.parent for each in commands if each.arguments[0] == "report"} == evaluated
 
 
 def test_commands_for_scans_of_others(tmp_path, monkeypatch):
     """Every scan of the user's is a target, and no one but other people is in a context."""
     file = f"{FOLDER / 'pretrained_others.py'}:weights={tmp_path / 'a.safetensors'}"
-    *evaluations, last = load_steps(file, tmp_path / "out", tmp_path / "data")
+    *evaluations, last = load_commands(file, tmp_path / "out", tmp_path / "data")
     assert last.arguments == ("report", str(tmp_path / "out"))
     taken = []
     monkeypatch.setattr(evaluate, "run", taken.append)
@@ -222,21 +219,21 @@ def test_commands_for_scans_of_others(tmp_path, monkeypatch):
 
 def test_unets_are_trained_on_the_subjects_of_the_context(tmp_path, monkeypatch):
     file = f"{FOLDER / 'pretrained_unets.py'}:weights={tmp_path / 'a.safetensors'},steps=30,features=8"
-    *steps, last = load_steps(file, tmp_path / "out", tmp_path / "data")
+    *commands, last = load_commands(file, tmp_path / "out", tmp_path / "data")
     assert last.arguments[0] == "report"
     taken = []
     for module in (train, evaluate):
         monkeypatch.setattr(module, "run", taken.append)
     trained, tasks = [], []
-    for step in steps:
-        assert main(step.arguments) == 0
+    for command in commands:
+        assert main(command.arguments) == 0
         options = taken[-1]
         config = load_config(options.config)
         config.data.datasets = tuple(options.data)
         change_config(config, options.changes)
         check_config(config.data)
-        if step.arguments[0] == "train":
-            trained.append((config, step.makes))
+        if command.arguments[0] == "train":
+            trained.append((config, command.makes))
             continue
         of_structure = config.data.only.tasks == ("segmentation",)
         subjects = (1, 8) if of_structure else (8,)
@@ -258,8 +255,8 @@ def test_unets_are_trained_on_the_subjects_of_the_context(tmp_path, monkeypatch)
 
 
 def test_another_dataset_is_not_asked_for_the_modalities_of_the_scale(tmp_path):
-    steps = load_steps(f"{FOLDER / 'experiment3'}.py:scale=labelmaps", tmp_path, tmp_path / "data")
-    lines = [step.line for step in steps if step.arguments[0] == "evaluate"]
+    commands = load_commands(f"{FOLDER / 'experiment3'}.py:scale=labelmaps", tmp_path, tmp_path / "data")
+    lines = [command.line for command in commands if command.arguments[0] == "evaluate"]
     assert len(lines) == 12
     for line in lines:
         assert "data/multiatlas2012" in line
@@ -296,7 +293,7 @@ def test_nobody_reads_the_list_to_its_end(tmp_path):
     [
         ("paper.py:scale=huge", "scale=huge: unknown, expected smoke, labelmaps, heldout, full"),
         ("paper.py:out=here", "argument 'out=here' is unknown, expected scale=..."),
-        ("smoke.py", "has no get_steps()"),
+        ("smoke.py", "has no get_commands()"),
     ],
 )
 def test_wrong_experiments_end_in_one_line(config, expected, tmp_path, capsys):

@@ -67,6 +67,11 @@ def test_an_experiment_file(tmp_path):
     assert load_config(path).seed == 3
 
 
+def test_a_key_of_an_earlier_version():
+    with pytest.raises(InputError, match=r"^--config\.train\.average: unknown, did you mean --config\.train\.ema_decay$"):
+        change_config(ConfigDict({"train": {"ema_decay": 0.0}}), ["--config.train.average=0.9"])
+
+
 @pytest.mark.parametrize(("name", "content"), [("none.py", None), ("empty.py", ""), ("config.txt", "x")])
 def test_no_experiment_file(tmp_path, name, content):
     if content is not None:

@@ -112,7 +112,7 @@ def test_held_out_and_baseline():
         ("baseline_unet.py:subjects=many", "argument 'subjects=many', expected a value of type int"),
         ("smoke.py:steps=3", "argument 'steps=3' is unknown, expected none"),
         ("neuralizer_seen.py:scale=huge", "scale=huge: unknown, expected smoke, labelmaps, heldout, full"),
-        ("pretrained.py:stage=2", "expected no argument for the first stage, start=FILE with stage=2 to 8"),
+        ("pretrained.py:stage=2", "expected no argument for stage 1, init_from=FILE with stage=2 to 8"),
         ("missing.py", "does not exist"),
     ],
 )
@@ -123,10 +123,20 @@ def test_wrong_arguments(experiment, expected):
     assert "\n" not in str(error.value)
 
 
-def test_files_beside_are_not_left_behind():
-    load_config(FOLDER / "neuralizer_seen.py")
-    assert "base" not in sys.modules
-    assert str(FOLDER) not in sys.path
+def test_installed_experiments_have_names(tmp_path, monkeypatch):
+    (tmp_path / "smoke.py").mkdir()  # no file
+    monkeypatch.chdir(tmp_path)
+    assert load_config("smoke").train.steps == 400
+    assert load_config("neuralizer_seen:scale=smoke").data.size == 64
+    with pytest.raises(InputError, match=r"none: does not exist, .* ablations, base, .* smoke$"):
+        load_config("none")
+
+
+def test_a_file_goes_before_an_installed_experiment(tmp_path, monkeypatch):
+    (tmp_path / "smoke").write_text("")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="smoke: not a Python file"):
+        load_config("smoke")
 
 
 def changes(**more):

@@ -149,7 +149,7 @@ class TestRoundTrip:
 
     def test_load_weights_takes_the_average_where_there_is_one(self, tiny_model, tiny_params, tmp_path):
         state = {"params": jax.tree.map(np.zeros_like, tiny_params), "average": tiny_params, "step": np.int32(4)}
-        meta = {"model": architecture.describe(tiny_model), "config": {"train": {"average": 0.9}}}
+        meta = {"model": architecture.describe(tiny_model), "config": {"train": {"ema_decay": 0.9}}}
         with Checkpoints(tmp_path, 2) as checkpoints:
             checkpoints.save(4, state, meta)
         _, params = load_weights(tmp_path)

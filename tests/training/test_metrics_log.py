@@ -17,17 +17,17 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.training.metrics_log import MetricsLog, TaskLosses, read_metrics, write_summary
 from neuralizer_jax.training.progress import Progress
-from neuralizer_jax.training.metrics_log import Record, TaskLosses, read_metrics, write_summary
-from neuralizer_jax.training.validation_scores import Scores
+from neuralizer_jax.training.validation import ValidationScores
 
 TASKS = ["segmentation", "skull_stripping", "denoising"]
 
 
 def write_steps(folder, steps, start_step=0, sign=1):
-    with Record(folder, start_step) as record:
+    with MetricsLog(folder, start_step) as log:
         for step in steps:
-            record.write(step, {"train/loss": sign / (step + 3), "train/learning_rate": 1e-4})
+            log.write(step, {"train/loss": sign / (step + 3), "train/learning_rate": 1e-4})
 
 
 def events_shown(folder):
@@ -47,9 +47,9 @@ def events_shown(folder):
 
 class TestMetrics:
     def test_what_was_written_is_read(self, tmp_path):
-        with Record(tmp_path / "runs" / "one") as record:
-            record.write(50, {"train/loss": np.float32(0.1), "train/loss/a,b": 2})
-            record.write(100, {"train/loss": float("nan"), "validation/loss": 1e-30})
+        with MetricsLog(tmp_path / "runs" / "one") as log:
+            log.write(50, {"train/loss": np.float32(0.1), "train/loss/a,b": 2})
+            log.write(100, {"train/loss": float("nan"), "validation/loss": 1e-30})
             # On disk while the run goes on.
             metrics = read_metrics(tmp_path / "runs" / "one" / "metrics.csv")
             tags = [tag for tag, *_ in events_shown(tmp_path / "runs" / "one")]
@@ -106,7 +106,7 @@ class TestMetrics:
         path = tmp_path / "metrics.csv"
         damaged = path.read_text() + line + "\n2,train/loss,1\n"
         path.write_text(damaged)
-        for use in (lambda: read_metrics(path), lambda: Record(tmp_path, 1)):
+        for use in (lambda: read_metrics(path), lambda: MetricsLog(tmp_path, 1)):
             with pytest.raises(InputError) as error:
                 use()
             assert str(error.value) == f"{path}: line 4 is {line!r}, expected step,name,value"
@@ -126,17 +126,17 @@ class TestMetrics:
     def test_a_folder_that_cannot_be_made(self, tmp_path):
         (tmp_path / "file").write_text("")
         with pytest.raises(InputError, match=r"file/run: cannot be written \(Not a directory\)"):
-            Record(tmp_path / "file" / "run")
+            MetricsLog(tmp_path / "file" / "run")
 
     def test_a_full_disk(self, tmp_path):
         """Where no file may grow any more: one line, and what was written before is there."""
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        with Record(tmp_path) as record:
-            record.write(1, {"train/loss": 1.0})
+        with MetricsLog(tmp_path) as log:
+            log.write(1, {"train/loss": 1.0})
             resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
             try:
                 with pytest.raises(InputError, match=rf"^{tmp_path}: cannot be written \(File too large\)$"):
-                    record.write(2, {"train/loss": 1.0})
+                    log.write(2, {"train/loss": 1.0})
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert read_metrics(tmp_path / "metrics.csv")["train/loss"][0][0] == 1
@@ -144,8 +144,8 @@ class TestMetrics:
     def test_a_picture_in_tensorboard(self, tmp_path):
         path = tmp_path / "picture.png"
         Image.new("RGB", (30, 20), "red").save(path)
-        with Record(tmp_path) as record:
-            record.image(1000, "validation", path)
+        with MetricsLog(tmp_path) as log:
+            log.image(1000, "validation", path)
         [(tag, step, value)] = events_shown(tmp_path)
         assert (tag, step, value.image.width, value.image.height) == ("validation", 1000, 30, 20)
         assert value.image.encoded_image_string == path.read_bytes()
@@ -192,7 +192,7 @@ class TestTaskLosses:
 
 class TestScores:
     def test_means_over_episodes(self):
-        scores = Scores(TASKS)
+        scores = ValidationScores(TASKS)
         nothing = np.nan
         scores.add([2, 0], 8, [0.5, 0.1], [nothing, 0.8], [20.0, nothing], [False, True])
         scores.add([0, 0], 8, [0.2, 0.3], [0.6, 0.7], [nothing, nothing], [True, True])
@@ -216,7 +216,7 @@ class TestScores:
         """Every episode counts the same, the smaller last batch's too."""
         rng = np.random.default_rng(seed)
         columns = rng.integers(0, 3, 20), rng.random(20), rng.random(20), 30 * rng.random(20)
-        together, apart = Scores(TASKS), Scores(TASKS)
+        together, apart = ValidationScores(TASKS), ValidationScores(TASKS)
         for scores, step in ((together, 20), (apart, size)):
             for start in range(0, 20, step):
                 task, *values = (column[start : start + step] for column in columns)
@@ -225,7 +225,7 @@ class TestScores:
         assert together.loss == pytest.approx(columns[1].mean())
 
     def test_a_nan_is_passed_on(self):
-        scores = Scores(TASKS)
+        scores = ValidationScores(TASKS)
         scores.add([0, 2], 1, [np.nan, 1.0], [0.5, np.nan], [np.nan, 20.0], [True, False])
         assert np.isnan(scores.loss)
         assert np.isnan(scores.rows()["validation/loss/segmentation"])
@@ -233,7 +233,7 @@ class TestScores:
 
     def test_none(self):
         with pytest.raises(ValueError, match="no episode"):
-            _ = Scores(TASKS).loss
+            _ = ValidationScores(TASKS).loss
 
 
 def scalars(loss):

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from training_examples import blend_state, episodes, state_of
 
 from neuralizer_jax import InputError, UNet
-from neuralizer_jax.training.parallel import initialize_processes, compile_steps
+from neuralizer_jax.training.parallel import compile_steps, initialize_processes
 from neuralizer_jax.training.step import eval_step, train_step
 
 # Differences are those of float32 sums in another order: 5e-7 of the largest number of an array is usual. A gradient

@@ -8,8 +8,8 @@ from PIL import Image
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.training.curves import draw_curves
+from neuralizer_jax.training.metrics_log import MetricsLog
 from neuralizer_jax.training.pictures import draw_validation, picture_rows
-from neuralizer_jax.training.metrics_log import Record
 
 TASKS = ["segmentation", "skull_stripping", "denoising", "two_modality_transfer"]
 SIDE = 192
@@ -143,9 +143,9 @@ def figures(monkeypatch):
 
 
 def record_run(folder, steps, every, losses=None):
-    with Record(folder) as record:
+    with MetricsLog(folder) as log:
         for step in range(10, steps + 1, 10):
-            record.write(step, {"train/loss": 1 / step})
+            log.write(step, {"train/loss": 1 / step})
             if step % every == 0:
                 loss = (losses or {}).get(step, 2 / step)
                 scores = {"validation/loss": loss, "validation/loss/denoising": loss}
@@ -153,7 +153,7 @@ def record_run(folder, steps, every, losses=None):
                     scores[f"validation/dice/segmentation/N={size}"] = 0.5 + size / 100 + step / 1e6
                     scores[f"validation/dice/skull_stripping/N={size}"] = 0.6 + size / 100 + step / 1e6
                     scores[f"validation/psnr/denoising/N={size}"] = 20 + size / 10
-                record.write(step, scores)
+                log.write(step, scores)
     return folder / "metrics.csv"
 
 
@@ -179,17 +179,17 @@ class TestCurves:
         assert losses.get_yscale() == "log"
 
     def test_losses_that_hardly_fall(self, tmp_path, figures):
-        with Record(tmp_path) as record:
+        with MetricsLog(tmp_path) as log:
             for step in range(1, 9):
-                record.write(step, {"train/loss": 0.5 - step / 100})
+                log.write(step, {"train/loss": 0.5 - step / 100})
         draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
         assert figures[0].axes[0].get_yscale() == "linear"
 
     def test_smoothing_keeps_the_mean_and_lessens_the_noise(self, tmp_path, figures):
         noise = np.random.default_rng(0).normal(1, 0.1, 1000)
-        with Record(tmp_path) as record:
+        with MetricsLog(tmp_path) as log:
             for step, value in enumerate(noise):
-                record.write(step, {"train/loss": value})
+                log.write(step, {"train/loss": value})
         draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
         raw, smooth = figures[0].axes[0].lines
         np.testing.assert_allclose(raw.get_ydata(), noise)
@@ -221,8 +221,8 @@ class TestCurves:
             picture.load()
 
     def test_one_kind_of_score(self, tmp_path, figures):
-        with Record(tmp_path) as record:
-            record.write(10, {"validation/loss": 0.5, "validation/psnr/denoising/N=4": 20})
+        with MetricsLog(tmp_path) as log:
+            log.write(10, {"validation/loss": 0.5, "validation/psnr/denoising/N=4": 20})
         draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
         _, psnr = figures[0].axes
         assert psnr.get_ylabel() == "PSNR (dB)"

@@ -230,7 +230,7 @@ class TestMuon:
 
 class TestAverage:
     def test_it_follows_the_parameters_and_is_what_is_evaluated(self):
-        state = blend_state(average=0.5, learning_rate=0.1)
+        state = blend_state(ema_decay=0.5, learning_rate=0.1)
         average = np.array(state.params["weights"])
         for decay in (0.1, 2 / 11, 0.25):  # (steps before + 1) / (steps before + 10): at first it forgets sooner
             state, _ = step(state, episodes())
@@ -241,7 +241,7 @@ class TestAverage:
             np.testing.assert_array_equal(evaluate(state, episodes())[name], value)
 
     def test_a_failed_step_leaves_it(self):
-        state = blend_state(average=0.5, learning_rate=0.1)
+        state = blend_state(ema_decay=0.5, learning_rate=0.1)
         batch = episodes() | {"target_in": np.full_like(episodes()["target_in"], np.nan)}
         after, _ = step(state, batch)
         np.testing.assert_array_equal(after.average["weights"], state.average["weights"])
@@ -249,7 +249,7 @@ class TestAverage:
 
 class TestStart:
     def config(self, path, **changes):
-        return ConfigDict({"model": model_config(**changes), "train": train_config(start=str(path), average=0.9)})
+        return ConfigDict({"model": model_config(**changes), "train": train_config(init_from=str(path), ema_decay=0.9)})
 
     def test_from_weights(self, tmp_path):
         model = build_model(model_config())

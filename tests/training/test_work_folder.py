@@ -106,6 +106,11 @@ class TestConfiguration:
         changed = config_of(**{"train.decay": "cosine", "train.steps": 200})
         assert refusal(tmp_path, changed).endswith(": train.steps: 100 in the folder, 200 now")
 
+    def test_a_key_of_an_earlier_version(self, tmp_path):
+        open_once(tmp_path, {"train": {"average": 0.9}})
+        line = refusal(tmp_path, {"train": {"ema_decay": 0.9}})
+        assert line.startswith(f"{tmp_path / 'config.json'}: train.average is called train.ema_decay now")
+
     @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"train": {"steps": 100}'])
     def test_damaged(self, tmp_path, content):
         (tmp_path / "config.json").write_bytes(content)
