@@ -68,7 +68,9 @@ def test_an_experiment_file(tmp_path):
 
 
 def test_a_key_of_an_earlier_version():
-    with pytest.raises(InputError, match=r"^--config\.train\.average: unknown, did you mean --config\.train\.ema_decay$"):
+    with pytest.raises(
+        InputError, match=r"^--config\.train\.average: unknown, did you mean --config\.train\.ema_decay$"
+    ):
         change_config(ConfigDict({"train": {"ema_decay": 0.0}}), ["--config.train.average=0.9"])
 
 
