@@ -61,9 +61,9 @@ def main():
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder of the experiments")
     folder = parser.parse_args().folder
     results = conditions("make experiments-smoke", ("jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-cpu"))
-    steps = json.loads((folder / "steps.json").read_text())
+    commands = json.loads((folder / "commands.json").read_text())
     results["results"] = {
-        "seconds": {command: done["seconds"] for command, done in steps.items()},
+        "seconds": {command: done["seconds"] for command, done in commands.items()},
         "tables": {name: (folder / "report" / f"{name}.md").read_text() for name in TABLES},
     }
     write_results("experiments", results, markdown(results))
