@@ -1,4 +1,4 @@
-"""A dataset's subjects put together: splits, intensity windows, index, and the examples to be stored."""
+"""The prepared subjects of a dataset together: splits, intensity windows, index, and the examples to store."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from input_pipeline.prepare.quality_page import Dropped
+from input_pipeline.prepare.dropped import Dropped
 from input_pipeline.prepare.run_jobs import dropped_reason, load_subject, subject_file
 from input_pipeline.prepare.splits import split_subjects
 from input_pipeline.slices.job import Job
@@ -18,13 +18,13 @@ from neuralizer_jax.intensity import Window, apply_window, dataset_windows, fore
 
 @dataclass(frozen=True, eq=False)
 class PreparedDataset:
-    """The subjects of a dataset that are of use, and what was left out.
+    """The subjects that are kept, and what was left out.
 
     Attributes:
-        folder: the dataset's, in which the subjects were made.
-        windows: what goes to 0 and to 1 in each modality; empty where images are in [0, 1] from the start.
-        index: of each subject what is known without reading its images, in JSON's types: ids, split, modalities,
-            label maps with their sources, alignment, and `label_pixels`: protocol -> label -> pixels in each slice.
+        folder: the dataset's, which holds the subjects made by `run_jobs`.
+        windows: intensities that become 0 and 1, for each modality; empty if the images are in [0, 1] already.
+        index: what is known of each subject without reading its images, in JSON types: ids, split, slices `y`,
+            modalities, label sources, alignment, and `label_pixels`: protocol -> label -> pixels in each slice.
         dropped: subjects and images that were left out.
     """
 
@@ -34,7 +34,7 @@ class PreparedDataset:
     dropped: list[Dropped]
 
     def examples(self, split: str) -> Iterator[dict]:
-        """The examples of a split (`subject_record.to_example`), images in uint16, in the order of the index."""
+        """The examples of a split (`slices.record.to_example`) in the order of the index, images in uint16."""
         for entry in self.index:
             if entry["split"] == split:
                 made = load_subject(self.folder, entry["subject"])
@@ -51,26 +51,30 @@ class PreparedDataset:
 
 
 def collect(dataset: str, jobs: Sequence[Job], folder: Path, dropped: dict[str, str]) -> PreparedDataset:
-    """Puts the made subjects together: splits are drawn over those that are kept, windows measured in training.
+    """Splits the subjects that were made, and measures intensity windows on the training subjects.
 
     Args:
         dataset: its name.
-        jobs: all of the dataset, each made or dropped (`prepare_subjects`).
-        folder: of the dataset.
-        dropped: what discovery passed over, with the reason.
+        jobs: all jobs of the dataset, each either made or dropped by `run_jobs`.
+        folder: the dataset's.
+        dropped: what `discover` dropped, with the reasons.
 
     Raises:
-        InputError: where no subject is left.
+        InputError: no subject could be prepared.
     """
-    kept, missing = [], []
-    for job in jobs:
-        (kept if subject_file(folder, job.subject).exists() else missing).append(job)
+    kept: list[Job] = []
     left_out = [Dropped(name, "", reason) for name, reason in dropped.items()]
-    left_out += [Dropped(job.subject, "", dropped_reason(folder, job.subject)) for job in missing]
+    for job in jobs:
+        if subject_file(folder, job.subject).exists():
+            kept.append(job)
+        else:
+            left_out.append(Dropped(job.subject, "", dropped_reason(folder, job.subject)))
     if not kept:
         raise InputError(f"{dataset}: none of {len(jobs)} subjects could be prepared; the first: {left_out[-1].reason}")
     splits = split_subjects(dataset, {job.subject: job.person for job in kept})
-    index, training, others = [], [], []
+    index = []
+    training: list[tuple[str, np.ndarray]] = []
+    others: list[tuple[str, np.ndarray]] = []
     for job in kept:
         made = load_subject(folder, job.subject)
         index.append(_entry(made.record, splits[job.subject]))
@@ -78,7 +82,7 @@ def collect(dataset: str, jobs: Sequence[Job], folder: Path, dropped: dict[str, 
         if made.quantiles is not None:
             volumes = training if splits[job.subject] == "train" else others
             volumes += zip(map(series_of, made.record.modalities), made.quantiles, strict=True)
-    # A modality that no training subject has is measured on the others.
+    # A modality without training subjects is measured on the others.
     windows = dataset_windows(others) | dataset_windows(training)
     return PreparedDataset(folder, windows, index, left_out)
 
@@ -104,6 +108,6 @@ def _entry(record: SubjectRecord, split: str) -> dict:
 
 
 def _label_pixels(labels: np.ndarray) -> dict[str, list[int]]:
-    """Pixels of each label but 0 in each of the slices `[S, 192, 192]`."""
+    """Pixels of each label, except 0, in each of the slices `[S, H, W]`."""
     values = [int(value) for value in np.unique(labels) if value]
     return {str(value): np.count_nonzero(labels == value, axis=(1, 2)).tolist() for value in values}

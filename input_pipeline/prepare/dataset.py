@@ -1,18 +1,29 @@
-"""A dataset from a folder of raw files: `OUT/DATASET/1.0.0`, its quality page and the table of what was left out."""
+"""The steps of preparing a dataset: from a folder of raw files to `OUT/DATASET`.
 
-import contextlib
-import io
-import shutil
+data/ixi/1.0.0                the dataset, which training reads
+data/ixi/quality/index.html   a page to check it
+data/ixi/dropped.csv          subjects and images that were left out, with the reasons
+data/ixi/work                 the subjects made so far; may be deleted when the dataset is complete
+"""
+
+import json
+from dataclasses import asdict
 from pathlib import Path
 
-import tensorflow_datasets as tfds
-
-from input_pipeline.prepare.tfds_builder import SliceDataset
-from input_pipeline.slices.settings import PrepareSettings
+from input_pipeline.prepare.collect import collect
+from input_pipeline.prepare.dropped import write_dropped_table
+from input_pipeline.prepare.jobs import dataset_jobs, settings_of
+from input_pipeline.prepare.quality_page import write_quality_page
+from input_pipeline.prepare.run_jobs import run_jobs
+from input_pipeline.prepare.tfds_builder import write_tfds
+from input_pipeline.raw.datasets import Dataset
+from input_pipeline.slices.settings import COUNTS, PrepareSettings
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.atomic_file import written_whole
 
 
 def prepare_dataset(
-    builder: type[SliceDataset],
+    dataset: Dataset,
     raw: Path | None,
     out: Path,
     settings: PrepareSettings,
@@ -20,37 +31,77 @@ def prepare_dataset(
     workers: int | None = None,
     command: str = "",
 ) -> Path:
-    """Prepares a dataset and puts it in the place of an earlier one when it is complete.
+    """Prepares a dataset. An earlier version of it is replaced once the new one is complete.
 
     Args:
-        builder: of the dataset.
-        raw: folder of its raw files; None where it has none.
-        out: folder of datasets.
-        settings: how.
-        workers: processes; None: one a core.
-        command: shown on the quality page.
+        dataset: one of `raw.datasets.DATASETS`.
+        raw: folder of its raw files; None if it needs none.
+        out: folder of prepared datasets.
+        settings: how to prepare it.
+        workers: processes; None: one for each core.
+        command: command line to show on the quality page.
 
     Returns:
         The dataset's folder, `OUT/DATASET`.
 
     Raises:
-        InputError: where there is nothing to prepare, or nothing could be, or the folder holds what was prepared in
-            another way.
+        InputError: no subject was found, or none could be prepared, or the folder holds subjects that were prepared
+            with other settings.
     """
-    folder = out / builder.name
-    builder.jobs(raw, folder, settings)  # says what is wrong before anything is written
-    staging = folder / "work/written"
-    shutil.rmtree(staging, ignore_errors=True)
-    tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS reports on its own
-        made = builder(
-            data_dir=staging, file_format="array_record", settings=settings, workers=workers, folder=folder,
-            command=command,
-        )  # fmt: skip
-        made.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=raw, try_download_gcs=False))
-    final, replaced = folder / made.data_path.name, staging / "replaced"
-    if final.exists():
-        final.rename(replaced)
-    Path(made.data_path).rename(final)
-    shutil.rmtree(staging)
+    folder = out / dataset.name
+    jobs, dropped = dataset_jobs(dataset, raw, folder, settings)
+    _keep_settings(folder, dataset, settings)
+    run_jobs(jobs, folder, workers=workers)
+    prepared = collect(dataset.name, jobs, folder, dropped)
+    write_tfds(dataset, prepared)
+    write_dropped_table(folder / "dropped.csv", prepared.dropped)
+    write_quality_page(prepared, title=dataset.name, command=command)
     return folder
+
+
+def prepare_shard(
+    dataset: Dataset,
+    raw: Path | None,
+    out: Path,
+    settings: PrepareSettings,
+    *,
+    shard: tuple[int, int],
+    workers: int | None = None,
+) -> tuple[int, int]:
+    """Makes a part of the subjects, for a cluster's job array; `prepare_dataset` then completes the dataset.
+
+    Args:
+        dataset: as for `prepare_dataset`, as are `raw`, `out`, `settings` and `workers`.
+        raw: see there.
+        out: see there.
+        settings: see there.
+        shard: `(i, n)`: every n-th subject from the i-th on, where i counts from 1.
+        workers: see there.
+
+    Returns:
+        The number of subjects in this part, and in all.
+    """
+    number, count = shard
+    folder = out / dataset.name
+    jobs, _ = dataset_jobs(dataset, raw, folder, settings)
+    _keep_settings(folder, dataset, settings)
+    part = jobs[number - 1 :: count]
+    run_jobs(part, folder, workers=workers)
+    return len(part), len(jobs)
+
+
+def _keep_settings(folder: Path, dataset: Dataset, settings: PrepareSettings) -> None:
+    """Writes down the settings of the subjects in the folder. Raises InputError if they were made with others."""
+    names = [name for name in settings_of(dataset.name) if name not in COUNTS]
+    values, defaults = ({name: asdict(each)[name] for name in names} for each in (settings, PrepareSettings()))
+    text = json.dumps(values, default=str, sort_keys=True)
+    path = folder / "work/settings.json"
+    if path.exists():
+        before = path.read_text(encoding="utf-8")
+        # A setting that an earlier version did not have is at its default.
+        if defaults | json.loads(before) != defaults | json.loads(text):
+            raise InputError(f"{folder}: was prepared with {before}, expected the same or another --out, not {text}")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,124 +1,126 @@
-"""One picture of a subject, by which a person sees whether its images, labels and brain mask fit one another.
+"""A picture of a subject that shows whether its images, labels and brain mask match.
 
-Drawn with NumPy and Pillow alone: a figure of matplotlib takes seconds, and thousands are made of a large dataset.
+Drawn with NumPy and Pillow alone: a matplotlib figure takes seconds, and a large dataset needs thousands.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from input_pipeline.prepare.contact_sheet import label_colours
+from input_pipeline.prepare.label_colours import label_colours, outline_order
 from input_pipeline.slices.record import SubjectRecord
+from input_pipeline.space.grid import SHAPE, SLICE_Y
 from input_pipeline.space.modalities import series_of
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.image_formats import one_line
 
-# A pixel of the slice is this many of the picture.
-MAGNIFICATION = 2
-
-# Height and width of a panel, and the gap between two, pixels of the picture.
-PANEL = 192 * MAGNIFICATION
+# Side of a slice; of a panel, which shows it enlarged; and the gap between panels. All in pixels.
+SIDE = SHAPE[0]
+PANEL = 2 * SIDE
 GAP = 6
 
 _MOST_LABEL_MAPS = 3
 _MOST_FURTHER_IMAGES = 5
+_MOST_SLICES = 24
 
-# Each image's own, over its pixels that are not 0.
+# Intensities that become black and white, over the pixels of the slice that are not 0.
 _PERCENTILES = (0.5, 99.5)
 
 _MASK_COLOUR = (255, 225, 0)
 _GAP_COLOUR = (24, 24, 28)
 
-# A panel in the sheet, and the strip with the subject's name that covers its caption.
-_CELL = 192
+# The contact sheet: panels in a row, height of the name, and its longest length in characters.
+_COLUMNS = 8
 _NAME_HEIGHT = 17
 _NAME_LENGTH = 24
-_COLUMNS = 8
 
 
-def quality_picture(record: SubjectRecord, slice_index: int) -> np.ndarray:
-    """Panels of one slice of a subject in a row: the main image (the first), the same with the outlines of the labels
-    (a panel for each of the first three label maps) and of the brain mask, then up to five other modalities.
+def quality_picture(record: SubjectRecord) -> np.ndarray:
+    """The middle slice of a subject in a row of panels and, if it has several slices, all of them below.
 
-    Every image is scaled by itself. Only one direction of a diffusion series is shown.
+    The row shows the first image, then the same image with the outlines of each label map (at most three) and of the
+    brain mask, then further modalities (at most five). Below, every slice shows the first image with the outlines of
+    the first label map, or of the brain mask if there are no labels. Of more than 24 slices, 24 evenly spaced ones are
+    shown. Each image has its own grey scale. A diffusion series shows one direction.
 
     Args:
         record: images finite, in any unit.
-        slice_index: which of its slices.
 
     Returns:
-        RGB `[384, width, 3]` uint8, superior at the top, left hemisphere on the left. Panel i begins at column
-        `i * (PANEL + GAP)`.
+        RGB `[height, width, 3]` uint8, superior at the top, left hemisphere on the left. Panel i of the row begins at
+        column `i * (PANEL + GAP)`.
     """
-    shown = _shown_images(record.modalities)
-    greys = [_magnified(_displayed(record.images[index, slice_index])) for index in shown]
-    names = [record.modalities[index] for index in shown]
-    panels = [_captioned(greys[0], names[0], sides=True)]
+    middle = int(np.argmin(np.abs(record.y - SLICE_Y)))
+    first, *further = _shown_images(record.modalities)
+    main = _enlarged(_grey(record.images[first, middle]))
+    panels = [_captioned(main, record.modalities[first], sides=True)]
     for index, protocol in enumerate(record.protocols[:_MOST_LABEL_MAPS]):
-        outlined = _outlined(greys[0], record.labels[index, slice_index], _bright_colours)
+        outlined = _with_labels(main, record.labels[index, middle], protocol)
         panels.append(_captioned(outlined, f"{protocol} ({record.label_sources[index]})"))
-    mask = record.brain_mask[slice_index]
-    panels.append(_captioned(_outlined(greys[0], mask, lambda _: _MASK_COLOUR), f"brain mask ({record.mask_source})"))
-    panels += [_captioned(grey, name) for grey, name in zip(greys[1:], names[1:], strict=True)]
+    masked = _with_mask(main, record.brain_mask[middle])
+    panels.append(_captioned(masked, f"brain mask ({record.mask_source})"))
+    for index in further:
+        panels.append(_captioned(_enlarged(_grey(record.images[index, middle])), record.modalities[index]))
+    row = _grid(panels, len(panels))
+    if len(record.y) == 1:
+        return row
 
-    picture = np.full((PANEL, picture_width(record.modalities, len(record.protocols)), 3), _GAP_COLOUR, np.uint8)
-    for index, panel in enumerate(panels):
-        start = index * (PANEL + GAP)
-        picture[:, start : start + PANEL] = panel
+    strip = []
+    for place in np.unique(np.linspace(0, len(record.y) - 1, _MOST_SLICES).round().astype(int)):
+        grey = _rgb(_grey(record.images[first, place]))
+        if record.protocols:
+            outlined = _with_labels(grey, record.labels[0, place], record.protocols[0])
+        else:
+            outlined = _with_mask(grey, record.brain_mask[place])
+        strip.append(_captioned(outlined, f"y = {record.y[place]} mm", size=13))
+    below = _grid(strip, (row.shape[1] + GAP) // (SIDE + GAP))
+    picture = np.full((PANEL + GAP + len(below), row.shape[1], 3), _GAP_COLOUR, np.uint8)
+    picture[:PANEL], picture[PANEL + GAP :, : below.shape[1]] = row, below
     return picture
 
 
-def picture_width(modalities: Sequence[str], label_maps: int) -> int:
-    """Columns of the picture of a subject with these images and so many label maps."""
-    panels = len(_shown_images(modalities)) + min(label_maps, _MOST_LABEL_MAPS) + 1
-    return panels * (PANEL + GAP) - GAP
-
-
 def save_picture(path: Path, rgb: np.ndarray) -> None:
-    """Writes `[height, width, 3]` uint8 as a PNG, whole. Raises InputError where it cannot be written."""
+    """Writes `[height, width, 3]` uint8 as a PNG. Raises InputError if it cannot be written."""
     with written_whole(path) as temporary:
         Image.fromarray(rgb).save(temporary, "PNG")
 
 
 def picture_sheet(pictures: Sequence[tuple[str, Path, int]]) -> np.ndarray:
-    """One panel of each of many pictures, eight a row, with their names.
+    """One panel of each of many pictures with their names, eight in a row.
 
     Args:
-        pictures: at least one: name, file (`save_picture` of a `quality_picture`) and index of the panel.
+        pictures: at least one: name, file (a `quality_picture`) and index of the panel.
 
     Returns:
         RGB `[height, width, 3]` uint8.
 
     Raises:
-        InputError: where a file cannot be read.
+        InputError: a file cannot be read.
     """
-    columns = min(_COLUMNS, len(pictures))
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * (_CELL + GAP) - GAP, rows * (_CELL + GAP) - GAP), _GAP_COLOUR)
-    for index, (name, path, panel) in enumerate(pictures):
+    cells = []
+    for name, path, panel in pictures:
         start = panel * (PANEL + GAP)
         try:
             with Image.open(path, formats=("PNG",)) as picture:
-                cell = _named(picture.crop((start, 0, start + PANEL, PANEL)), name)
+                cells.append(_named(picture.crop((start, 0, start + PANEL, PANEL)), name))
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror or error}), expected a PNG") from None
-        sheet.paste(cell, (index % columns * (_CELL + GAP), index // columns * (_CELL + GAP)))
-    return np.asarray(sheet)
+    return _grid(cells, _COLUMNS)
 
 
 def _shown_images(modalities: Sequence[str]) -> list[int]:
-    """Indices of the images to show: the first of each modality, where all diffusion directions are one."""
-    first = {}
+    """Indices of the images to show: the first of each modality."""
+    first: dict[str, int] = {}
     for index, modality in enumerate(modalities):
         first.setdefault(series_of(modality), index)
     return list(first.values())[: 1 + _MOST_FURTHER_IMAGES]
 
 
-def _displayed(image: np.ndarray) -> np.ndarray:
+def _grey(image: np.ndarray) -> np.ndarray:
     """Grey values uint8 of an image in any unit."""
     inside = image[image != 0]
     low, high = np.percentile(inside, _PERCENTILES) if inside.size else (0, 0)
@@ -126,54 +128,73 @@ def _displayed(image: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
 
 
-def _magnified(grey: np.ndarray) -> np.ndarray:
-    """RGB `[384, 384, 3]` of grey values `[192, 192]`, smooth."""
-    large = np.asarray(Image.fromarray(grey).resize((PANEL, PANEL), Image.Resampling.BICUBIC))
+def _enlarged(grey: np.ndarray) -> np.ndarray:
+    """RGB of grey values at twice their size, smooth."""
+    return _rgb(np.asarray(Image.fromarray(grey).resize((PANEL, PANEL), Image.Resampling.BICUBIC)))
+
+
+def _rgb(grey: np.ndarray) -> np.ndarray:
     # 64 greys look like 256 and make the file a third smaller.
-    return np.repeat((large & 0xFC)[..., None], 3, axis=2)
+    return np.repeat((grey & 0xFC)[..., None], 3, axis=2)
 
 
-def _outlined(rgb: np.ndarray, labels: np.ndarray, colours: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The panel with each border between two labels drawn one pixel wide, in the colour of the higher label."""
-    large = labels.repeat(MAGNIFICATION, 0).repeat(MAGNIFICATION, 1)
-    padded = np.pad(large, 1)
+def _with_labels(rgb: np.ndarray, labels: np.ndarray, protocol: str) -> np.ndarray:
+    colours = label_colours(labels, protocol).astype(np.float32)
+    # At full brightness, as a thin dark line is hard to see.
+    colours *= 255 / np.maximum(colours.max(-1, keepdims=True), 1)
+    return _outlined(rgb, outline_order(labels, protocol), np.rint(colours).astype(np.uint8))
+
+
+def _with_mask(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return _outlined(rgb, mask, np.broadcast_to(np.array(_MASK_COLOUR, np.uint8), (*mask.shape, 3)))
+
+
+def _outlined(rgb: np.ndarray, regions: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """The panel with borders one pixel wide between regions, on the side of the higher number and in its colour."""
+    scale = len(rgb) // len(regions)
+    regions, colours = (array.repeat(scale, 0).repeat(scale, 1) for array in (regions, colours))
+    padded = np.pad(regions, 1)
     around = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-    edge = np.any([beside < large for beside in around], axis=0)
-    outlined = rgb.copy()
-    outlined[edge] = colours(large[edge])
-    return outlined
+    edge = np.any([neighbour < regions for neighbour in around], axis=0)
+    return np.where(edge[..., None], colours, rgb)
 
 
-def _bright_colours(labels: np.ndarray) -> np.ndarray:
-    """`label_colours` at full brightness: a thin dark line would be lost on the image."""
-    colours = label_colours(labels).astype(np.float32)
-    return np.rint(colours * (255 / colours.max(-1, keepdims=True))).astype(np.uint8)
+def _grid(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Images of one size `[height, width, 3]` in rows, with gaps between them."""
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    height, width, _ = images[0].shape
+    grid = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), _GAP_COLOUR, np.uint8)
+    for index, image in enumerate(images):
+        top, left = index // columns * (height + GAP), index % columns * (width + GAP)
+        grid[top : top + height, left : left + width] = image
+    return grid
 
 
-def _captioned(rgb: np.ndarray, caption: str, *, sides: bool = False) -> np.ndarray:
-    """The panel with a caption in the upper left corner and, with `sides`, L and R at its left and right edge."""
+def _captioned(rgb: np.ndarray, caption: str, *, size: int = 18, sides: bool = False) -> np.ndarray:
+    """The panel with a caption in its upper left corner and, with `sides`, L and R at its left and right edge."""
     picture = Image.fromarray(rgb)
     draw = ImageDraw.Draw(picture)
     texts = [((6, 4), "la", caption)]
     if sides:
         texts += [((6, PANEL // 2), "lm", "L"), ((PANEL - 6, PANEL // 2), "rm", "R")]
     for place, anchor, text in texts:
-        draw.text(place, text, "white", _font(18), anchor, stroke_width=2, stroke_fill="black")
+        draw.text(place, text, "white", _font(size), anchor, stroke_width=2, stroke_fill="black")
     return np.asarray(picture)
 
 
-def _named(panel: Image.Image, name: str) -> Image.Image:
-    """The panel at the slice's own size, with a name instead of its caption; of a long one both ends."""
-    # A file name that is not text holds lone surrogates, which cannot be drawn.
+def _named(panel: Image.Image, name: str) -> np.ndarray:
+    """The panel at the slice's own size, with a name in place of its caption; a long name is cut in the middle."""
+    # A file name that is not UTF-8 holds lone surrogates, which cannot be drawn.
     name = one_line(name).encode(errors="replace").decode()
     name = name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH // 2]}...{name[-_NAME_LENGTH // 2 :]}"
-    small = panel.resize((_CELL, _CELL), Image.Resampling.BOX)
+    small = panel.resize((SIDE, SIDE), Image.Resampling.BOX)
     draw = ImageDraw.Draw(small)
-    draw.rectangle((0, 0, _CELL, _NAME_HEIGHT), fill="black")
+    draw.rectangle((0, 0, SIDE, _NAME_HEIGHT), fill="black")
     draw.text((4, _NAME_HEIGHT // 2), name, "white", _font(13), "lm")
-    return small
+    return np.asarray(small)
 
 
 @lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)

@@ -1,9 +1,8 @@
-"""Every subject of a dataset made, in parallel and resumable: jobs in, one file and one picture a subject out.
+"""Runs the jobs of a dataset, in parallel and resumable: each writes one subject, or the reason why it was dropped.
 
-What is made lies in the dataset's folder: `work/subjects/ID.npz` and `quality/pictures/ID.png`, or, with the reason,
-`work/dropped/ID.json`. Each file is written whole, and a subject that has one is not made again: a run that was killed
-goes on where it stopped, and the jobs of a cluster can share the folder. A dropped subject is tried again by the next
-run.
+The dataset's folder receives `work/subjects/ID.npz` and `quality/pictures/ID.png`, or `work/dropped/ID.json`. A file is
+written whole or not at all, and a subject that has a file is not made again. So an interrupted run continues where it
+stopped, and the jobs of a cluster can share the folder. The next run tries a dropped subject again.
 """
 
 import json
@@ -23,7 +22,6 @@ from tqdm import tqdm
 from input_pipeline.prepare.quality_picture import quality_picture, save_picture
 from input_pipeline.slices.job import Job, MadeSubject
 from input_pipeline.slices.record import from_example, to_example
-from input_pipeline.space.grid import SLICE_Y
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 
@@ -31,16 +29,16 @@ from neuralizer_jax.files.atomic_file import written_whole
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-def prepare_subjects(jobs: Sequence[Job], folder: Path, *, workers: int | None = None) -> None:
-    """Makes the subjects that the folder does not have yet, with a progress bar on a terminal.
+def run_jobs(jobs: Sequence[Job], folder: Path, *, workers: int | None = None) -> None:
+    """Runs the jobs whose subjects are not in the folder yet, with a progress bar on a terminal.
 
     Args:
-        jobs: what to make.
-        folder: the dataset's; made where it is missing.
-        workers: processes; None: one a core.
+        jobs: one for each subject.
+        folder: the dataset's; made if missing.
+        workers: processes; None: one for each core.
 
     Raises:
-        InputError: where a process died, which the machine's memory is the usual reason for.
+        InputError: a worker process died, usually because memory ran out.
     """
     for part in ("work/subjects", "work/dropped", "quality/pictures"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -50,44 +48,44 @@ def prepare_subjects(jobs: Sequence[Job], folder: Path, *, workers: int | None =
     if workers <= 1:
         with progress:
             for job in missing:
-                _make(job, folder)
+                _run(job, folder)
                 progress.update()
         return
     with progress, _environment(_ONE_THREAD), _pool(workers) as pool:
-        futures: list[Future] = [pool.submit(_make, job, folder) for job in missing]
+        futures: list[Future] = [pool.submit(_run, job, folder) for job in missing]
         try:
             for future in as_completed(futures):
                 future.result()
                 progress.update()
         except BrokenProcessPool:
             raise InputError(
-                f"{folder}: a worker process died, most likely for want of memory: run again with fewer --workers,"
-                " what is done is kept"
+                f"{folder}: a worker process died, most likely because memory ran out: run again with fewer --workers;"
+                " finished subjects are kept"
             ) from None
 
 
 def subject_file(folder: Path, subject: str) -> Path:
-    """Where the folder has a subject."""
+    """File of a prepared subject."""
     return folder / "work/subjects" / f"{subject}.npz"
 
 
 def dropped_file(folder: Path, subject: str) -> Path:
-    """Where the folder has the reason for which a subject was dropped."""
+    """File with the reason why a subject was dropped."""
     return folder / "work/dropped" / f"{subject}.json"
 
 
 def picture_file(folder: Path, subject: str) -> Path:
-    """Where the folder has a subject's picture."""
+    """File of a subject's quality picture."""
     return folder / "quality/pictures" / f"{subject}.png"
 
 
 def dropped_reason(folder: Path, subject: str) -> str:
-    """Why a subject was dropped."""
+    """The reason why a subject was dropped."""
     return json.loads(dropped_file(folder, subject).read_text(encoding="utf-8"))["reason"]
 
 
 def load_subject(folder: Path, subject: str) -> MadeSubject:
-    """A subject that was made. Raises InputError where the file is damaged."""
+    """Reads a prepared subject. Raises InputError if its file is damaged."""
     path = subject_file(folder, subject)
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -101,32 +99,29 @@ def load_subject(folder: Path, subject: str) -> MadeSubject:
 
 
 def available_cores() -> int:
-    """Cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _make(job: Job, folder: Path) -> None:
-    """Makes one subject and writes it, or why not."""
+def _run(job: Job, folder: Path) -> None:
+    """Makes one subject and writes it, or writes the reason why it is dropped."""
     try:
         made = job.make()
-        record = made.record
-        middle = int(np.argmin(np.abs(record.y - SLICE_Y)))
-        save_picture(picture_file(folder, job.subject), quality_picture(record, middle))
-        arrays = to_example(record) | {
-            "dropped_images": np.array(list(made.dropped), str),
-            "dropped_reasons": np.array(list(made.dropped.values()), str),
-        }
+        save_picture(picture_file(folder, job.subject), quality_picture(made.record))
+        arrays = {name: np.asarray(value) for name, value in to_example(made.record).items()}
+        arrays["dropped_images"] = np.array(list(made.dropped), str)
+        arrays["dropped_reasons"] = np.array(list(made.dropped.values()), str)
         if made.quantiles is not None:
             arrays["quantiles"] = made.quantiles
         with written_whole(subject_file(folder, job.subject)) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, allow_pickle=False, **arrays)
         dropped_file(folder, job.subject).unlink(missing_ok=True)
     except InputError as error:
         _note(folder, job, str(error))
-    except (OSError, MemoryError):  # not the subject's fault: the disk is full, or the machine small
+    except (OSError, MemoryError):  # the machine's fault, not the subject's: a full disk, little memory
         raise
     except Exception as error:
-        # One subject in thousands must not end a night's work.
+        # A bug that one subject in thousands meets must not stop the others.
         _note(folder, job, f"unexpected {type(error).__name__}: {error}", traceback.format_exc())
 
 
@@ -137,7 +132,7 @@ def _note(folder: Path, job: Job, reason: str, details: str = "") -> None:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the processes that start inside; those that the user has set stay."""
+    """Sets environment variables for the processes started inside; variables that the user has set stay."""
     added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -149,7 +144,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that are started afresh (forking a process with threads can hang); interrupted, they stop early."""
+    """Worker processes, spawned because forking a process with threads can hang; jobs not started are cancelled."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)

@@ -1,23 +1,24 @@
-"""Which subjects are for training, validation and test: drawn once for all by a hash of dataset and person.
+"""Splits of a dataset into training, validation and test persons, fixed by a hash of dataset and person.
 
 Every person has a position in [0, 1) (`split_position`). With `m = min(15, half the number of persons)`, rounded down:
 
-* test: position below 0.2, and the `m` persons of lowest position wherever they lie;
-* val: of the others, position at least 0.92 (a tenth of what is not test), and the `v` persons of highest position
-  wherever they lie, `v = min(5, a third of the others)`, rounded down;
-* train: the rest.
+* test: persons with a position below 0.2, and always the `m` persons of lowest position;
+* val: of the others, persons with a position of at least 0.92 (a tenth of them on average), and always the `v` persons
+  of highest position, `v = min(5, a third of the others)`, rounded down;
+* train: all others.
 
-What holds when subjects are added to a dataset:
+When subjects are added to a dataset:
 
-* a person below 0.2 is in test, always;
-* others change side only through the minima: into test or val while `m` or `v` grows, out of it when persons of lower
-  or higher position join. Once 15 persons lie below 0.2 and 5 from 0.92 on, of 75 on average, no one does any more.
-
-Test has at least `m` persons and val at least `v`.
+* a person below 0.2 stays in test;
+* other persons can only change their split because of the minima `m` and `v`: into test or val while `m` or `v` grows,
+  out of it when persons of lower or higher position join. With 15 persons below 0.2 and 5 from 0.92 on (in 75 persons
+  on average) no one changes any more.
 """
 
 import hashlib
 from collections.abc import Mapping
+
+SPLITS = ("train", "val", "test")
 
 _TEST_BELOW = 0.2
 _VAL_FROM = 0.92
@@ -26,13 +27,17 @@ _MIN_VAL_PERSONS = 5
 
 
 def split_position(dataset: str, person: str) -> float:
-    """Position in [0, 1) by which a person is assigned to a split; uniform, the same in every run and version."""
+    """A person's position in [0, 1), uniform, the same in every run and version.
+
+    >>> round(split_position("ixi", "IXI002"), 3)
+    0.0
+    """
     digest = hashlib.sha256(f"{dataset}/{person}".encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
 def split_subjects(dataset: str, people: Mapping[str, str]) -> dict[str, str]:
-    """Split (`train`, `val` or `test`) of each subject of a dataset; all subjects of a person share theirs.
+    """The split of each subject, one of `SPLITS`; all subjects of a person share one.
 
     Args:
         dataset: its name.

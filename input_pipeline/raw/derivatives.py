@@ -1,8 +1,8 @@
-"""A subject's segmentation and brain mask: the user's where there is one, else made with FreeSurfer's programs.
+"""Derivatives of a subject's image: a whole-brain segmentation and a brain mask, found or made with FreeSurfer.
 
-For an image `STEM.nii.gz` of the subject `SUBJECT`, the first of
+For an image `STEM.nii.gz` of the subject `SUBJECT`, the first of these files is taken:
 
-| | segmentation (FreeSurfer's numbers) | brain mask (above 0 inside) |
+| | segmentation (FreeSurfer's numbers) | brain mask (above 0 inside the brain) |
 | --- | --- | --- |
 | 1 | `STEM_synthseg` | `STEM_synthstrip` |
 | 2 | `STEM_aseg` | `STEM_brainmask` |
@@ -10,9 +10,9 @@ For an image `STEM.nii.gz` of the subject `SUBJECT`, the first of
 | 4 | `SUBJECT/mri/aparc+aseg.mgz` | `SUBJECT/mri/brainmask.mgz` |
 | 5 | `SUBJECT/mri/aseg.mgz` | |
 
-anywhere under the folder named with `--segmentations`, else of the first three beside the image; names without an
-ending may have `.nii.gz`, `.nii` or `.mgz`. `STEM_seg` and `STEM_mask` are not taken: datasets name lesions and defaced
-regions so.
+All of them are searched for at any depth in the folder given by `--segmentations`; then the first three beside the
+image. `STEM...` may end in `.nii.gz`, `.nii` or `.mgz`. `STEM_seg` and `STEM_mask` are ignored, because datasets give
+these names to lesions and defaced regions.
 """
 
 import fcntl
@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from input_pipeline.raw.found_files import files_under
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.image_formats import one_line
@@ -39,10 +40,8 @@ Index = Mapping[str, Sequence[Path]]
 
 
 def index_segmentations(folder: Path | None) -> Index:
-    """The files at any depth under the user's folder of segmentations; without a folder there are none."""
-    from input_pipeline.raw.found_files import files_under  # the package's other modules import this one
-
-    index = defaultdict(list)
+    """The files at any depth under the user's folder of segmentations; empty without a folder."""
+    index: defaultdict[str, list[Path]] = defaultdict(list)
     for path in files_under(folder) if folder else ():
         index[path.name].append(path)
         index["/".join(path.absolute().parts[-3:])].append(path)
@@ -53,7 +52,7 @@ def find_segmentation(image: Path, subject: str, index: Index) -> Path | None:
     """The user's segmentation of an image.
 
     Raises:
-        InputError: where several files of the index are equally good.
+        InputError: several files of the index have the same name.
     """
     return _find(image, subject, index, _SEGMENTATIONS, _FREESURFER_SEGMENTATIONS)
 
@@ -62,29 +61,31 @@ def find_brain_mask(image: Path, subject: str, index: Index) -> Path | None:
     """The user's brain mask of an image.
 
     Raises:
-        InputError: where several files of the index are equally good.
+        InputError: several files of the index have the same name.
     """
     return _find(image, subject, index, _BRAIN_MASKS, _FREESURFER_BRAIN_MASKS)
 
 
 def make_segmentation(image: Path, out: Path) -> Path | None:
-    """Segments an image with `mri_synthseg`, which takes many GiB: of the programs here one runs at a time in a folder.
+    """Segments an image with `mri_synthseg`.
+
+    The program needs many GiB of memory, so only one process at a time runs it for a folder.
 
     Args:
         image: the file.
-        out: file to make; kept as it is where it exists. Its folder is made, too.
+        out: file to write, in a folder that is made if needed; an existing file is kept.
 
     Returns:
-        `out`; None where the program is not installed.
+        `out`; None if the program is not installed.
 
     Raises:
-        InputError: where the program fails, with the last line it said; nothing is left behind then.
+        InputError: the program fails; the message ends with its last line of output, and no file is left behind.
     """
     return _make(image, out, "mri_synthseg", "--i", "--o", "--threads", "1", "--cpu")
 
 
 def make_brain_mask(image: Path, out: Path) -> Path | None:
-    """As `make_segmentation`: a brain mask with `mri_synthstrip`."""
+    """Makes a brain mask with `mri_synthstrip`, as `make_segmentation` does."""
     return _make(image, out, "mri_synthstrip", "-i", "-m")
 
 
@@ -132,7 +133,7 @@ def _run(command: list[str], image: Path) -> None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Waits until no other process is here for this folder; a process that dies leaves at once."""
+    """Holds a lock on the folder; the lock of a process that dies is released at once."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / ".lock", "a")  # noqa: SIM115

@@ -1,33 +1,35 @@
-"""The files under a dataset's folder, in a fixed order, and the discovery made of them: what all datasets share."""
+"""Finding files in a dataset's folder: the steps that the `discover` functions of all datasets share."""
 
 import os
-import re
-from collections.abc import Hashable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from input_pipeline.raw.subject import Discovery, RawSubject
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.natural_order import natural_order
 
-
-def natural_order(text: str) -> tuple:
-    """Sort key by which `a2` stands before `a10`."""
-    pieces = re.split(r"([0-9]+)", text)
-    return [int(piece) if i % 2 else piece for i, piece in enumerate(pieces)], text
+Key = TypeVar("Key", bound=Hashable)
 
 
 def files_under(root: Path) -> list[Path]:
-    """All files at any depth under `root`, sorted naturally; none is opened.
+    """All files at any depth under `root`, in natural order. No file is opened.
 
-    Links are followed. Each folder is entered once, by its own path rather than by a link to it, and no folder above
-    `root` is. Left out: hidden files and folders (macOS writes a hidden `._x` beside each `x`), links that lead nowhere
-    (annexed files that were not fetched).
+    Links are followed. A folder is entered once, by its own path rather than by a link to it, and folders above `root`
+    are never entered. Skipped: hidden files and folders (macOS writes a hidden `._x` beside each `x`), and links whose
+    target is missing (annexed files that were not fetched).
+
+    Raises:
+        InputError: `root` is not a folder, or a folder cannot be read.
     """
     if not root.is_dir():
         raise InputError(
             f"{root}: {'not a folder' if root.exists() else 'does not exist'}, expected a dataset's folder"
         )
     entered = {_identity(folder) for folder in root.resolve().parents}
-    files, folders, links = [], [root], []
+    files: list[Path] = []
+    folders, links = [root], list[Path]()
     while folders or links:
         folder = folders.pop() if folders else links.pop(0)
         try:
@@ -53,10 +55,27 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def take_first(
-    files: dict[Hashable, Path], key: Hashable, path: Path, what: str, root: Path, dropped: dict[str, str]
-) -> None:
-    """Puts a file under its key; where another is there already, notes that the folder holds two of `what`."""
+def files_by_subject(
+    root: Path, identify: Callable[[Path], tuple[str, str] | None], dropped: dict[str, str]
+) -> dict[str, dict[str, Path]]:
+    """The files of each subject, by kind.
+
+    Args:
+        root: the dataset's folder.
+        identify: gives the subject and the kind of a file, such as `("IXI002-Guys-0828", "T1")`, or None for a file of
+            no use.
+        dropped: receives each further file of the same subject and kind.
+    """
+    found: defaultdict[str, dict[str, Path]] = defaultdict(dict)
+    for path in files_under(root):
+        if named := identify(path):
+            subject, kind = named
+            take_first(found[subject], kind, path, f"{subject}'s {kind}", root, dropped)
+    return found
+
+
+def take_first(files: dict[Key, Path], key: Key, path: Path, what: str, root: Path, dropped: dict[str, str]) -> None:
+    """Puts a file under its key. If the key has a file already, that one stays and `path` goes to `dropped`."""
     first = files.setdefault(key, path)
     if first != path:
         dropped[path.relative_to(root).as_posix()] = (
@@ -65,13 +84,13 @@ def take_first(
 
 
 def together(images: dict[str, Path], *modalities: str) -> tuple[tuple[str, ...], ...]:
-    """The one aligned group of those `modalities` that `images` has; no group where that is fewer than two."""
+    """One group of aligned images: those `modalities` that the subject has; no group if it has fewer than two."""
     present = tuple(modality for modality in modalities if modality in images)
     return (present,) if len(present) > 1 else ()
 
 
 def discovery(root: Path, subjects: Iterable[RawSubject], dropped: dict[str, str], expected: str) -> Discovery:
-    """Subjects sorted naturally by id, with what was dropped. Raises InputError where there are no subjects."""
+    """The subjects in natural order of their ids, and the dropped files. Raises InputError if there is no subject."""
     found = tuple(sorted(subjects, key=lambda subject: natural_order(subject.subject)))
     if not found:
         passed_over = f" ({len(dropped)} passed over, {next(iter(dropped.values()))})" if dropped else ""

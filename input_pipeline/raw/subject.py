@@ -1,4 +1,4 @@
-"""What a dataset's folder holds of one subject, as files: the contract between `datasets/` and everything after it."""
+"""The files of one subject in a dataset's folder: what `datasets/` hands to the steps after it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +10,9 @@ class RawLabels:
 
     Attributes:
         path: the file.
-        protocol: one of `PROTOCOLS`.
-        grid_of: the modality whose voxel grid and affine the map takes, whatever its own header says; None: its own.
-        keep: the values that count, all others are background; None: all. A lesion map is 1 where any of them is.
+        protocol: label convention, one of `space.protocols.PROTOCOLS`.
+        grid_of: modality whose voxel grid and affine replace those in the map's own header; None: the header holds.
+        keep: label values to keep, all others become background; None: all. Every kept value of a lesion map becomes 1.
     """
 
     path: Path
@@ -23,20 +23,20 @@ class RawLabels:
 
 @dataclass(frozen=True)
 class RawSubject:
-    """One subject (of a longitudinal set: one session of one) as it lies on disk.
+    """One subject on disk; in a longitudinal dataset, one session of one person.
 
     Attributes:
-        dataset: name of the dataset, `ixi`, `brats2021`, ...
+        dataset: name of the dataset: `ixi`, `brats2021`, ...
         subject: id, unique in the dataset; with a session, `SUBJECT_SESSION`.
-        person: subjects of the same person share it: they stay on one side of every split.
-        images: file of each modality (`MODALITIES`; `DTI-00` and so on for directions).
-        labels: label maps, at most one a protocol.
-        aligned: groups of modalities that lie on one another already: one alignment serves a group. A modality in none
-            is aligned by itself.
-        skull_stripped: whether everything outside of the brain is zero.
-        age: years, where published.
-        sex: `F` or `M`, where published.
-        brain_mask: published mask of the subject's brain, above 0 inside, placed by its own header.
+        person: id shared by all subjects of a person, who stay in one split.
+        images: file of each modality (`space.modalities.MODALITIES`; a diffusion direction is `DTI-00` and so on).
+        labels: label maps, at most one for each protocol.
+        aligned: groups of modalities that are registered to each other already, so that one alignment serves the group.
+            A modality in no group is aligned by itself.
+        skull_stripped: whether voxels outside the brain are zero.
+        age: years; None if not published.
+        sex: `F` or `M`; None if not published.
+        brain_mask: published brain mask, above 0 inside the brain, on the grid of its own header.
     """
 
     dataset: str
@@ -53,7 +53,7 @@ class RawSubject:
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was found in a dataset's folder: subjects in a fixed order, and what was passed over, with the reason."""
+    """The subjects found in a dataset's folder, in a fixed order, and what was dropped, with the reason."""
 
     subjects: tuple[RawSubject, ...]
     dropped: dict[str, str] = field(default_factory=dict)

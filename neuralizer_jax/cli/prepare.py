@@ -1,122 +1,136 @@
-"""`neuralizer prepare DATASET --raw DIR --out DIR`: raw files in, slices that training reads out."""
+"""`neuralizer prepare DATASET --raw DIR --out DIR`: from raw files to the slices that training reads."""
 
 import argparse
+import shutil
 from pathlib import Path
+from textwrap import fill
 
+from input_pipeline.raw.datasets import DATASETS
 from neuralizer_jax.errors import InputError
 
-DATASETS = (
-    "oasis3", "brats2021", "ixi", "atlas2", "hammers", "isles2022", "wmh2017", "multiatlas2012", "bids", "labelmaps",
-    "phantom",
-)  # fmt: skip
-
 _DEFAULT_Y = -17
+
+_DESCRIPTION = """\
+Finds the subjects in a folder of raw files, aligns them to MNI152 space, checks them, cuts coronal slices and stores
+them for training. An interrupted run continues when it is started again. Writes the dataset to OUT/DATASET, with a page
+to check it (quality/index.html) and a table of what was left out and why (dropped.csv).
+"""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
+    width = min(shutil.get_terminal_size().columns, 120) - 2
     parser = commands.add_parser(
         "prepare",
         help="turn a dataset's raw files into slices for training",
-        description="Finds the subjects in a folder of raw files, aligns them to MNI152 space, checks them, cuts "
-        "coronal slices and stores them for training. Run again after an interruption, it goes on where it stopped. "
-        "Beside the dataset it writes a page to look it over (DIR/DATASET/quality/index.html) and what was left out "
-        "and why (DIR/DATASET/dropped.csv).",
+        description=fill(_DESCRIPTION, width),
+        epilog=_list_of_datasets(width),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("dataset", metavar="DATASET", choices=DATASETS, help=", ".join(DATASETS))
-    parser.add_argument("--raw", metavar="DIR", type=Path, help="folder of the raw files (not for phantom)")
+    parser.add_argument("dataset", metavar="DATASET", choices=DATASETS, help="one of the datasets below")
+    parser.add_argument("--raw", metavar="DIR", type=Path, help="folder of the raw files (all but phantom)")
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, default=Path("data"), help="folder of datasets (default: data)"
+        "--out", metavar="OUT", type=Path, default=Path("data"), help="folder of prepared datasets (default: data)"
     )
     parser.add_argument(
         "--slices",
         metavar="Y",
         type=_slices,
-        help=f"coronal slices, mm in MNI152: one (default: {_DEFAULT_Y}), several as --slices=-25,-17, a range "
-        "with its step as --slices=-25:-9:4, or all",
+        help=f"y of the coronal slices, mm in MNI152: one (default: {_DEFAULT_Y}), several as --slices=-25,-17, a "
+        "range with its step as --slices=-25:-9:4, or all",
     )
-    parser.add_argument("--workers", metavar="N", type=_at_least_one, help="processes (default: one a core)")
+    parser.add_argument("--workers", metavar="N", type=_at_least_one, help="processes (default: one for each core)")
     parser.add_argument(
         "--shard",
         metavar="I/N",
         type=_shard,
-        help="make only the I-th of N parts of the subjects, in one folder with the others, for a cluster's job array; "
-        "when all are done, run once without it",
+        help="make only part I of N of the subjects, for a cluster's job array; when all parts are done, run once "
+        "without --shard",
     )
-    scans = parser.add_argument_group("datasets of scans")
+    scans = parser.add_argument_group("options of scans")
     scans.add_argument(
         "--segmentations",
         metavar="DIR",
         type=Path,
-        help="folder of whole-brain segmentations and brain masks that do not lie beside the images",
+        help="folder of whole-brain segmentations and brain masks, if they are not beside the images",
     )
     scans.add_argument(
         "--align",
         choices=("auto", "intensities"),
-        help="auto: to MNI152 by the segmentation where there is one, else by intensities (default); intensities: "
-        "always by the image alone, as for a new scan, which has no labels",
+        help="how to align to MNI152. auto: by the segmentation if there is one, else by the image's intensities "
+        "(default). intensities: always by the image alone, as for a new scan without labels",
     )
-    made = parser.add_argument_group("labelmaps and phantom")
-    made.add_argument("--subjects", metavar="N", type=_at_least_one, help="phantom: how many (default: 40)")
+    made = parser.add_argument_group("options of labelmaps and phantom")
+    made.add_argument("--subjects", metavar="N", type=_at_least_one, help="phantom: number of subjects (default: 40)")
     made.add_argument(
         "--subjects-per-map",
         metavar="N",
         type=_at_least_one,
-        help="labelmaps: subjects made of each map, all but the first by a random warp (default: 1)",
+        help="labelmaps: subjects made from each map, all but the first with a random warp (default: 1)",
     )
     made.add_argument(
         "--swap-hemispheres",
         action="store_const",
         const=True,
-        help="labelmaps: as many subjects again with left and right exchanged",
+        help="labelmaps: add every subject again with left and right exchanged",
     )
     made.add_argument(
         "--skull-stripped",
         metavar="SHARE",
         type=_share,
-        help="share of the subjects whose images are skull-stripped (default: 0.5)",
+        help="share of the subjects with skull-stripped images, 0 to 1 (default: 0.5)",
     )
-    made.add_argument("--seed", metavar="N", type=int, help="of everything random (default: 0)")
+    made.add_argument("--seed", metavar="N", type=int, help="random seed (default: 0)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from input_pipeline.prepare.dataset import prepare_dataset
-    from input_pipeline.raw.datasets import BUILDERS
+    from input_pipeline.prepare.dataset import prepare_dataset, prepare_shard
+    from input_pipeline.prepare.jobs import settings_of
     from input_pipeline.slices.settings import PrepareSettings
     from input_pipeline.store.records import SliceStore
 
-    builder = BUILDERS[options.dataset]
+    dataset, raw, out, workers = DATASETS[options.dataset], options.raw, options.out, options.workers
     given = {name: getattr(options, name) for name in vars(PrepareSettings()) if getattr(options, name) is not None}
-    for name in given.keys() - set(builder.SETTINGS):
-        raise InputError(f"--{name.replace('_', '-')}: {options.dataset} has no use for it")
+    for name in given.keys() - set(settings_of(dataset.name)):
+        raise InputError(f"--{name.replace('_', '-')}: is not an option of {dataset.name}")
     settings = PrepareSettings(**given)
-    needs_raw = bool(builder.MANUAL_DOWNLOAD_INSTRUCTIONS)
-    if needs_raw and options.raw is None:
-        how = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
-        raise InputError(f"{options.dataset}: expected its folder of raw files, --raw DIR. {how}")
-    if options.raw is not None and not needs_raw:
-        raise InputError(f"--raw: {options.dataset} has no use for it, it is made of nothing")
-    folder = options.out / options.dataset
+    if dataset.discover is not None and raw is None:
+        raise InputError(
+            f"{dataset.name}: expected the folder of its raw files, --raw DIR. {' '.join(dataset.how_to_get.split())}"
+        )
+    if dataset.discover is None and raw is not None:
+        raise InputError(f"--raw: is not an option of {dataset.name}, which needs no files")
+    folder = out / dataset.name
 
     if options.shard:
         number, count = options.shard
-        made, total = builder.prepare_shard(options.raw, folder, settings, workers=options.workers, shard=options.shard)
+        made, total = prepare_shard(dataset, raw, out, settings, shard=options.shard, workers=workers)
         print(
-            f"{folder}: part {number} of {count} done, {made} of {total} subjects; when all parts are, run the same "
-            "command without --shard"
+            f"{folder}: part {number} of {count} done, {made} of {total} subjects; when all parts are done, run the "
+            "same command without --shard"
         )
         return
-    prepare_dataset(builder, options.raw, options.out, settings, workers=options.workers, command=options.command_line)
+    prepare_dataset(dataset, raw, out, settings, workers=workers, command=options.command_line)
     store = SliceStore(folder)
     splits = {split: len(store.subjects(split)) for split in ("train", "val", "test")}
     print(f"{folder}: {len(store.subjects())} subjects ({', '.join(f'{n} {split}' for split, n in splits.items())})")
-    print(f"look it over: {folder / 'quality/index.html'}")
+    print(f"check it: {folder / 'quality/index.html'}")
     with (folder / "dropped.csv").open(encoding="utf-8") as file:
         left_out = sum(1 for _ in file) - 1
     if left_out:
         print(f"left out: {left_out} subjects or images, with the reasons in {folder / 'dropped.csv'}")
+
+
+def _list_of_datasets(width: int) -> str:
+    lines = ["datasets:"]
+    for dataset in DATASETS.values():
+        indent = 18 * " "
+        lines.append(fill(f"  {dataset.name:<16}{dataset.description}", width, subsequent_indent=indent))
+        lines.append(fill(dataset.how_to_get, width, initial_indent=indent, subsequent_indent=indent,
+                          break_long_words=False, break_on_hyphens=False))  # fmt: skip
+    return "\n".join(lines)
 
 
 def _slices(text: str) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.image_files import IMAGE_SUFFIXES, image_stem, image_suffix
 from neuralizer_jax.files.image_formats import one_line
+from neuralizer_jax.files.natural_order import natural_order
 
 _TOKEN = re.compile(r"(?<![^\W_])(in|out)", re.IGNORECASE)
 # A token that was meant as one: `in`, `in0`, `in_a`, `input`; not `index` or `outline`, unless those pair up.
@@ -48,7 +49,7 @@ def find_pairs(folder: str | os.PathLike[str], *, targets: Iterable[str | os.Pat
     """
     folder = Path(folder)
     try:
-        entries = sorted(folder.iterdir(), key=_natural_order)
+        entries = sorted(folder.iterdir(), key=lambda path: (natural_order(path.name.casefold()), path.name))
     except OSError as error:
         raise InputError(f"{one_line(folder)}: cannot be read as a folder ({error.strerror or error})") from error
     images = [p for p in entries if not p.name.startswith(".") and image_suffix(p) and p.is_file()]
@@ -165,12 +166,6 @@ def _identity(path: str | os.PathLike[str]) -> object:
     except (OSError, ValueError):
         return os.path.abspath(path)
     return status.st_dev, status.st_ino
-
-
-def _natural_order(path: Path) -> tuple[list[str | int], str]:
-    """Sort key by which numbers in a name count as numbers."""
-    parts = re.split(r"([0-9]+)", path.name.casefold())
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -4,21 +4,20 @@ import csv
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 from miniature_head import ORIENTATIONS, head_labels, save
 
-from input_pipeline.prepare import run_jobs
-from input_pipeline.raw.datasets import BUILDERS
-from input_pipeline.raw.datasets.labelmaps import Labelmaps
+from input_pipeline.prepare.jobs import dataset_jobs
+from input_pipeline.prepare.run_jobs import dropped_reason, run_jobs, subject_file
+from input_pipeline.raw.datasets import DATASETS
 from input_pipeline.slices.record import to_example
 from input_pipeline.slices.settings import PrepareSettings
 from input_pipeline.store.records import SliceStore
 from input_pipeline.synthesis.deformation import swap_hemispheres
-from neuralizer_jax.cli import prepare as command
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError
 
@@ -61,7 +60,7 @@ def written(folder):
 
 def made_when(out):
     """When each subject's file was written."""
-    folder = run_jobs.subject_file(out / "labelmaps", "any").parent
+    folder = subject_file(out / "labelmaps", "any").parent
     return {path: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
@@ -151,22 +150,18 @@ class TestHowItIsMade:
         assert_same(prepare(maps, tmp_path, *options), store)
         assert made_when(tmp_path) == before
 
-    def test_killed_it_goes_on(self, maps, store, tmp_path, monkeypatch):
-        make, count = run_jobs._make, iter(range(100))
+    def test_killed_it_goes_on(self, maps, store, tmp_path):
+        def killed():
+            raise KeyboardInterrupt
 
-        def killed(job, folder):
-            if next(count) == 2:
-                raise KeyboardInterrupt
-            make(job, folder)
-
-        options = ("--subjects-per-map", "2")
-        monkeypatch.setattr(run_jobs, "_make", killed)
-        assert prepare(maps, tmp_path, *options) == 130
-        monkeypatch.setattr(run_jobs, "_make", make)
+        settings = PrepareSettings(subjects_per_map=2)
+        folder = tmp_path / "labelmaps"
+        jobs, _ = dataset_jobs(DATASETS["labelmaps"], maps, folder, settings)
+        with pytest.raises(KeyboardInterrupt):
+            run_jobs([*jobs[:2], replace(jobs[2], make=killed), *jobs[3:]], folder, workers=1)
         done = made_when(tmp_path)
         assert len(done) == 2
-        assert not (tmp_path / "labelmaps/1.0.0").exists()
-        assert_same(prepare(maps, tmp_path, *options), store)
+        assert_same(prepare(maps, tmp_path, "--subjects-per-map", "2"), store)
         assert done.items() <= made_when(tmp_path).items()
 
     def test_more_subjects_leave_the_others_as_they_are(self, maps, store, tmp_path):
@@ -194,16 +189,6 @@ class TestHowItIsMade:
         expected = store.read("head_0")
         if not record.skull_stripped:
             np.testing.assert_array_equal(record.labels[0, 1], expected.labels[0, 0])
-
-    def test_through_tfds_alone(self, maps, store, tmp_path):
-        builder = Labelmaps(data_dir=tmp_path, file_format="array_record", workers=1)
-        config = tfds.download.DownloadConfig(manual_dir=maps, try_download_gcs=False)
-        builder.download_and_prepare(download_config=config)
-        mine = SliceStore(tmp_path / "labelmaps")
-        assert list(mine.subjects()) == ["head_0", "head_1", "head_2"]
-        np.testing.assert_array_equal(mine.read("head_1").images, store.read("head_1").images)
-        examples = builder.as_data_source(split="test")
-        assert examples[0]["images"].shape == (24, 1, 192, 192)
 
 
 class TestReading:
@@ -266,11 +251,11 @@ class TestWrongInput:
         assert "https://biomedic.doc.ic.ac.uk" in error
 
     def test_a_raw_folder_that_is_not_needed(self, tmp_path, capsys):
-        assert "has no use for it" in self.failed(capsys, "phantom", "--raw", tmp_path, "--out", tmp_path)
+        assert "is not an option of phantom" in self.failed(capsys, "phantom", "--raw", tmp_path, "--out", tmp_path)
 
     def test_an_option_of_another_dataset(self, maps, tmp_path, capsys):
         error = self.failed(capsys, "labelmaps", "--raw", maps, "--out", tmp_path, "--subjects", "3")
-        assert "--subjects: labelmaps has no use for it" in error
+        assert "--subjects: is not an option of labelmaps" in error
 
     def test_other_settings_than_before(self, maps, tmp_path, capsys):
         prepare(maps, tmp_path)
@@ -333,17 +318,11 @@ class TestWrongInput:
         assert prepare(raw, tmp_path / "out").subjects() == ("a", "b")
         assert dropped(tmp_path / "out") == {}
 
-    def test_a_mistake_of_ours_does_not_end_the_night(self, maps, tmp_path, monkeypatch):
-        def broken(record, slice_index):
-            if record.subject == "head_1":
-                raise ZeroDivisionError("ours")
-            return np.zeros((8, 8, 3), np.uint8)
+    def test_an_unexpected_error_drops_one_subject(self, maps, tmp_path):
+        def broken():
+            raise ZeroDivisionError("ours")
 
-        monkeypatch.setattr(run_jobs, "quality_picture", broken)
-        run_jobs.prepare_subjects(Labelmaps.jobs(maps, tmp_path, PrepareSettings())[0], tmp_path, workers=1)
+        jobs, _ = dataset_jobs(DATASETS["labelmaps"], maps, tmp_path, PrepareSettings())
+        run_jobs([jobs[0], replace(jobs[1], make=broken), jobs[2]], tmp_path, workers=1)
         assert written(tmp_path / "work/subjects") == ["head_0.npz", "head_2.npz"]
-        assert run_jobs.dropped_reason(tmp_path, "head_1") == "unexpected ZeroDivisionError: ours"
-
-
-def test_the_command_knows_all_datasets():
-    assert list(command.DATASETS) == list(BUILDERS)
+        assert dropped_reason(tmp_path, "head_1") == "unexpected ZeroDivisionError: ours"

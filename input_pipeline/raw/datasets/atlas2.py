@@ -1,25 +1,23 @@
-"""ATLAS R2.0: T1-weighted scans after stroke with lesions drawn by hand; 655 for training, 300 without masks.
+"""ATLAS R2.0: T1-weighted scans after stroke with manual lesion masks; 655 for training, 300 without masks.
 
-Access: form, encrypted archive; no redistribution without agreement. Images are defaced, not skull-stripped, linearly
-registered to MNI152NLin2009aSym, 197 x 233 x 189 voxels of 1 mm.
+Access: form, encrypted archive; redistribution needs an agreement. Images are defaced, not skull-stripped, registered
+linearly to MNI152NLin2009aSym, 197 x 233 x 189 voxels of 1 mm.
 
-`{Training,Testing}/R001/sub-r001s001/ses-1/anat/sub-r001s001_ses-1_space-MNI152NLin2009aSym_T1w.nii.gz` and, in
+Files: `{Training,Testing}/R001/sub-r001s001/ses-1/anat/sub-r001s001_ses-1_space-MNI152NLin2009aSym_T1w.nii.gz` and, in
 Training, `..._label-L_desc-T1lesion_mask.nii.gz`; npnl's conversion has `data/train/derivatives/ATLAS/sub-r001s001/`.
-`label-L` is lesion, not left: one mask of both hemispheres, lesion where it is above 0. The root also holds the
-template, which is no subject. The files of R2.1 raw (`space-orig`) are another product and are not taken.
+`label-L` means lesion, not left: one mask covers both hemispheres, above 0 in a lesion. The template in the root is not
+a subject. The files of R2.1 raw (`space-orig`) are another product and are ignored.
 """
 
 import re
-from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.prepare.tfds_builder import SliceDataset
-from input_pipeline.raw.found_files import discovery, files_under, take_first
+from input_pipeline.raw.found_files import discovery, files_by_subject
 from input_pipeline.raw.subject import Discovery, RawLabels, RawSubject
 
 NAME = "atlas2"
-
-MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+DESCRIPTION = "ATLAS R2.0: T1 scans after stroke with manual lesion masks."
+HOW_TO_GET = """\
 Fill in the form at https://fcon_1000.projects.nitrc.org/indi/retro/atlas.html for ATLAS R2.0, decrypt with
 openssl aes-256-cbc -md sha256 -d -a -in ATLAS_R2.0_encrypted.tar.gz -out ATLAS_R2.0.tar.gz
 and unpack it.
@@ -29,16 +27,10 @@ _FILE = re.compile(r"(sub-r\d+s\d+)_(ses-\d+)_space-MNI152NLin2009aSym_(T1w|labe
 
 
 def discover(root: Path) -> Discovery:
-    """Find the subjects under `root`; they are named `sub-r001s001_ses-1`."""
-    found = defaultdict(dict)
-    dropped = {}
-    for path in files_under(root):
-        if match := _FILE.fullmatch(path.name):
-            subject, kind = f"{match[1]}_{match[2]}", "T1" if match[3] == "T1w" else "lesion mask"
-            take_first(found[subject], kind, path, f"{subject}'s {kind}", root, dropped)
-
+    """Finds the subjects under `root`; their ids are like `sub-r001s001_ses-1`."""
+    dropped: dict[str, str] = {}
     subjects = []
-    for subject, files in found.items():
+    for subject, files in files_by_subject(root, _identify, dropped).items():
         if "T1" not in files:
             dropped[subject] = "lesion mask without T1w image"
             continue
@@ -56,8 +48,7 @@ def discover(root: Path) -> Discovery:
     )
 
 
-class Atlas2(SliceDataset):
-    """ATLAS R2.0: T1 after stroke with lesions drawn by hand."""
-
-    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
-    discover = staticmethod(discover)
+def _identify(path: Path) -> tuple[str, str] | None:
+    if match := _FILE.fullmatch(path.name):
+        return f"{match[1]}_{match[2]}", "T1" if match[3] == "T1w" else "lesion mask"
+    return None

@@ -1,33 +1,33 @@
 """IXI: 584 healthy adults from three London hospitals; T1, T2, PD, MRA and a diffusion series.
 
-Access: open, without login; CC BY-SA 3.0. Images are native, not skull-stripped, without labels or masks. Modalities
-are not registered to each other, save that T2 and PD come of one dual-echo scan and the directions `DTI-00`..`DTI-16`
-of one series.
+Access: open, without login; CC BY-SA 3.0. Images are native and not skull-stripped, without labels or masks.
+Modalities are not registered to each other, except T2 and PD, which come from one dual-echo scan, and the directions
+`DTI-00`..`DTI-16`, which come from one series.
 
-Files are named `IXI002-Guys-0828-T1.nii.gz` (`-DTI-00` for a direction) and lie in one flat folder or one a modality,
-`T1/` or `IXI-T1/`. A few subjects lack a modality. T2 and PD of IXI014-HH-1236 are dropped: 28 slices of 5 mm.
+Files: `IXI002-Guys-0828-T1.nii.gz` (`-DTI-00` for a direction) in one folder, or in one folder for each modality, `T1/`
+or `IXI-T1/`. A few subjects lack a modality. T2 and PD of IXI014-HH-1236 are dropped: 28 slices of 5 mm.
 
-Age and sex come of the published table `IXI.xls`, saved as `IXI.csv` with its columns as they are (`IXI_ID`,
-`SEX_ID (1=m, 2=f)`, `AGE`); without that file they are unknown. 26 ids have several rows there: a value on which the
-rows of an id disagree is left out.
+Age and sex come from the published table `IXI.xls`, saved as `IXI.csv` with unchanged columns (`IXI_ID`,
+`SEX_ID (1=m, 2=f)`, `AGE`); without that file they are unknown. 26 ids have several rows: a value on which the rows of
+an id disagree is left out.
 """
 
 import csv
 import re
 from collections import defaultdict
 from pathlib import Path
+from typing import TypeVar
 
-from input_pipeline.prepare.tfds_builder import SliceDataset
-from input_pipeline.raw.found_files import discovery, files_under, take_first, together
+from input_pipeline.raw.found_files import discovery, files_by_subject, together
 from input_pipeline.raw.subject import Discovery, RawSubject
 from neuralizer_jax.errors import InputError
 
 NAME = "ixi"
-
-MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+DESCRIPTION = "IXI: healthy adults; T1, T2, PD, MRA and a diffusion series."
+HOW_TO_GET = """\
 Download https://biomedic.doc.ic.ac.uk/brain-development/downloads/IXI/IXI-{T1,T2,PD,MRA,DTI}.tar (no login,
-CC BY-SA 3.0) and unpack them in one folder, flat or one sub-folder a modality. For age and sex also download IXI.xls
-from there, save it from a spreadsheet program as IXI.csv, columns unchanged, and put it into the folder.
+CC BY-SA 3.0) and unpack them in one folder, with or without a sub-folder for each modality. For age and sex also
+download IXI.xls from there, save it from a spreadsheet program as IXI.csv, columns unchanged, in the same folder.
 """
 
 _FILE = re.compile(r"(IXI\d{3})-(Guys|HH|IOP)-(\d{4})-(T1|T2|PD|MRA|DTI-(?:0\d|1[0-6]))\.nii(?:\.gz)?")
@@ -35,22 +35,27 @@ _FEW_SLICES = {("IXI014-HH-1236", "T2"), ("IXI014-HH-1236", "PD")}
 _COLUMNS = ("IXI_ID", "SEX_ID (1=m, 2=f)", "AGE")
 _SEXES = {"1": "M", "2": "F"}
 
+Value = TypeVar("Value")
+
 
 def discover(root: Path) -> Discovery:
-    """Find the subjects under `root`; they are named `IXI002-Guys-0828`."""
-    found = defaultdict(dict)
-    dropped = {}
-    people = {}
-    for path in files_under(root):
-        if match := _FILE.fullmatch(path.name):
-            subject, modality = "-".join(match.group(1, 2, 3)), match[4]
-            if (subject, modality) in _FEW_SLICES:
-                dropped[f"{subject} {modality}"] = "28 thick slices"
-            else:
-                take_first(found[subject], modality, path, f"{subject}'s {modality}", root, dropped)
-        elif path.name.lower() == "ixi.csv" and not people:
-            people = _read_people(path)
+    """Finds the subjects under `root`; their ids are like `IXI002-Guys-0828`."""
+    dropped: dict[str, str] = {}
+    tables: list[Path] = []
 
+    def identify(path: Path) -> tuple[str, str] | None:
+        if path.name.lower() == "ixi.csv":
+            tables.append(path)
+        if not (match := _FILE.fullmatch(path.name)):
+            return None
+        subject, modality = "-".join(match.group(1, 2, 3)), match[4]
+        if (subject, modality) in _FEW_SLICES:
+            dropped[f"{subject} {modality}"] = "28 thick slices"
+            return None
+        return subject, modality
+
+    found = files_by_subject(root, identify, dropped)
+    people = next(filter(None, map(_read_people, tables)), {})
     subjects = []
     for subject, images in found.items():
         person = subject.split("-")[0]
@@ -71,8 +76,9 @@ def discover(root: Path) -> Discovery:
 
 
 def _read_people(path: Path) -> dict[str, tuple[float | None, str | None]]:
-    """Age and sex of each `IXI002` of the table; commas or semicolons between columns, decimal point or comma."""
-    ages, sexes = defaultdict(set), defaultdict(set)
+    """Age and sex of each `IXI002` in the table; columns end at commas or semicolons, decimals at a point or comma."""
+    ages: defaultdict[str, set[float]] = defaultdict(set)
+    sexes: defaultdict[str, set[str]] = defaultdict(set)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header = file.readline()
@@ -99,12 +105,5 @@ def _delimiter(header: str) -> str:
     return ";" if ";" in header else ","
 
 
-def _agreed(values: set) -> float | str | None:
+def _agreed(values: set[Value]) -> Value | None:
     return next(iter(values)) if len(values) == 1 else None
-
-
-class Ixi(SliceDataset):
-    """IXI: healthy adults; T1, T2, PD, MRA and a diffusion series."""
-
-    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
-    discover = staticmethod(discover)

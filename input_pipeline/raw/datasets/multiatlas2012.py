@@ -1,24 +1,22 @@
 """MICCAI 2012 multi-atlas labelling challenge: T1 scans of 15 adults with about 138 regions segmented by hand.
 
-Access: open, packaged as malf.templates; CC BY-NC 3.0. Scans come of the OASIS project, labels of Neuromorphometrics,
-Inc. under academic subscription: for evaluation, not for training weights that are given away. Images are
-skull-stripped, 1 mm, their origin far from the AC.
+Access: open, packaged as malf.templates; CC BY-NC 3.0. Scans are from the OASIS project; labels are from
+Neuromorphometrics, Inc. under academic subscription. Use them for evaluation, not for training weights to give away.
+Images are skull-stripped, 1 mm, with the origin far from the AC.
 
-`1000_SS.nii.gz` (image), `1000_glm.nii.gz` (labels in Neuromorphometrics' numbers) and `1000_mask.nii.gz` (brain mask)
-share one grid.
+Files: `1000_SS.nii.gz` (image), `1000_glm.nii.gz` (labels in Neuromorphometrics' numbers) and `1000_mask.nii.gz`
+(brain mask) share one grid.
 """
 
 import re
-from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.prepare.tfds_builder import SliceDataset
-from input_pipeline.raw.found_files import discovery, files_under, take_first
+from input_pipeline.raw.found_files import discovery, files_by_subject
 from input_pipeline.raw.subject import Discovery, RawLabels, RawSubject
 
 NAME = "multiatlas2012"
-
-MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+DESCRIPTION = "MICCAI 2012 multi-atlas challenge: skull-stripped T1 scans with about 138 regions segmented by hand."
+HOW_TO_GET = """\
 Download the files NNNN_SS.nii.gz, NNNN_glm.nii.gz and NNNN_mask.nii.gz of
 https://github.com/muschellij2/malf.templates (no login, CC BY-NC 3.0) into one folder.
 """
@@ -27,15 +25,10 @@ _FILE = re.compile(r"(\d{4})_(SS|glm|mask)\.nii(?:\.gz)?")
 
 
 def discover(root: Path) -> Discovery:
-    """Find the subjects under `root`; they are named by their number, `1000` and on."""
-    found = defaultdict(dict)
-    dropped = {}
-    for path in files_under(root):
-        if match := _FILE.fullmatch(path.name):
-            take_first(found[match[1]], match[2], path, f"{match[1]}'s {match[2]}", root, dropped)
-
+    """Finds the subjects under `root`; their ids are their numbers, `1000` and on."""
+    dropped: dict[str, str] = {}
     subjects = []
-    for subject, files in found.items():
+    for subject, files in files_by_subject(root, _identify, dropped).items():
         if "SS" not in files:
             dropped[subject] = "no image NNNN_SS"
             continue
@@ -53,8 +46,6 @@ def discover(root: Path) -> Discovery:
     return discovery(root, subjects, dropped, "the challenge's files NNNN_SS.nii.gz and NNNN_glm.nii.gz")
 
 
-class Multiatlas2012(SliceDataset):
-    """MICCAI 2012 multi-atlas labelling challenge: skull-stripped T1 with about 138 regions drawn by hand."""
-
-    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
-    discover = staticmethod(discover)
+def _identify(path: Path) -> tuple[str, str] | None:
+    match = _FILE.fullmatch(path.name)
+    return (match[1], match[2]) if match else None

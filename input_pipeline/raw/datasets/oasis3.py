@@ -3,31 +3,31 @@
 Access: OASIS data use agreement, no redistribution. Images are native and not skull-stripped; the modalities of a
 session are not registered to each other.
 
-Files are named `sub-OAS30001_ses-d0129[_acq-TSE][_run-01]_T1w.nii.gz` (some `sess-d0129`) in every layout:
+Files: `sub-OAS30001_ses-d0129[_acq-TSE][_run-01]_T1w.nii.gz` (some `sess-d0129`) in every layout:
 the download script (`OAS30001_MR_d0129/anat1/`), its BIDS version (`sub-OAS30001/ses-d0129/anat/`), the server's zip
 (`OAS30001_MR_d0129/scans/anat1-T1w/resources/{NIFTI,BIDS}/files/`) and its simplified zip (`OAS30001_MR_d0129/anat1/`,
-with or without `NIFTI/` and `BIDS/`). The number of `anatN` says nothing about the modality.
+with or without `NIFTI/` and `BIDS/`). The number of `anatN` does not tell the modality.
 
-A subject here is an MR session. Of several scans of a modality the plain one is taken before one with `acq-` (a TSE T2w
-is another, anisotropic sequence), then the lowest run. T1w is T1, T2w T2, angio MRA; T2star and swi have no
-counterpart. A session may lack T1w. Labels are those of the FreeSurfer assessor (`OAS30001_Freesurfer53_d0129`, also
-51 and 50; the download script unpacks it into `OAS30001_MR_d0129/`), aparc+aseg before aseg, on FreeSurfer's own grid.
+A subject is an MR session. Of several scans of a modality, the one without `acq-` is preferred (a TSE T2w is another,
+anisotropic sequence), then the lowest run. T1w is T1, T2w is T2, angio is MRA; T2star and swi are ignored. A session
+may lack T1w. Labels come from the FreeSurfer assessor (`OAS30001_Freesurfer53_d0129`, also 51 and 50; the download
+script unpacks it into `OAS30001_MR_d0129/`), aparc+aseg before aseg, on FreeSurfer's own grid.
 
-Copies made before the files of OAS31006_MR_d0120, OAS30008_MR_d1313 and OAS30253_MR_d3948 were replaced hold wrong
-files there: fetch these sessions anew.
+Old copies hold wrong files for OAS31006_MR_d0120, OAS30008_MR_d1313 and OAS30253_MR_d3948: download these sessions
+again.
 """
 
 import re
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
-from input_pipeline.prepare.tfds_builder import SliceDataset
 from input_pipeline.raw.found_files import discovery, files_under, take_first
 from input_pipeline.raw.subject import Discovery, RawLabels, RawSubject
 
 NAME = "oasis3"
-
-MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+DESCRIPTION = "OASIS-3: longitudinal MRI of ageing and Alzheimer's disease; T1, T2, FLAIR and MRA."
+HOW_TO_GET = """\
 Apply for OASIS-3 at https://sites.wustl.edu/oasisbrains/ (data use agreement), then log in to the project OASIS3 at
 https://www.nitrc.org/ir. Download the MR sessions' scans T1w, T2w, FLAIR and angio, with the scripts of
 https://github.com/NrgXnat/oasis-scripts or as zip, and unpack all archives (also anatN.tar.gz) in one folder.
@@ -44,12 +44,15 @@ _TABLES = {"0AS_data_files", "OASIS3_data_files"}
 _SEGMENTATIONS = ("aparc+aseg.mgz", "aseg.mgz")
 _WITHDRAWN = {"OAS30552_d1893", "OAS31159_d1893", "OAS30872_d1277"}
 
+Rank = tuple[str, int, int]  # acquisition, run, echo
+
 
 def discover(root: Path) -> Discovery:
-    """Find the MR sessions under `root`; subjects are named `OAS30001_d0129`."""
-    scans = defaultdict(lambda: defaultdict(dict))
-    freesurfer = defaultdict(lambda: defaultdict(dict))
-    dropped = {}
+    """Finds the MR sessions under `root`; subject ids are like `OAS30001_d0129`."""
+    # session -> suffix or file name -> rank -> file
+    scans: defaultdict[str, defaultdict[str, dict[Rank, Path]]] = defaultdict(lambda: defaultdict(dict))
+    freesurfer: defaultdict[str, defaultdict[str, dict[int, Path]]] = defaultdict(lambda: defaultdict(dict))
+    dropped: dict[str, str] = {}
     for path in files_under(root):
         folders = path.relative_to(root).parts[:-1]
         matches = [match for folder in folders if (match := _SESSION_FOLDER.fullmatch(folder))]
@@ -94,13 +97,6 @@ def discover(root: Path) -> Discovery:
     return discovery(root, subjects, dropped, "OASIS-3's unpacked files sub-OAS3NNNN_ses-dNNNN_..._T1w.nii.gz")
 
 
-def _preferred(ranked: dict) -> Path:
-    """The path of the lowest rank."""
+def _preferred(ranked: dict[Any, Path]) -> Path:
+    """The file of the lowest rank."""
     return ranked[min(ranked)]
-
-
-class Oasis3(SliceDataset):
-    """OASIS-3: longitudinal MRI of ageing and Alzheimer's disease; T1, T2, FLAIR and MRA."""
-
-    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
-    discover = staticmethod(discover)

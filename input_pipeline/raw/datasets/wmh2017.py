@@ -2,26 +2,24 @@
 
 Access: open, DataverseNL doi 10.34894/AECRSD, CC BY-NC 4.0. Images are defaced, not skull-stripped; slices of 3 mm.
 
-`<id>/pre/{FLAIR,T1}.nii.gz` (bias corrected, T1 on FLAIR's grid) and `<id>/wmh.nii.gz` (FLAIR's grid), some mirrors
-without `.gz`. The folder of the numbered subjects is `{training,test}/{Utrecht,Singapore}/` or
+Files: `<id>/pre/{FLAIR,T1}.nii.gz` (bias corrected, T1 on FLAIR's grid) and `<id>/wmh.nii.gz` (FLAIR's grid), in some
+mirrors without `.gz`. The numbered subjects are in `{training,test}/{Utrecht,Singapore}/` or
 `{training,test}/Amsterdam/<scanner>/` (scanners GE3T, GE1T5 and `Philips_VU .PETMR_01.`, which unpacking may rename),
-`Utrecht/`, `Singapore/` or `GE3T/` before 2022, or `public/`. Ids are unique over all sites.
-Not taken: `orig/`, 3DT1 (own grid), the masks in `orig/` (of the face, not of the brain) and the further observers'
-annotations (`additional_annotations/.../result.nii.gz`). Label 1 is hyperintensity; 2, other pathology, is drawn
-roughly and not kept.
+before 2022 in `Utrecht/`, `Singapore/` or `GE3T/`, or in `public/`. Ids are unique over all sites.
+Ignored: `orig/`, 3DT1 (another grid), the masks in `orig/` (of the face, not of the brain) and the annotations of
+further observers (`additional_annotations/.../result.nii.gz`). Label 1 is hyperintensity; label 2, other pathology, is
+drawn roughly and becomes background.
 """
 
 import re
-from collections import defaultdict
 from pathlib import Path
 
-from input_pipeline.prepare.tfds_builder import SliceDataset
-from input_pipeline.raw.found_files import discovery, files_under, take_first, together
+from input_pipeline.raw.found_files import discovery, files_by_subject, together
 from input_pipeline.raw.subject import Discovery, RawLabels, RawSubject
 
 NAME = "wmh2017"
-
-MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+DESCRIPTION = "WMH Segmentation Challenge 2017: FLAIR and T1 with white matter hyperintensities."
+HOW_TO_GET = """\
 Download the WMH Segmentation Challenge data from https://doi.org/10.34894/AECRSD (no login, CC BY-NC 4.0) and unpack
 training and test in one folder.
 """
@@ -31,16 +29,10 @@ _MODALITIES = ("FLAIR", "T1")
 
 
 def discover(root: Path) -> Discovery:
-    """Find the subjects under `root`; they are named by their number, `0` to `169`."""
-    found = defaultdict(dict)
-    dropped = {}
-    for path in files_under(root):
-        if match := _FILE.fullmatch(path.absolute().as_posix()):
-            subject, kind = str(int(match[1])), match[2] or "wmh"
-            take_first(found[subject], kind, path, f"{subject}'s {kind}", root, dropped)
-
+    """Finds the subjects under `root`; their ids are their numbers, `0` to `169`."""
+    dropped: dict[str, str] = {}
     subjects = []
-    for subject, files in found.items():
+    for subject, files in files_by_subject(root, _identify, dropped).items():
         images = {modality: files[modality] for modality in _MODALITIES if modality in files}
         if "FLAIR" not in images:
             dropped[subject] = "no pre/FLAIR image"
@@ -58,8 +50,6 @@ def discover(root: Path) -> Discovery:
     return discovery(root, subjects, dropped, "the WMH challenge's unpacked files <number>/pre/FLAIR.nii.gz")
 
 
-class Wmh2017(SliceDataset):
-    """WMH Segmentation Challenge 2017: FLAIR and T1 with white matter hyperintensities."""
-
-    MANUAL_DOWNLOAD_INSTRUCTIONS = MANUAL_DOWNLOAD_INSTRUCTIONS
-    discover = staticmethod(discover)
+def _identify(path: Path) -> tuple[str, str] | None:
+    match = _FILE.fullmatch(path.absolute().as_posix())
+    return (str(int(match[1])), match[2] or "wmh") if match else None

@@ -1,4 +1,4 @@
-"""Every dataset through its TFDS builder: real files in each layout of the published sets, read back as slices.
+"""Every dataset prepared from files in each layout of the published sets, and read back as slices.
 
 The head is the phantom at 3 mm. A lesion is a ball at a known place in MNI152, bright in the images and drawn in the
 label file: in the stored slice it has to lie at that place, and label and image on each other.
@@ -11,7 +11,6 @@ from itertools import cycle
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 from dataset_layouts import (
     ATLAS2_FOLDERS,
     ATLAS2_MASK,
@@ -30,7 +29,8 @@ from dataset_layouts import (
 from miniature_head import ball, head_affine, head_image, head_labels, head_segmentation, posed, save
 from scipy.ndimage import binary_fill_holes
 
-from input_pipeline.raw.datasets import BUILDERS
+from input_pipeline.prepare.dataset import prepare_dataset
+from input_pipeline.raw.datasets import DATASETS
 from input_pipeline.slices.settings import PrepareSettings
 from input_pipeline.space.grid import ORIGIN, SHAPE
 from input_pipeline.space.protocols import HAMMERS_TO_FREESURFER, NEUROMORPHOMETRICS_TO_FREESURFER
@@ -54,8 +54,7 @@ def no_programs():
 def prepare(dataset, raw):
     """The stored dataset, and what was left out: (subject, image) -> reason."""
     out = raw.with_name(f"{raw.name}-out")
-    builder = BUILDERS[dataset](data_dir=out, file_format="array_record", settings=PrepareSettings(), workers=1)
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=raw, try_download_gcs=False))
+    prepare_dataset(DATASETS[dataset], raw, out, PrepareSettings(), workers=1)
     with (out / dataset / "dropped.csv").open(newline="", encoding="utf-8") as file:
         dropped = {(row["subject"], row["image"]): row["reason"] for row in csv.DictReader(file)}
     return SliceStore(out / dataset), dropped

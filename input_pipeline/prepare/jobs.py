@@ -1,0 +1,54 @@
+"""From a dataset's raw files to its jobs: one for each subject to prepare."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from input_pipeline.raw.datasets import Dataset
+from input_pipeline.raw.derivatives import index_segmentations
+from input_pipeline.slices.from_labelmaps import labelmap_jobs, phantom_jobs
+from input_pipeline.slices.from_scans import scan_jobs
+from input_pipeline.slices.job import Job
+from input_pipeline.slices.settings import PrepareSettings
+
+_SCANS = ("slices", "segmentations", "align")
+_SYNTHESIS = {
+    "labelmaps": ("slices", "subjects_per_map", "swap_hemispheres", "skull_stripped", "seed"),
+    "phantom": ("slices", "subjects", "skull_stripped", "seed"),
+}
+
+
+def settings_of(dataset: str) -> tuple[str, ...]:
+    """The fields of `PrepareSettings` that matter for a dataset.
+
+    >>> settings_of("ixi")
+    ('slices', 'segmentations', 'align')
+    """
+    return _SYNTHESIS.get(dataset, _SCANS)
+
+
+def dataset_jobs(
+    dataset: Dataset, raw: Path | None, folder: Path, settings: PrepareSettings
+) -> tuple[Sequence[Job], dict[str, str]]:
+    """Discovers the subjects and makes their jobs.
+
+    Args:
+        dataset: which one.
+        raw: folder of its raw files; None for a dataset without.
+        folder: the prepared dataset's, for segmentations that programs make.
+        settings: how to prepare.
+
+    Returns:
+        The jobs, and what `discover` dropped, with the reasons.
+
+    Raises:
+        InputError: no subject was found, or a file cannot be assigned to one subject.
+    """
+    if dataset.discover is None or raw is None:
+        return list(phantom_jobs(settings)), {}
+    found = dataset.discover(raw)
+    if dataset.name in _SYNTHESIS:
+        return list(labelmap_jobs(found.subjects, settings)), found.dropped
+    index = index_segmentations(settings.segmentations)
+    made = folder / "work/segmentations"
+    jobs = scan_jobs(found.subjects, settings.slices, index=index, made=made, align_by=settings.align)
+    return jobs, found.dropped
