@@ -1,13 +1,14 @@
-"""Rows of images on one page: for the demo and for looking over a dataset."""
+"""A picture of many images in rows, as the demo shows its phantoms."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from input_pipeline.prepare.label_colours import label_colours
 from neuralizer_jax.files.atomic_file import written_whole
 
-# Inches a picture, and dots an inch: 192 pixels are shown at 1.25 times their size.
+# Inches for each image, and dots per inch: 192 pixels are shown at 1.25 times their size.
 _SIZE = 2.0
 _DPI = 120
 
@@ -19,14 +20,14 @@ def draw_contact_sheet(
     row_titles: Sequence[str] = (),
     column_titles: Sequence[str] = (),
 ) -> Path:
-    """Writes a picture (PNG, PDF: by the file's ending) of rows of images.
+    """Writes a picture of rows of images, as PNG or PDF by the file's ending.
 
     Args:
-        path: where.
-        rows: images `[height, width]` a row; rows may differ in length. Integers are label maps and get a colour a
-            value, 0 black; floating-point images are shown in grey from 0 to 1.
-        row_titles: to the left of each row.
-        column_titles: above each column.
+        path: the file to write.
+        rows: images `[height, width]`; rows may differ in length. Integers are label maps in FreeSurfer's numbers and
+            shown in colours; floating-point images are shown in grey from 0 to 1.
+        row_titles: texts to the left of the rows.
+        column_titles: texts above the columns.
 
     Returns:
         The path.
@@ -57,13 +58,3 @@ def draw_contact_sheet(
     with written_whole(Path(path)) as temporary:
         figure.savefig(temporary, facecolor="black")
     return Path(path)
-
-
-def label_colours(labels: np.ndarray) -> np.ndarray:
-    """RGB `[..., 3]` uint8 of label values: a fixed colour a value, neighbouring values far apart, 0 black."""
-    values = np.asarray(labels).astype(np.int64)
-    # Irrational steps around the colour circle and, more slowly, in brightness.
-    hue, bright = (values * 0.7548777) % 1, (values * 0.5698403) % 1
-    wave = np.cos(2 * np.pi * (hue[..., None] + np.array([0, 1 / 3, 2 / 3])))
-    colour = (0.55 + 0.45 * wave) * (0.5 + 0.5 * bright[..., None])
-    return (255 * np.where((values != 0)[..., None], colour, 0)).astype(np.uint8)

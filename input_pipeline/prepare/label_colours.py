@@ -14,9 +14,9 @@ _NAMES = {
     "tumour": {1: "necrotic tumour core", 2: "oedema", 4: "enhancing tumour"},
 }
 
-# As in FreeSurfer's colour table (FreeSurferColorLUT.txt).
+# As in FreeSurfer's colour table (FreeSurferColorLUT.txt), but for cerebral white matter: white is lost on a T1 image.
 _FREESURFER_COLOURS = {
-    "cerebral white matter": (245, 245, 245),
+    "cerebral white matter": (245, 245, 190),
     "cerebral cortex": (205, 62, 78),
     "lateral ventricle": (120, 18, 134),
     "inferior lateral ventricle": (196, 58, 250),
@@ -47,44 +47,38 @@ def structure_names(protocol: str) -> dict[int, str]:
 
 def label_colours(labels: np.ndarray, protocol: str = "freesurfer") -> np.ndarray:
     """RGB `[..., 3]` uint8 of label values, whole numbers from 0 to 65535; 0 is black."""
-    return _colour_table(protocol)[labels]
+    return _tables(protocol)[0][labels]
 
 
 def outline_order(labels: np.ndarray, protocol: str) -> np.ndarray:
-    """Labels renumbered so that left and right of a structure are neighbours; 0 stays 0.
+    """Labels renumbered by structure, left and right next to each other; 0 stays 0.
 
-    Where two structures meet, the same one of them is the higher on both sides of the brain.
+    So where two structures meet, the same one of them is the higher on both sides of the brain.
     """
-    return _order_table(protocol)[labels]
+    return _tables(protocol)[1][labels]
 
 
 @cache
-def _colour_table(protocol: str) -> np.ndarray:
-    """`[65536, 3]` uint8. Structures that FreeSurfer's table lacks get distant hues, one for each name."""
-    values = np.arange(2**16)
-    # Irrational steps around the colour circle and, more slowly, in brightness.
-    hue, bright = (values * 0.7548777) % 1, (values * 0.5698403) % 1
-    wave = np.cos(2 * np.pi * (hue[:, None] + np.array([0, 1 / 3, 2 / 3])))
-    generic = (255 * (0.55 + 0.45 * wave) * (0.5 + 0.5 * bright[:, None])).astype(np.uint8)
-    names = sorted({name for each in _NAMES for name in structure_names(each).values()})
-    colours = generic.copy()
-    for label, name in structure_names(protocol).items():
-        colours[label] = _FREESURFER_COLOURS.get(name, generic[1 + names.index(name)])
-    colours[0] = 0
-    colours.flags.writeable = False
-    return colours
-
-
-@cache
-def _order_table(protocol: str) -> np.ndarray:
+def _tables(protocol: str) -> tuple[np.ndarray, np.ndarray]:
+    """Colour `[65536, 3]` uint8 and order `[65536]` int32 of each label."""
     names = structure_names(protocol)
-    first: dict[str, int] = {}
-    for label in sorted(names):
-        first.setdefault(names[label], label)
+    others = sorted({name for each in _NAMES for name in structure_names(each).values()} - _FREESURFER_COLOURS.keys())
+    place = {name: number for number, name in enumerate((*_FREESURFER_COLOURS, *others), start=1)}
     values = np.arange(2**16)
-    structure = values.copy()
-    structure[list(names)] = [first[name] for name in names.values()]
+    structure = values + len(place)  # labels without a name come last
+    structure[0] = 0
+    structure[list(names)] = [place[name] for name in names.values()]
     order = np.empty(2**16, np.int32)
     order[np.lexsort((values, structure))] = values
-    order.flags.writeable = False
-    return order
+
+    # Distant hues for the structures that FreeSurfer's table lacks: irrational steps around the colour circle.
+    hue = structure * 0.7548777 % 1
+    colours = 0.55 + 0.45 * np.cos(2 * np.pi * (hue[:, None] + np.array([0, 1 / 3, 2 / 3])))
+    for label, name in names.items():
+        colours[label] = _FREESURFER_COLOURS.get(name, colours[label])
+    # At full brightness, as a thin dark line is hard to see.
+    colours = np.rint(255 * colours / colours.max(-1, keepdims=True)).astype(np.uint8)
+    colours[0] = 0
+    for table in (colours, order):
+        table.flags.writeable = False
+    return colours, order

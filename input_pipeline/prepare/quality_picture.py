@@ -25,7 +25,7 @@ GAP = 6
 
 _MOST_LABEL_MAPS = 3
 _MOST_FURTHER_IMAGES = 5
-_MOST_SLICES = 24
+_MOST_SLICES = 12
 
 # Intensities that become black and white, over the pixels of the slice that are not 0.
 _PERCENTILES = (0.5, 99.5)
@@ -44,8 +44,8 @@ def quality_picture(record: SubjectRecord) -> np.ndarray:
 
     The row shows the first image, then the same image with the outlines of each label map (at most three) and of the
     brain mask, then further modalities (at most five). Below, every slice shows the first image with the outlines of
-    the first label map, or of the brain mask if there are no labels. Of more than 24 slices, 24 evenly spaced ones are
-    shown. Each image has its own grey scale. A diffusion series shows one direction.
+    the first label map, or of the brain mask if there are no labels. Of more than twelve slices, twelve evenly spaced
+    ones are shown. Each image has its own grey scale. A diffusion series shows one direction.
 
     Args:
         record: images finite, in any unit.
@@ -54,33 +54,20 @@ def quality_picture(record: SubjectRecord) -> np.ndarray:
         RGB `[height, width, 3]` uint8, superior at the top, left hemisphere on the left. Panel i of the row begins at
         column `i * (PANEL + GAP)`.
     """
-    middle = int(np.argmin(np.abs(record.y - SLICE_Y)))
     first, *further = _shown_images(record.modalities)
-    main = _enlarged(_grey(record.images[first, middle]))
-    panels = [_captioned(main, record.modalities[first], sides=True)]
-    for index, protocol in enumerate(record.protocols[:_MOST_LABEL_MAPS]):
-        outlined = _with_labels(main, record.labels[index, middle], protocol)
-        panels.append(_captioned(outlined, f"{protocol} ({record.label_sources[index]})"))
-    masked = _with_mask(main, record.brain_mask[middle])
-    panels.append(_captioned(masked, f"brain mask ({record.mask_source})"))
-    for index in further:
-        panels.append(_captioned(_enlarged(_grey(record.images[index, middle])), record.modalities[index]))
-    row = _grid(panels, len(panels))
-    if len(record.y) == 1:
-        return row
-
-    strip = []
-    for place in np.unique(np.linspace(0, len(record.y) - 1, _MOST_SLICES).round().astype(int)):
-        grey = _rgb(_grey(record.images[first, place]))
-        if record.protocols:
-            outlined = _with_labels(grey, record.labels[0, place], record.protocols[0])
-        else:
-            outlined = _with_mask(grey, record.brain_mask[place])
-        strip.append(_captioned(outlined, f"y = {record.y[place]} mm", size=13))
-    below = _grid(strip, (row.shape[1] + GAP) // (SIDE + GAP))
-    picture = np.full((PANEL + GAP + len(below), row.shape[1], 3), _GAP_COLOUR, np.uint8)
-    picture[:PANEL], picture[PANEL + GAP :, : below.shape[1]] = row, below
-    return picture
+    middle = int(np.argmin(np.abs(record.y - SLICE_Y)))
+    masked = _with_mask(record, first, middle), f"brain mask ({record.mask_source})"
+    row = [(_panel(record, first, middle), record.modalities[first])]
+    for index, (protocol, source) in enumerate(zip(record.protocols, record.label_sources, strict=True)):
+        if index < _MOST_LABEL_MAPS:
+            row.append((_with_labels(record, first, index, middle), f"{protocol} ({source})"))
+    row += [masked, *((_panel(record, index, middle), record.modalities[index]) for index in further)]
+    panels = [_captioned(*panel, sides=not index) for index, panel in enumerate(row)]
+    if len(record.y) > 1:
+        for place in np.unique(np.linspace(0, len(record.y) - 1, _MOST_SLICES).round().astype(int)):
+            outlined = _with_labels(record, first, 0, place) if record.protocols else _with_mask(record, first, place)
+            panels.append(_captioned(outlined, f"y = {record.y[place]} mm"))
+    return _grid(panels, len(row))
 
 
 def save_picture(path: Path, rgb: np.ndarray) -> None:
@@ -128,31 +115,28 @@ def _grey(image: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
 
 
-def _enlarged(grey: np.ndarray) -> np.ndarray:
-    """RGB of grey values at twice their size, smooth."""
-    return _rgb(np.asarray(Image.fromarray(grey).resize((PANEL, PANEL), Image.Resampling.BICUBIC)))
-
-
-def _rgb(grey: np.ndarray) -> np.ndarray:
+def _panel(record: SubjectRecord, index: int, place: int) -> np.ndarray:
+    """RGB of an image of a slice at twice its size, smooth."""
+    grey = Image.fromarray(_grey(record.images[index, place]))
+    large = np.asarray(grey.resize((PANEL, PANEL), Image.Resampling.BICUBIC))
     # 64 greys look like 256 and make the file a third smaller.
-    return np.repeat((grey & 0xFC)[..., None], 3, axis=2)
+    return np.repeat((large & 0xFC)[..., None], 3, axis=2)
 
 
-def _with_labels(rgb: np.ndarray, labels: np.ndarray, protocol: str) -> np.ndarray:
-    colours = label_colours(labels, protocol).astype(np.float32)
-    # At full brightness, as a thin dark line is hard to see.
-    colours *= 255 / np.maximum(colours.max(-1, keepdims=True), 1)
-    return _outlined(rgb, outline_order(labels, protocol), np.rint(colours).astype(np.uint8))
+def _with_labels(record: SubjectRecord, index: int, labels: int, place: int) -> np.ndarray:
+    values, protocol = record.labels[labels, place], record.protocols[labels]
+    return _outlined(_panel(record, index, place), outline_order(values, protocol), label_colours(values, protocol))
 
 
-def _with_mask(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    return _outlined(rgb, mask, np.broadcast_to(np.array(_MASK_COLOUR, np.uint8), (*mask.shape, 3)))
+def _with_mask(record: SubjectRecord, index: int, place: int) -> np.ndarray:
+    mask = record.brain_mask[place]
+    colours = np.broadcast_to(np.array(_MASK_COLOUR, np.uint8), (*mask.shape, 3))
+    return _outlined(_panel(record, index, place), mask, colours)
 
 
 def _outlined(rgb: np.ndarray, regions: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """The panel with borders one pixel wide between regions, on the side of the higher number and in its colour."""
-    scale = len(rgb) // len(regions)
-    regions, colours = (array.repeat(scale, 0).repeat(scale, 1) for array in (regions, colours))
+    regions, colours = (array.repeat(2, 0).repeat(2, 1) for array in (regions, colours))
     padded = np.pad(regions, 1)
     around = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
     edge = np.any([neighbour < regions for neighbour in around], axis=0)
@@ -171,7 +155,7 @@ def _grid(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
     return grid
 
 
-def _captioned(rgb: np.ndarray, caption: str, *, size: int = 18, sides: bool = False) -> np.ndarray:
+def _captioned(rgb: np.ndarray, caption: str, *, sides: bool = False) -> np.ndarray:
     """The panel with a caption in its upper left corner and, with `sides`, L and R at its left and right edge."""
     picture = Image.fromarray(rgb)
     draw = ImageDraw.Draw(picture)
@@ -179,7 +163,7 @@ def _captioned(rgb: np.ndarray, caption: str, *, size: int = 18, sides: bool = F
     if sides:
         texts += [((6, PANEL // 2), "lm", "L"), ((PANEL - 6, PANEL // 2), "rm", "R")]
     for place, anchor, text in texts:
-        draw.text(place, text, "white", _font(size), anchor, stroke_width=2, stroke_fill="black")
+        draw.text(place, text, "white", _font(18), anchor, stroke_width=2, stroke_fill="black")
     return np.asarray(picture)
 
 

@@ -46,7 +46,7 @@ def write_tfds(dataset: Dataset, prepared: PreparedDataset) -> Path:
 
 
 class _SliceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Writes the subjects of a `PreparedDataset`, one example each, with the fields of `slices.record.SubjectRecord`."""
+    """Writes one example for each subject, with the fields of `slices.record.SubjectRecord`."""
 
     VERSION = tfds.core.Version("1.0.0")
 

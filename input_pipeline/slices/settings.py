@@ -11,7 +11,7 @@ Align = Literal["auto", "intensities"]
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """How a dataset is prepared; each dataset uses some of it (`SliceDataset.SETTINGS`).
+    """How a dataset is prepared; each dataset uses some of it (`prepare.jobs.settings_of`).
 
     Attributes:
         slices: y of the coronal slices, mm in MNI152.

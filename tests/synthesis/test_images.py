@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from input_pipeline.prepare.contact_sheet import draw_contact_sheet, label_colours
 from input_pipeline.space.modalities import MODALITIES
 from input_pipeline.space.tissue_classes import CLASSES
 from input_pipeline.synthesis.contrasts import class_means, class_spreads
@@ -127,16 +126,3 @@ def test_coronal_images_can_be_synthesised_too():
     image = synthesize_image(head()[:, 1].T, "T2", seed=3)
     assert image.shape == (96, 96)
     assert (np.diff(means_of(image, ORDER["T2"], head()[:, 1].T)) > 0).all()
-
-
-def test_a_contact_sheet_is_written(tmp_path):
-    rows = [[head()[:, 1].T, image_of("T1")[:, 1].T], [image_of("T2")[:, 1].T]]
-    path = draw_contact_sheet(tmp_path / "sheet.png", rows, row_titles=["a", "b"], column_titles=["labels", "T1"])
-    assert path.stat().st_size > 5000
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_label_colours_are_distinct_and_background_is_black():
-    colours = label_colours(np.array([0, 2, 3, 4, 7, 8, 10, 16, 17, 24, 41, 42, 43, 49, 53, 507, 511, 515]))
-    assert (colours[0] == 0).all()
-    assert len(np.unique(colours, axis=0)) == len(colours)
