@@ -12,14 +12,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from input_pipeline.prepare.label_colours import label_colours, outline_order
 from input_pipeline.slices.record import SubjectRecord
-from input_pipeline.space.grid import SHAPE, SLICE_Y
+from input_pipeline.space.grid import SLICE_SHAPE, SLICE_Y
 from input_pipeline.space.modalities import series_of
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.image_formats import one_line
 
 # Side of a slice; of a panel, which shows it enlarged; and the gap between panels. All in pixels.
-SIDE = SHAPE[0]
+SIDE = SLICE_SHAPE[0]
 PANEL = 2 * SIDE
 GAP = 6
 

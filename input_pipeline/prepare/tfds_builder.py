@@ -13,9 +13,7 @@ import tensorflow_datasets as tfds
 from input_pipeline.prepare.collect import PreparedDataset
 from input_pipeline.prepare.splits import SPLITS
 from input_pipeline.raw.datasets import Dataset
-from input_pipeline.space.grid import SHAPE
-
-_PLANE = (SHAPE[2], SHAPE[0])
+from input_pipeline.space.grid import SLICE_SHAPE
 
 
 def builder_class(dataset: Dataset) -> type[tfds.core.GeneratorBasedBuilder]:
@@ -57,7 +55,7 @@ class _SliceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _info(self) -> tfds.core.DatasetInfo:
         features = tfds.features
         packed = features.Encoding.ZLIB
-        images = features.Tensor(shape=(None, None, *_PLANE), dtype=np.uint16, encoding=packed)
+        images = features.Tensor(shape=(None, None, *SLICE_SHAPE), dtype=np.uint16, encoding=packed)
         texts = features.Sequence(features.Text())
         number = features.Scalar(np.float32)
         return tfds.core.DatasetInfo(
@@ -75,7 +73,7 @@ class _SliceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                     "y": features.Tensor(shape=(None,), dtype=np.int16),
                     "coverage": features.Tensor(shape=(None, None), dtype=np.float32, encoding=packed),
                     "to_mni": features.Tensor(shape=(None, 4, 4), dtype=np.float64),
-                    "brain_mask": features.Tensor(shape=(None, *_PLANE), dtype=np.uint8, encoding=packed),
+                    "brain_mask": features.Tensor(shape=(None, *SLICE_SHAPE), dtype=np.uint8, encoding=packed),
                     "skull_stripped": features.Scalar(np.bool_),
                 }
             ),

@@ -1,7 +1,7 @@
-"""A prepared dataset unpacked for training: all slices in three arrays on disk, read at random without decoding.
+"""A prepared dataset unpacked for training: all slices in three arrays on disk, for random access without decoding.
 
-Records are compressed, and one holds all of a subject; an episode wants one or two images of each of many subjects. The
-arrays are mapped into memory: what fits stays in the page cache, what does not is read from disk.
+A record is compressed and holds all images of a subject, but an episode needs one or two images of many subjects. The
+arrays are mapped into memory: the page cache keeps what fits, the rest is read from disk.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from input_pipeline.space.grid import SLICE_SHAPE
 from input_pipeline.store.records import SliceStore
 from neuralizer_jax.errors import InputError
 
@@ -24,13 +25,13 @@ class UnpackedSlices:
     """The slices of a dataset, subject after subject in the order of its index, S slices each.
 
     Attributes:
-        index: of the dataset (`prepared_dataset.PreparedDataset.index`).
-        images: `[n, 192, 192]` uint16: of a subject its modalities one after another, S slices each.
-        labels: `[m, 192, 192]` uint16: of a subject its protocols, in the order of `label_sources`.
-        masks: `[k, 192, 192]` uint8, the brain, 0 or 1.
-        first_image: `[subjects]` row of a subject's first image.
-        first_labels: `[subjects]` row of its first label map.
-        first_mask: `[subjects]` row of its first mask.
+        index: the dataset's (`prepare.collect.PreparedDataset.index`).
+        images: `[n, 192, 192]` uint16, 0 to 65535 for [0, 1]: for each subject and modality its S slices.
+        labels: `[m, 192, 192]` uint16: for each subject and protocol, in the order of `label_sources`, its S slices.
+        masks: `[k, 192, 192]` uint8, brain masks, 0 or 1: for each subject its S slices.
+        first_image: `[subjects]` row of each subject's first image.
+        first_labels: `[subjects]` row of each subject's first label map.
+        first_mask: `[subjects]` row of each subject's first mask.
     """
 
     index: list[dict]
@@ -43,10 +44,10 @@ class UnpackedSlices:
 
 
 def open_unpacked(folder: Path) -> UnpackedSlices:
-    """Opens the arrays in `OUT/DATASET/unpacked`; makes them where they are missing or of an earlier dataset.
+    """Opens the arrays in `OUT/DATASET/unpacked`, and first makes them if they are missing or outdated.
 
     Raises:
-        InputError: where the folder holds no dataset, or cannot be written.
+        InputError: the folder holds no dataset, or cannot be written.
     """
     store = SliceStore(folder)
     unpacked = store.folder / "unpacked"
@@ -59,14 +60,14 @@ def open_unpacked(folder: Path) -> UnpackedSlices:
         # Plain arrays on the mapped files: numpy.memmap is slow to index.
         arrays = [np.asarray(np.load(unpacked / f"{name}.npy", mmap_mode="r")) for name in _ARRAYS]
     except (OSError, ValueError) as error:
-        raise InputError(f"{unpacked}: cannot be read ({error}); delete it, it is made anew") from None
+        raise InputError(f"{unpacked}: cannot be read ({error}); delete it, and it will be made again") from None
     if any(len(array) != count for array, count in zip(arrays, starts[-1], strict=True)):
-        raise InputError(f"{unpacked}: is damaged; delete it, it is made anew")
+        raise InputError(f"{unpacked}: is damaged; delete it, and it will be made again")
     return UnpackedSlices(store.index, *arrays, *starts[:-1].T)
 
 
 def _counts(index: list[dict]) -> np.ndarray:
-    """Images, label maps and masks of each subject `[subjects, 3]`."""
+    """Number of images, label maps and masks of each subject `[subjects, 3]`."""
     rows = [
         (len(entry["y"]) * len(entry["modalities"]), len(entry["y"]) * len(entry["label_sources"]), len(entry["y"]))
         for entry in index
@@ -80,7 +81,7 @@ def _unpack(store: SliceStore, unpacked: Path, fingerprint: str) -> None:
     try:
         temporary.mkdir()
         images, labels, masks = (
-            np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", dtype, (int(total), 192, 192))
+            np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", dtype, (int(total), *SLICE_SHAPE))
             for name, dtype, total in zip(_ARRAYS, (np.uint16, np.uint16, np.uint8), totals, strict=True)
         )
         places = np.zeros(3, np.int64)
@@ -88,7 +89,7 @@ def _unpack(store: SliceStore, unpacked: Path, fingerprint: str) -> None:
             record = store.read(subject)
             own = (record.images, record.labels, record.brain_mask[None])
             for number, (array, values) in enumerate(zip((images, labels, masks), own, strict=True)):
-                rows = values.reshape(-1, 192, 192)
+                rows = values.reshape(-1, *SLICE_SHAPE)
                 array[places[number] : places[number] + len(rows)] = rows
                 places[number] += len(rows)
         for array in (images, labels, masks):
@@ -96,10 +97,12 @@ def _unpack(store: SliceStore, unpacked: Path, fingerprint: str) -> None:
         (temporary / "dataset.txt").write_text(fingerprint)
         if unpacked.exists() and _read_text(unpacked / "dataset.txt") != fingerprint:
             shutil.rmtree(unpacked)
-        if not unpacked.exists():  # another process may have been quicker
+        if not unpacked.exists():  # another process may have made it meanwhile
             os.replace(temporary, unpacked)
     except OSError as error:
-        raise InputError(f"{unpacked}: cannot be written ({error.strerror or error}), expected room for it") from None
+        raise InputError(
+            f"{unpacked}: cannot be written ({error.strerror or error}), expected free space for it"
+        ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

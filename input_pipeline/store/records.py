@@ -1,4 +1,4 @@
-"""Reading a prepared dataset: any subject, in any order, without TensorFlow."""
+"""Reads the subjects of a prepared dataset in any order, without TensorFlow."""
 
 import json
 from collections.abc import Sequence
@@ -10,46 +10,44 @@ from neuralizer_jax.errors import InputError
 
 
 class SliceStore:
-    """The subjects of a dataset that `neuralizer prepare` wrote. Can be pickled; reads from any thread or process.
+    """The subjects of a dataset that `neuralizer prepare` wrote. Can be pickled and read from any thread or process.
 
     Attributes:
         folder: the dataset's, `OUT/DATASET`.
-        index: what is known of each subject without reading its images (`prepared_dataset.PreparedDataset.index`).
+        index: what is known of each subject without reading its images (`prepare.collect.PreparedDataset.index`).
     """
 
     def __init__(self, folder: Path):
-        """Opens the dataset. Raises InputError where the folder holds none."""
+        """Opens the dataset. Raises InputError if the folder holds none."""
         self.folder = Path(folder)
         versions = sorted(self.folder.glob("*/dataset_info.json"))
         if not versions:
             raise InputError(f"{self.folder}: no prepared dataset, expected a folder that `neuralizer prepare` wrote")
         self._version = versions[-1].parent
         try:
-            self.index: list[dict] = json.loads((self._version / "metadata.json").read_text(encoding="utf-8"))[
-                "subjects"
-            ]
+            metadata = json.loads((self._version / "metadata.json").read_text(encoding="utf-8"))
+            self.index: list[dict] = metadata["subjects"]
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
                 f"{self._version}: damaged ({error}), expected a dataset that `neuralizer prepare` wrote"
             ) from None
-        self._places = {}
-        counts: dict[str, int] = {}
-        for entry in self.index:
-            split = entry["split"]
-            self._places[entry["subject"]] = split, counts.get(split, 0)
-            counts[split] = counts.get(split, 0) + 1
+        self._places = {
+            subject: (split, place)
+            for split in {entry["split"] for entry in self.index}
+            for place, subject in enumerate(self.subjects(split))
+        }
 
     def subjects(self, split: str | None = None) -> tuple[str, ...]:
-        """Ids of the subjects of a split, `train`, `val` or `test`; None: of all."""
+        """Ids of the subjects in a split, `train`, `val` or `test`; None: of all subjects."""
         return tuple(entry["subject"] for entry in self.index if split in (None, entry["split"]))
 
     def read(self, subject: str) -> SubjectRecord:
-        """A subject's record. Raises KeyError for an unknown id."""
+        """Reads a subject's record. Raises KeyError for an unknown id."""
         split, place = self._places[subject]
         return from_example(self._sources[split][place])
 
     def fingerprint(self) -> bytes:
-        """Changes when the dataset is written anew."""
+        """Bytes that change when the dataset is written again."""
         files = sorted(self._version.iterdir())
         return repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]).encode()
 
@@ -59,7 +57,7 @@ class SliceStore:
 
     @cached_property
     def _sources(self) -> dict[str, Sequence]:
-        import tensorflow_datasets as tfds  # takes a while, and the index is often enough
+        import tensorflow_datasets as tfds  # slow to import, and the index is often enough
 
         builder = tfds.builder_from_directory(self._version)
         return {split: builder.as_data_source(split=split) for split in builder.info.splits}

@@ -1,6 +1,6 @@
-"""The slices of several datasets in tables, for planning episodes without looking at an image.
+"""Tables of the slices of several datasets, from which episodes are planned without reading an image.
 
-A *row* is a slice of a subject; subjects, persons and rows are numbered over all datasets.
+A *row* is one slice of one subject. Subjects, persons and rows are numbered across all datasets.
 """
 
 from collections.abc import Sequence
@@ -15,27 +15,27 @@ from input_pipeline.space.protocols import SEGMENTATION_CLASSES, other_side
 from input_pipeline.store.memmap import UnpackedSlices, open_unpacked
 from neuralizer_jax.errors import InputError
 
-# The extra-cerebral classes come after these numbers of structures of the brain.
+# Labels above this number are outside the brain.
 _BRAIN_LABELS = 500
 
-# Each person of a dataset is in one of them (`splits`).
+# Each person of a dataset is in one of these (`prepare.splits`).
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
 class SliceCollection:
-    """Tables of G subjects with R rows, of some splits of the datasets of some folders.
+    """Tables of G subjects with R rows.
 
     Attributes:
-        names: of the datasets, those of their folders.
+        names: names of the datasets, which are those of their folders.
         datasets: their slices.
-        entries: `[G]` of each subject its entry in its dataset's index.
-        dataset_of: `[G]` number of its dataset.
-        place_of: `[G]` its place in the dataset's index.
-        person_of: `[G]`.
-        first_row: `[G]`.
-        subject_of: `[R]`.
-        y: `[R]` mm.
+        entries: `[G]` each subject's entry in its dataset's index.
+        dataset_of: `[G]` number of each subject's dataset.
+        place_of: `[G]` each subject's place in its dataset's index.
+        person_of: `[G]` number of each subject's person.
+        first_row: `[G]` each subject's first row.
+        subject_of: `[R]` each row's subject.
+        y: `[R]` where each row's slice is, mm in MNI152.
     """
 
     names: tuple[str, ...]
@@ -50,14 +50,14 @@ class SliceCollection:
 
     @cached_property
     def modalities(self) -> dict[str, np.ndarray]:
-        """Which subjects have an image of a modality `[G]` bool; all directions of DTI are one."""
+        """Modality -> which subjects have an image of it `[G]` bool; all directions of DTI are one modality."""
         keys = sorted({series_of(name) for entry in self.entries for name in entry["modalities"]})
         own = [{series_of(name) for name in entry["modalities"]} for entry in self.entries]
         return {key: np.array([key in names for names in own]) for key in keys}
 
     @cached_property
     def series(self) -> list[dict[str, tuple[int, ...]]]:
-        """Of each subject, by modality, the places of its images: one, or for DTI one a direction."""
+        """For each subject, modality -> places of its images: one, or for DTI one for each direction."""
         found = []
         for entry in self.entries:
             own: dict[str, tuple[int, ...]] = {}
@@ -68,25 +68,25 @@ class SliceCollection:
 
     @cached_property
     def full_heads(self) -> np.ndarray:
-        """Which subjects show the whole head and have a brain mask of their own `[G]` bool."""
+        """Which subjects are not skull-stripped and have a brain mask of their own `[G]` bool."""
         return np.array([not e["skull_stripped"] and e["mask_source"] != "template" for e in self.entries])
 
     @cached_property
     def with_tissue(self) -> np.ndarray:
-        """Which subjects have FreeSurfer's labels of their own, of which images can be synthesised `[G]` bool."""
+        """Which subjects have FreeSurfer labels of their own, to synthesise images from `[G]` bool."""
         return np.array([e["label_sources"].get("freesurfer", "template") != "template" for e in self.entries])
 
     @cached_property
     def with_head(self) -> np.ndarray:
-        """Which of them have labels of the whole head, not of the brain alone `[G]` bool."""
+        """Which of these have labels outside the brain, too `[G]` bool."""
         labels = [e["label_pixels"].get("freesurfer", {}) for e in self.entries]
         return self.with_tissue & np.array([any(int(label) > _BRAIN_LABELS for label in own) for own in labels], bool)
 
     @cached_property
     def class_pixels(self) -> dict[str, tuple[tuple[int, ...], np.ndarray]]:
-        """Of each protocol the labels that may be drawn, and the pixels of each in each row `[R, labels]` int32.
+        """Protocol -> labels that a segmentation task may ask for, and pixels of each in each row `[R, labels]` int32.
 
-        Labels that are the template's do not count.
+        Template labels do not count.
         """
         found = {}
         for protocol, labels in SEGMENTATION_CLASSES.items():
@@ -103,7 +103,7 @@ class SliceCollection:
         return found
 
     def pixels(self, protocol: str, flipped: bool) -> np.ndarray:
-        """`class_pixels` of a protocol `[R, labels]`: of the slices, or of the slices with left and right exchanged."""
+        """`class_pixels` of a protocol `[R, labels]`; `flipped`: with left and right of the slices exchanged."""
         return self._pixels_by_side[protocol][flipped]
 
     @cached_property
@@ -116,7 +116,7 @@ class SliceCollection:
         return found
 
     def nearest_rows(self, y: int) -> np.ndarray:
-        """Of each subject the row whose slice is nearest to y mm `[G]`."""
+        """The row of each subject whose slice is nearest to y mm `[G]`."""
         if y not in self._nearest:
             distance = np.abs(self.y - y)
             order = np.lexsort((np.arange(len(distance)), distance, self.subject_of))
@@ -130,20 +130,20 @@ class SliceCollection:
 
 
 def open_collection(folders: Sequence[str | Path], split: str) -> SliceCollection:
-    """Opens datasets and makes the tables of the subjects of a split, or of several.
+    """Opens datasets and makes the tables of their subjects in one or several splits.
 
     Args:
-        folders: each `OUT/DATASET`.
+        folders: the datasets, each `OUT/DATASET`.
         split: one of `SPLITS`, or several joined by `+`.
 
     Raises:
-        InputError: where a folder holds no dataset, or two have the same name.
+        InputError: a folder holds no dataset, or two folders have the same name.
     """
-    folders = [Path(folder) for folder in folders]
-    names = tuple(folder.absolute().name for folder in folders)
-    if twice := next((folder for folder, name in zip(folders, names, strict=True) if names.count(name) > 1), None):
+    paths = [Path(folder) for folder in folders]
+    names = tuple(path.absolute().name for path in paths)
+    if twice := next((path for path, name in zip(paths, names, strict=True) if names.count(name) > 1), None):
         raise InputError(f"{twice}: another dataset has the same name, expected folders of different names")
-    datasets = tuple(open_unpacked(folder) for folder in folders)
+    datasets = tuple(open_unpacked(path) for path in paths)
     chosen = [
         (number, place, entry)
         for number, dataset in enumerate(datasets)
