@@ -1,12 +1,12 @@
-"""How long `neuralizer prepare` takes for a subject, and how much memory a worker needs, on each path.
+"""Time and memory that `neuralizer prepare` takes for a subject, for each kind of dataset.
 
-From the repository root, with folders of label maps (`*.nii.gz`, FreeSurfer's numbers) and of the MICCAI 2012
+Run from the repository root, with a folder of label maps (`*.nii.gz`, FreeSurfer's numbers) and one of the MICCAI 2012
 multi-atlas challenge (`*_SS.nii.gz`, `*_glm.nii.gz`):
 
     python benchmarks/prepare.py --labelmaps LABELMAPS --multiatlas MULTIATLAS
 
-Every path runs as the command does, in a process of its own: once with one worker, whose peak memory is the process's,
-and once with a worker a core. Writes `prepare.json` and `prepare.md` to `benchmarks/results`.
+Every case runs the whole command in a process of its own: once with one worker, whose peak memory is that of the
+process, and once with one worker for each core. Writes `prepare.json` and `prepare.md` to `benchmarks/results`.
 """
 
 import argparse

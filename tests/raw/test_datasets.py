@@ -598,7 +598,7 @@ class TestIsles2022:
         dwi, adc, flair, mask = (name.format("0001") for name in ISLES2022_ZENODO)
         found = isles2022.discover(tree(tmp_path, flair, mask))
         assert only(found).labels == ()
-        assert found.dropped == {"sub-strokecase0001_ses-0001 mask": "neither DWI nor ADC, on whose grid it is"}
+        assert found.dropped == {"sub-strokecase0001_ses-0001 mask": "neither DWI nor ADC, whose grid the mask is on"}
         found = isles2022.discover(tree(tmp_path, adc))
         assert only(found).labels[0].grid_of == "ADC"
         assert found.dropped == {}
