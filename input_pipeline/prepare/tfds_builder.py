@@ -43,7 +43,7 @@ def write_tfds(dataset: Dataset, prepared: PreparedDataset) -> Path:
     return final
 
 
-class _SliceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class _SliceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # untyped base
     """Writes one example for each subject, with the fields of `slices.record.SubjectRecord`."""
 
     VERSION = tfds.core.Version("1.0.0")
