@@ -107,12 +107,17 @@ def markdown(results):
     rows = [
         (r["code"], r["y"], r["n"], *(f"{v:.3f}" for v in (np.mean(r["dice"]), *r["dice"]))) for r in results["rows"]
     ]
-    return f"""{heading("`neuralizer predict` on NIfTI files of real scans", "predict_files.py", results)}
+    return (
+        f"""{heading("`neuralizer predict` on NIfTI files of real scans", "predict_files.py", results)}
 {results["subjects"]} T1 scans of the MICCAI 2012 challenge, aligned to MNI152 by their intensities; each is a target
 once, the next N scans are its context. Dice of the labels that the command writes, in one coronal slice.
 
 {table(header, rows)}
-"""
+
+{results["note"]}
+""".rstrip()
+        + "\n"
+    )
 
 
 def main():
@@ -122,10 +127,11 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--y", type=int, nargs="+", default=[SLICE_Y], help="coronal slices, mm")
     parser.add_argument("--against", type=Path, help="another checkout to compare with")
+    parser.add_argument("--note", default="", help="a sentence for the results")
     options = parser.parse_args()
     results = conditions("python benchmarks/predict_files.py --raw FOLDER", ("jax", "nibabel", "SimpleITK"))
     subjects = write_aligned(options.raw, options.work.absolute())
-    results |= {"subjects": len(subjects), "structures": list(STRUCTURES), "rows": []}
+    results |= {"subjects": len(subjects), "structures": list(STRUCTURES), "note": options.note, "rows": []}
     codes = {"this": ROOT} | ({"compared": options.against.absolute()} if options.against else {})
     for y in options.y:
         for size in options.sizes:

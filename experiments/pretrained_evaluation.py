@@ -1,7 +1,7 @@
 """Scores of the shipped weights on data they never saw: held-out label maps, and real scans segmented by hand.
 
     neuralizer prepare labelmaps --raw FOLDER --subjects-per-map 10 --slices=-25:-9:4 --out data
-    neuralizer prepare multiatlas2012 --raw FOLDER --out data
+    neuralizer prepare multiatlas2012 --raw FOLDER --align intensities --out data
     neuralizer experiment --config experiments/pretrained_evaluation.py --out results/pretrained
 
 `:weights=FILE` evaluates other weights. `pretrained.py` trains on all label maps but those of the validation split,

@@ -1,7 +1,7 @@
 """The shipped weights on your own scans, organised as BIDS, with context pairs of other people.
 
     neuralizer prepare bids --raw FOLDER --out data
-    neuralizer prepare multiatlas2012 --raw FOLDER --out data
+    neuralizer prepare multiatlas2012 --raw FOLDER --align intensities --out data
     neuralizer prepare labelmaps --raw FOLDER --subjects-per-map 10 --slices=-25:-9:4 --out data
     neuralizer experiment --config experiments/pretrained_others.py --out results/pretrained_others
 

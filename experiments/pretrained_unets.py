@@ -1,6 +1,6 @@
 """The shipped weights beside U-Nets, each trained for one task on the subjects of the context.
 
-    neuralizer prepare multiatlas2012 --raw FOLDER --out data
+    neuralizer prepare multiatlas2012 --raw FOLDER --align intensities --out data
     neuralizer experiment --config experiments/pretrained_unets.py --out results/pretrained_unets
 
 Of the 15 real scans of the MICCAI 2012 challenge, the eight of the splits train and val are the context of the
