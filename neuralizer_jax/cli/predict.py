@@ -5,6 +5,8 @@ All files are read and all options are checked before the first prediction.
 
 import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +74,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         type=_label_list,
         help="segment only these labels: 47,48 or 47 48 (default: all labels in the context)",
     )
+    task.add_argument(
+        "--label-names",
+        metavar="FILE",
+        type=Path,
+        help="names of the labels in the figure: number and name in each line, as in a BIDS dseg.tsv or a FreeSurfer "
+        "colour table",
+    )
     images = parser.add_argument_group("images")
     images.add_argument(
         "--slice", metavar="WHERE", help="plane of a volume: y=-17 (mm, RAS) or 1/112 (array axis / voxel index)"
@@ -117,6 +126,7 @@ def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from neuralizer_jax.cli import predict_checks as checks
     from neuralizer_jax.files.image_files import read_image
+    from neuralizer_jax.files.label_names import read_label_names
     from neuralizer_jax.files.planes import parse_slice
 
     labels = None if options.labels is None else sorted({label for part in options.labels for label in part})
@@ -133,6 +143,7 @@ def run(options: argparse.Namespace) -> None:
     checks.check_settings(settings, options.figure)
     weights = checks.weights_to_use(options.weights)
     choice = None if options.slice is None else parse_slice(options.slice)
+    label_names = read_label_names(options.label_names) if options.label_names else {}
     target_paths = _target_files(options.target)
     pairs = _pairs(options, target_paths)
     destinations, new_folder = _destinations(options, target_paths)
@@ -140,10 +151,15 @@ def run(options: argparse.Namespace) -> None:
     sources = [*target_paths, *pairs.inputs, *pairs.outputs, weights]
     checks.check_files_to_write(files, options.figure, sources, new_folder)
 
+    def read(paths: Sequence[Path]) -> "list[ImageFile]":
+        return [_scaled(read_image(path, slice_=choice), options.normalize) for path in paths]
+
     segmentation = options.task == "segmentation"
-    targets = [read_image(path, slice_=choice) for path in target_paths]
-    inputs = [read_image(path, slice_=choice) for path in pairs.inputs]
-    outputs = [read_image(path, slice_=choice, labels=segmentation) for path in pairs.outputs]
+    targets, inputs = read(target_paths), read(pairs.inputs)
+    if segmentation:
+        outputs = [read_image(path, slice_=choice, labels=True) for path in pairs.outputs]
+    else:
+        outputs = read(pairs.outputs)
     checks.check_images(targets, inputs, outputs, resample=options.resample)
     predicted = checks.labels_to_predict(targets, outputs, labels) if segmentation else ()
     checks.check_formats(targets, files, predicted)
@@ -170,7 +186,7 @@ def run(options: argparse.Namespace) -> None:
                 model,
                 params,
                 *arrays,
-                **settings,
+                **(settings | {"normalize": "none"}),  # done when the files were read
                 devices=jax.local_devices() if options.all_devices else None,
                 on_draw=progress.update,
             )
@@ -178,10 +194,23 @@ def run(options: argparse.Namespace) -> None:
                 _make_folder(new_folder)
             written = _write(prediction, target, to_write)
             if options.figure:
-                caption = f"{options.task} · {len(inputs)} context pairs · weights {weights.name}"
-                draw_figure(options.figure, *arrays, prediction, caption)
+                pairs_text = f"{len(inputs)} context pair" + "s" * (len(inputs) > 1)
+                caption = f"{options.task} · {pairs_text} · weights {weights.name}"
+                sides = target.source.sides if target.source else None
+                draw_figure(options.figure, *arrays, prediction, caption=caption, label_names=label_names, sides=sides)
                 written.append(options.figure)
             progress.write("\n".join(map(str, written)))
+
+
+def _scaled(image: "ImageFile", how: str) -> "ImageFile":
+    """Scales an image to [0, 1] by the volume that it is a plane of, or by itself."""
+    import numpy as np
+
+    from neuralizer_jax.intensity import normalize
+
+    channels = image.pixels[..., None] if image.pixels.ndim == 2 else image.pixels
+    scaled = [normalize(channel, foreground_of=image.volume, how=how) for channel in np.moveaxis(channels, -1, 0)]
+    return replace(image, pixels=scaled[0] if len(scaled) == 1 else np.stack(scaled, axis=-1), volume=None)
 
 
 def _target_files(paths: list[Path]) -> list[Path]:

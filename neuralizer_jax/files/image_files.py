@@ -41,14 +41,14 @@ class ImageFile:
 
     path: the file.
     pixels: float32 `[H, W]`, or `[H, W, C]` with C = 2 or 3; int32 `[H, W]` for labels.
-    unit_range: the format defines the range [0, 1] (8- and 16-bit PNG and TIFF, not for labels).
     source: for NIfTI, the place of the image, at which a prediction is written.
+    volume: for a plane of a volume, a sample of the volume's voxels `[n]`, which tells its range of intensities.
     """
 
     path: Path
     pixels: np.ndarray
-    unit_range: bool
-    source: NiftiSource | None
+    source: NiftiSource | None = None
+    volume: np.ndarray | None = None
 
 
 def image_suffix(path: str | os.PathLike[str]) -> str:
@@ -94,7 +94,7 @@ def read_image(path: str | os.PathLike[str], *, slice_: SliceChoice | None = Non
     path = Path(path)
     suffix = _supported_suffix(path)
     check_is_file(path)
-    source, full_scale = None, None
+    source, volume, full_scale = None, None, None
     with reading(path):
         if suffix == ".png":
             values, full_scale = read_raster(path, "PNG", labels=labels)
@@ -105,12 +105,9 @@ def read_image(path: str | os.PathLike[str], *, slice_: SliceChoice | None = Non
         elif suffix == ".npz":
             values = read_npz(path)
         else:
-            values, source = read_plane(path, slice_)
-        if labels:
-            pixels, unit_range = _as_labels(values), False
-        else:
-            pixels, unit_range = _as_intensities(values, full_scale), full_scale is not None
-    return ImageFile(path, pixels, unit_range, source)
+            values, source, volume = read_plane(path, slice_)
+        pixels = _as_labels(values) if labels else _as_intensities(values, full_scale)
+    return ImageFile(path, pixels, source, volume)
 
 
 def write_image(path: str | os.PathLike[str], pixels: np.ndarray, like: ImageFile | None, *, kind: Kind) -> None:

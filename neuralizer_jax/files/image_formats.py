@@ -159,7 +159,7 @@ def _grey_values(image: "Image", labels: bool) -> tuple[np.ndarray, int | None]:
         raise InputError(f"holds {image.mode} pixels, expected grey, RGB or palette")
     if ";16" in str(getattr(image, "tile", "")):
         raise InputError("holds 16-bit colour or alpha, of which 8 bits would be lost, expected 16-bit grey")
-    if image.mode == "P" and (labels or image.getpalette() == _label_palette()):
+    if image.mode == "P" and (labels or image.getpalette() == label_palette().ravel().tolist()):
         return np.asarray(image), 255
     channels = np.asarray(image.convert("RGB") if image.mode in ("P", "PA") else image)
     if channels.ndim == 2:
@@ -219,7 +219,7 @@ def encode_png(values: np.ndarray) -> bytes:
     if values.dtype.kind == "f":
         return _encode_raster(np.rint(np.clip(values, 0, 1).astype(np.float64) * 65535).astype(np.uint16), "PNG")
     labels = smallest_integers(values, (np.uint8, np.uint16))
-    return _encode_raster(labels, "PNG", _label_palette() if labels.dtype == np.uint8 else None)
+    return _encode_raster(labels, "PNG", label_palette() if labels.dtype == np.uint8 else None)
 
 
 def encode_tiff(values: np.ndarray) -> bytes:
@@ -228,25 +228,25 @@ def encode_tiff(values: np.ndarray) -> bytes:
     return _encode_raster(samples, "TIFF")
 
 
-def _encode_raster(samples: np.ndarray, form: str, palette: list[int] | None = None) -> bytes:
+def _encode_raster(samples: np.ndarray, form: str, palette: np.ndarray | None = None) -> bytes:
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(samples))
-    if palette:
-        image.putpalette(palette)
+    if palette is not None:
+        image.putpalette(palette.ravel().tolist())
     content = io.BytesIO()
     image.save(content, form)
     return content.getvalue()
 
 
 @functools.cache
-def _label_palette() -> list[int]:
-    """Red, green and blue of the labels 0 to 255: black, distinct colours, and white for the 255 of a mask."""
+def label_palette() -> np.ndarray:
+    """Returns the colours of the labels 0 to 255, uint8 `[256, 3]`: black, distinct ones, and white for 255."""
     colours = [(0.0, 0.0, 0.0)]
     for label in range(1, 255):
         hue = (0.02 + 0.61803 * (label - 1)) % 1  # golden ratio: neighbours differ, no hue comes twice
         colours.append(colorsys.hsv_to_rgb(hue, (0.75, 0.5)[label // 16 % 2], (0.95, 0.7)[label // 8 % 2]))
-    return [round(255 * part) for colour in [*colours, (1.0, 1.0, 1.0)] for part in colour]
+    return np.rint(255 * np.array([*colours, (1.0, 1.0, 1.0)])).astype(np.uint8)
 
 
 def encode_npy(values: np.ndarray) -> bytes:

@@ -14,19 +14,34 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
 
+# Voxels of a volume that are kept to measure its intensities.
+_SAMPLES = 500_000
+
+
 @dataclass(frozen=True, eq=False)
 class NiftiSource:
-    """The place of an image: its plane of the file's array, and a NIfTI header that describes the plane alone."""
+    """The place of an image in the world.
+
+    header: a NIfTI header that describes the plane alone.
+    plane: the plane of the file's array.
+    oriented: the header says where left and right are.
+    """
 
     header: "Nifti1Header"
     plane: Plane
+    oriented: bool
+
+    @property
+    def sides(self) -> tuple[str, str] | None:
+        """What is at the left and right edge of the image: `("L", "R")` or `("P", "A")`; None if unknown."""
+        return self.plane.sides if self.oriented else None
 
 
-def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, NiftiSource]:
+def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, NiftiSource, np.ndarray | None]:
     """Reads an image, or the chosen plane of a volume.
 
     Returns:
-        The scaled values [H, W], and their place.
+        The scaled values [H, W], their place, and for a volume every n-th of its voxels, `[n]`, scaled as well.
 
     Raises:
         InputError: as `volumes.open_volume`; the choice names no plane of the file.
@@ -36,14 +51,14 @@ def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, Nift
     with open_volume(path) as volume:
         plane = locate_plane(volume.image.shape, volume.image.affine, choice)
         check_plane_size([(*plane.shape, 1)[axis] for axis in (plane.rows, plane.columns)])
-        values = plane.to_image(volume.stored()[plane.slicer])
-        slope, inter = volume.proxy.slope, volume.proxy.inter
-        if (slope, inter) != (1, 0):
-            values = values * np.float64(slope) + np.float64(inter)
+        voxels = volume.stored()
+        values = volume.scaled(plane.to_image(voxels[plane.slicer]))
+        # An odd step, which does not divide the usual lengths of rows and planes.
+        samples = None if plane.whole else volume.scaled(voxels.ravel("K")[:: voxels.size // _SAMPLES | 1])
         header = volume.image.header.copy()
         if not plane.whole:
             _move_to_plane(header, plane)
-    return values, NiftiSource(header, plane)
+    return values, NiftiSource(header, plane, volume.oriented), samples
 
 
 def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -> bytes:

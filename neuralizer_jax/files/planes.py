@@ -58,6 +58,7 @@ class Plane:
 
     shape: shape of the array: two or more axes, those after the third of length 1.
     axis, index: the fixed array axis (0 to 2) and the index on it.
+    sides: what is at the left and right edge of the image: left and right, or posterior and anterior.
     rows, columns: array axes of the image's rows and columns.
     flip_rows, flip_columns: the image runs against that array axis.
     whole: the array consists of this plane alone.
@@ -66,6 +67,7 @@ class Plane:
     shape: tuple[int, ...]
     axis: int
     index: int
+    sides: tuple[str, str]
     rows: int
     columns: int
     flip_rows: bool
@@ -165,6 +167,7 @@ def locate_plane(shape: tuple[int, ...], affine: np.ndarray, choice: SliceChoice
         shape=tuple(shape),
         axis=axis,
         index=index,
+        sides=("P", "A") if fixed == 0 else ("L", "R"),
         rows=rows,
         columns=columns,
         flip_rows=directions[rows][1] > 0,

@@ -65,6 +65,11 @@ class OpenVolume:
             pass
         return voxels
 
+    def scaled(self, voxels: np.ndarray) -> np.ndarray:
+        """Applies the header's scaling, in float64; without one the type is kept."""
+        slope, inter = self.proxy.slope, self.proxy.inter
+        return voxels if (slope, inter) == (1, 0) else voxels * np.float64(slope) + np.float64(inter)
+
 
 @contextmanager
 def open_volume(path: Path) -> Iterator[OpenVolume]:

@@ -244,6 +244,7 @@ PREDICT = {
         ["--labels: 5", "expected some of 4"],
     ),
     "labels of an image task": (None, {"--labels": "1"}, ["--labels", "--task segmentation"]),
+    "labels in words": (None, {**SEGMENTATION, "--labels": "4;5"}, ["--labels", "'4;5'", "such as 47,48"]),
     "labels beyond PNG": (
         lambda: np.save("out.npy", np.where(disc(), 70000, 0)),
         {**SEGMENTATION, "--context": None, "--context-in": "ctx/in0.png", "--context-out": "out.npy"},

@@ -19,6 +19,7 @@ from safetensors import safe_open
 import neuralizer_jax
 from neuralizer_jax import load_weights, predict
 from neuralizer_jax.cli.main import main
+from neuralizer_jax.intensity import normalize
 
 HEIGHT, WIDTH = 23, 24
 # A plane of it is an image of HEIGHT x WIDTH: y is cut, z are the rows, x the columns. 2 mm, off the origin.
@@ -144,9 +145,9 @@ def test_help_shows_the_commands_and_fits_a_terminal(capsys, monkeypatch):
     with pytest.raises(SystemExit) as exit_:
         main(["--help"])
     assert exit_.value.code == 0
-    assert {"prepare", "episodes", "train", "evaluate", "report", "predict", "convert", "demo"} <= set(
-        re.findall(r"\w+", capsys.readouterr().out)
-    )
+    commands = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
+    assert commands[:2] == ["predict", "demo"]
+    assert {"prepare", "episodes", "train", "evaluate", "report", "convert"} <= set(commands)
     with pytest.raises(SystemExit):
         main(["predict", "--help"])
     shown = capsys.readouterr().out
@@ -266,10 +267,20 @@ def test_label_maps(folder):
     np.testing.assert_allclose(load("o_prob.npy"), want.mean.max(0), atol=1e-5)
 
 
-def test_chosen_labels(folder):
-    run("--task", "segmentation", "--labels", "41", context="labels_npy")
-    np.testing.assert_array_equal(load("o.npy"), expected(LABELS, task="segmentation", label_values=[41]).labels)
-    assert set(np.unique(load("o.npy"))) == {0, 41}
+@pytest.mark.parametrize(
+    ("arguments", "labels"), [(["41"], [41]), (["41,3"], [3, 41]), (["41", "3"], [3, 41]), (["3,", "41"], [3, 41])]
+)
+def test_chosen_labels(folder, arguments, labels):
+    run("--task", "segmentation", "--labels", *arguments, context="labels_npy")
+    np.testing.assert_array_equal(load("o.npy"), expected(LABELS, task="segmentation", label_values=labels).labels)
+    assert set(np.unique(load("o.npy"))) == {0, *labels}
+
+
+def test_short_options(folder):
+    run(out="long.npy")
+    command = ["predict", "--weights", "w.safetensors", "-i", "t.npy", "--context", "images_npy", "-o", "short.npy"]
+    assert main(command) == 0
+    np.testing.assert_array_equal(load("short.npy"), load("long.npy"))
 
 
 def test_many_labels_are_noted(folder, capsys, monkeypatch):
@@ -375,6 +386,19 @@ def test_plane_of_a_volume(folder, where):
     np.testing.assert_allclose(upright(written.get_fdata(), 0), want.mean, atol=1e-5)
 
 
+def test_a_plane_is_scaled_by_its_volume(folder):
+    """Also a plane that is darker than the rest of the head."""
+    outputs = [1 - picture(20 + index, VOLUME) for index in (0, 1)]
+    volume_pairs(outputs)
+    scan = 900 * picture(10, VOLUME) * np.array([1, 0.1, 1])[:, None]
+    save_nifti("t1.nii.gz", scan.astype(np.float32))
+    run("--slice", "1/1", target="t1.nii.gz", context="volumes", out="scaled.npy")
+    save_nifti("t1.nii.gz", normalize(scan))
+    run("--slice", "1/1", "--normalize", "none", target="t1.nii.gz", context="volumes", out="given.npy")
+    np.testing.assert_allclose(load("scaled.npy"), load("given.npy"), atol=1e-4)
+    assert normalize(scan)[:, 1].max() < 0.5
+
+
 def test_label_volumes(folder):
     # FreeSurfer stores labels as floats often enough.
     outputs = [np.where(picture(20 + index, VOLUME) > 0.7, 2035.0, 17.0) for index in (0, 1)]
@@ -411,7 +435,9 @@ def test_formats_may_be_mixed(folder):
 @pytest.mark.parametrize("task", ["image", "segmentation"])
 def test_figure(folder, capsys, task):
     context = "labels_npy" if task == "segmentation" else "images_npy"
-    run("--figure", "figure.PNG", "--task", task, "--bootstrap", "2", "--bootstrap-size", "2", context=context)
+    Path("dseg.tsv").write_text("index\tname\n3\tLeft-Cerebral-Cortex\n")
+    options = ["--figure", "figure.PNG", "--label-names", "dseg.tsv", "--bootstrap", "2", "--bootstrap-size", "2"]
+    run("--task", task, *options, context=context)
     assert capsys.readouterr().out.splitlines()[-1] == "figure.PNG"
     with Image.open("figure.PNG") as figure:
         assert figure.format == "PNG"

@@ -51,7 +51,6 @@ def test_grey_integers_become_unit_range(tmp_path, suffix, dtype, full):
     stored = np.array([[0, 1, full // 2], [full - 1, full, 7]], dtype)
     image = read_image(save_pillow(tmp_path / f"a{suffix}", stored))
     assert image.pixels.dtype == np.float32
-    assert image.unit_range
     np.testing.assert_array_equal(image.pixels, stored.astype(np.float32) / np.float32(full))
 
 
@@ -78,7 +77,6 @@ def test_one_bit(tmp_path):
 def test_tiff_numbers_without_a_range_are_kept(tmp_path, stored):
     image = read_image(save_pillow(tmp_path / "a.tiff", stored))
     np.testing.assert_array_equal(image.pixels, stored)
-    assert not image.unit_range
 
 
 def test_unsigned_32_bit_tiff_does_not_wrap(tmp_path):
@@ -100,7 +98,6 @@ def test_numpy_numbers_are_kept(tmp_path, shape, dtype):
     for name in ("a.npy", "a.npz", "b.npz"):
         image = read_image(tmp_path / name)
         assert image.pixels.dtype == np.float32
-        assert not image.unit_range
         np.testing.assert_array_equal(image.pixels, stored[..., 0] if shape[2:] == (1,) else stored)
 
 
@@ -146,6 +143,20 @@ def test_palette_indices_are_the_labels(tmp_path):
     image.save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png", labels=True).pixels, [[0, 1], [2, 1]])
     np.testing.assert_allclose(read_image(tmp_path / "a.png").pixels[0], [9 / 255, 0.299 * 200 / 255], rtol=1e-6)
+
+
+def test_label_pngs_have_colours_for_people_and_labels_for_programs(tmp_path):
+    labels = np.arange(256).reshape(16, 16)
+    write_image(tmp_path / "a.png", labels, None, kind="labels")
+    with Image.open(tmp_path / "a.png") as written:
+        np.testing.assert_array_equal(np.asarray(written), labels)
+        colours = np.asarray(written.convert("RGB")).reshape(256, 3)
+    assert len(np.unique(colours, axis=0)) == 256
+    assert colours[0].max() == 0
+    assert colours[255].min() == 255
+    assert colours[1:].max(axis=1).min() > 150
+    # Read as an image, our palette is not looked up.
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, labels.astype(np.float32) / np.float32(255))
 
 
 def test_labels_behind_a_scale_factor_are_whole(tmp_path):

@@ -207,3 +207,13 @@ def test_an_image_file_is_oriented_as_the_plane_of_a_volume(tmp_path):
         read_image(tmp_path / "image.nii").pixels,
         read_image(tmp_path / "volume.nii", slice_=parse_slice("1/3")).pixels,
     )
+
+
+@pytest.mark.parametrize(("text", "sides"), [("x=1", ("P", "A")), ("y=1", ("L", "R")), ("z=1", ("L", "R"))])
+@pytest.mark.parametrize("codes", [0, 1])
+def test_sides_of_the_picture_are_known_where_the_header_tells(tmp_path, text, sides, codes):
+    volume = nib.Nifti1Image(np.zeros(LENGTHS, np.float32), RAS)
+    volume.header["sform_code"] = volume.header["qform_code"] = codes
+    nib.Nifti1Image(volume.dataobj, None, volume.header).to_filename(tmp_path / "volume.nii")
+    source = read_image(tmp_path / "volume.nii", slice_=parse_slice(text if codes else "0/1")).source
+    assert source.sides == (sides if codes else None)
