@@ -1,4 +1,4 @@
-"""Predicts in a process of its own, for test_context_chunks.py.
+"""Predicts in a process of its own, for test_chunks.py.
 
 memory_child.py memory HOW MEMBERS     prints by how many MiB predicting raised the process's peak memory
 memory_child.py devices                prints how many devices shared the context, and what that changed

@@ -1,9 +1,9 @@
-"""Which files show the task: a folder, or lists of files, in; example pairs of inputs and outputs out.
+"""Finds the context pairs in a folder or in lists of files.
 
-A pair is two image files of one folder whose names differ in the token `in`/`out` only: `ctx_in0.png` and
+Two image files of a folder are a pair if their names differ only in the token `in` or `out`: `ctx_in0.png` and
 `ctx_out0.png`, `in_03.npy` and `out_03.npy`, `sub-01_in.nii.gz` and `sub-01_out.nii.gz`, `input_a.png` and
-`output_a.png`. The token stands at the beginning of the name or after a character that is no letter or digit; its
-case, and the image suffixes, do not matter.
+`output_a.png`. The token is at the start of the name or after a character that is not a letter or digit. Its case and
+the image suffixes do not matter.
 """
 
 import itertools
@@ -20,9 +20,9 @@ from neuralizer_jax.files.image_formats import one_line
 from neuralizer_jax.files.natural_order import natural_order
 
 _TOKEN = re.compile(r"(?<![^\W_])(in|out)", re.IGNORECASE)
-# A token that was meant as one: `in`, `in0`, `in_a`, `input`; not `index` or `outline`, unless those pair up.
+# A token that needs a partner: `in`, `in0`, `in_a`, `input`. `index` and `outline` may pair, but need not.
 _MEANT = re.compile(r"(?<![^\W_])(in|out)(puts?)?(?![^\W\d_])", re.IGNORECASE)
-# A pair name whose number is the pair's: the token's place, a separator or none, the number, the end.
+# A name of a pair that ends in a number after the token, such as `ctx_*0`.
 _NUMBERED = re.compile(r"(.*\*(?:puts?)?[\W_]*)([0-9]{1,9})", re.IGNORECASE | re.DOTALL)
 _EXPECTED_NAMES = "such as NAME_in0.png with NAME_out0.png, or in_0.nii.gz with out_0.nii.gz"
 _MOST_NAMED = 5
@@ -30,7 +30,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class ContextPairs:
-    """Example pairs: `inputs[i]` is shown with `outputs[i]`. `notes` are sentences to tell the user, one line each."""
+    """Context pairs: `outputs[i]` belongs to `inputs[i]`. `notes` are sentences for the user, one line each."""
 
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
@@ -38,14 +38,25 @@ class ContextPairs:
 
 
 def find_pairs(folder: str | os.PathLike[str], *, targets: Iterable[str | os.PathLike[str]] = ()) -> ContextPairs:
-    """Find the pairs in a folder, in natural order (2 before 10); folders inside it are not searched.
+    """Finds the pairs in a folder, in natural order (2 before 10), without its subfolders.
 
-    Hidden files and files that are no images are passed over; images without the token, and missing numbers of a
-    series, are noted. A target that lies in the folder without a partner is passed over.
+    Hidden files, other kinds of files, and targets without a partner are ignored. Images without the token and missing
+    numbers of a series are noted.
+
+    Args:
+        folder: the folder.
+        targets: the target images, which must not be in a pair.
 
     Raises:
-        InputError: one line that begins with the path, when `folder` is none or holds no pair, when an input or output
-            lacks its partner or could have two, and when a target is in a pair: the model would be shown the answer.
+        InputError: `folder` is no folder or holds no pair, an image has no partner or several, or a target is in a
+            pair; begins with the path.
+
+    Example:
+        >>> for name in ("ctx_in0.png", "ctx_out0.png", "target_in.png"):
+        ...     Path(name).touch()
+        >>> pairs = find_pairs(".", targets=["target_in.png"])
+        >>> [path.name for path in (*pairs.inputs, *pairs.outputs)]
+        ['ctx_in0.png', 'ctx_out0.png']
     """
     folder = Path(folder)
     try:
@@ -78,36 +89,34 @@ def explicit_pairs(
     *,
     targets: Iterable[str | os.PathLike[str]] = (),
 ) -> ContextPairs:
-    """Pair the files of two lists, first with first. An input listed twice is noted.
-
-    Whether the files can be read shows when they are read.
+    """Pairs the files of two lists in their order, without opening them. A repeated input is noted.
 
     Raises:
-        InputError: lists that are empty or of different lengths, a file that is both an input and an output, or a
-            target among them.
+        InputError: the lists are empty or of different lengths, a file is both an input and an output, or a target is
+            among them.
     """
-    inputs, outputs = tuple(map(Path, inputs)), tuple(map(Path, outputs))
-    if len(inputs) != len(outputs) or not inputs:
+    in_paths, out_paths = tuple(map(Path, inputs)), tuple(map(Path, outputs))
+    if len(in_paths) != len(out_paths) or not in_paths:
         raise InputError(
-            f"{len(inputs)} context inputs and {len(outputs)} context outputs: expected at least one, "
+            f"{len(in_paths)} context inputs and {len(out_paths)} context outputs, expected at least one, "
             "and one output for every input"
         )
-    _refuse_targets(inputs + outputs, {_identity(target) for target in targets})
-    output_identities = {_identity(path) for path in outputs}
+    _refuse_targets(in_paths + out_paths, {_identity(target) for target in targets})
+    output_identities = {_identity(path) for path in out_paths}
     seen, repeated = set(), []
-    for path in inputs:
+    for path in in_paths:
         identity = _identity(path)
         if identity in output_identities:
-            raise InputError(f"{one_line(path)}: is both a context input and a context output")
+            raise InputError(f"{one_line(path)}: is both a context input and a context output, expected one of them")
         if identity in seen:
             repeated.append(path)
         seen.add(identity)
     notes = (f"context inputs given more than once: {_names(repeated)}",) if repeated else ()
-    return ContextPairs(inputs, outputs, notes)
+    return ContextPairs(in_paths, out_paths, notes)
 
 
 def _match(folder: Path, images: Sequence[Path]) -> tuple[dict[str, tuple[Path, Path]], list[Path]]:
-    """Pairs by their name with `*` for the token, and the images left over, both in the order of `images`."""
+    """Returns the pairs by their name with `*` for the token, and the images without a partner."""
     files: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for path in images:
         for name, role in _readings(path):
@@ -115,7 +124,7 @@ def _match(folder: Path, images: Sequence[Path]) -> tuple[dict[str, tuple[Path, 
     pairs: dict[str, tuple[Path, Path]] = {}
     used: set[Path] = set()
     for path in images:
-        # Of several tokens in a name the last one that finds a partner counts: fat_in_out0 is an output of fat_in_in0.
+        # The last token with a partner counts: fat_in_out0 is the output of fat_in_in0.
         for name, role in reversed(_readings(path)):
             inputs, outputs = files[name, "in"], files[name, "out"]
             if role != "in" or not outputs or used.intersection((path, *outputs)):
@@ -128,13 +137,13 @@ def _match(folder: Path, images: Sequence[Path]) -> tuple[dict[str, tuple[Path, 
 
 
 def _readings(path: Path) -> list[tuple[str, str]]:
-    """Every way to read a name as a member of a pair: the name with `*` for the token, and `in` or `out`."""
+    """Returns for each token in a name: the name with `*` in its place, and `in` or `out`."""
     stem = image_stem(path)
     return [(f"{stem[: m.start()]}*{stem[m.end() :]}", m[1].lower()) for m in _TOKEN.finditer(stem)]
 
 
 def _gaps(names: Iterable[str]) -> list[str]:
-    """Sentences on the numbers that series of pair names such as `ctx_*0`, `ctx_*1`, `ctx_*3` leave out."""
+    """Returns sentences on missing numbers in series of pair names such as `ctx_*0`, `ctx_*1`, `ctx_*3`."""
     series: dict[str, set[int]] = defaultdict(set)
     for name in names:
         if match := _NUMBERED.fullmatch(name):
@@ -154,13 +163,13 @@ def _refuse_targets(paths: Iterable[Path], target_identities: set[object]) -> No
     for path in paths:
         if _identity(path) in target_identities:
             raise InputError(
-                f"{one_line(path)}: the target is in its own context, which would show the model the answer: "
-                "take its pair out of the context"
+                f"{one_line(path)}: the target is in its own context, which would show the model the answer, "
+                "expected a context without it"
             )
 
 
 def _identity(path: str | os.PathLike[str]) -> object:
-    """Equal for two paths to the same file, as os.path.samefile; a missing file equals its own path alone."""
+    """Returns an object that is equal for two paths to the same file; for a missing file, the path."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -173,5 +182,5 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def _and_more(named: Sequence[str], total: int) -> str:
-    """`a, b, c`, and how many are not named."""
+    """Returns `a, b, c and 2 more`."""
     return ", ".join(named) + (f" and {total - len(named)} more" if total > len(named) else "")

@@ -1,14 +1,14 @@
-"""The network's output with the context in chunks, so that its activations need not be in memory together.
+"""Runs the network with the context set in chunks, so that the activations of all pairs need not be in memory.
 
-A block reads the context through one average over its members, and a member reads nothing but the target. So the blocks
-are done one after another, and in each the members chunk by chunk, adding up what they tell the target:
+A block combines the target with the average over the context pairs, and each pair with the target alone. So the blocks
+run one after another, and each adds up the pairs chunk by chunk:
 
-    kept        what a member needs for the next block is kept: one activation, and its shortcuts on the way down. The
-                work is that of one shot.
-    streamed    nothing of a member is kept; every block begins at the members' images again. The memory is the same for
-                any number of members, for about four times the work.
+    kept        The activation and the shortcuts of each pair are kept for the next block. The work is that of all pairs
+                at once.
+    streamed    No activation is kept. Each block starts again at the images of the pairs. The memory does not grow with
+                the number of pairs, and the work is about four times as much.
 
-Both give the one-shot output, but for the order in which members are added up.
+Both give the output of all pairs at once, but for the order of summation.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,15 +22,15 @@ import numpy as np
 
 from neuralizer_jax.model import MemberMean, Neuralizer, PairwiseConvAvg
 
-# Inputs and outputs `[n, *spatial, C]`, and which of the members count, bool `[n]`.
+# Inputs and outputs `[n, *spatial, C]`, and which pairs count, bool `[n]`.
 Chunk = tuple[jax.Array, jax.Array, jax.Array]
 
-# Members behind the unit of a block: activations `[n, 1, *spatial, features]`, their shortcuts, which of them count.
+# Pairs after the unit of a block: activations `[n, 1, *spatial, features]`, their shortcuts, which of them count.
 _Members = tuple[jax.Array, tuple[jax.Array, ...], jax.Array]
 
 
 def can_be_chunked(model: Neuralizer) -> bool:
-    """Whether it has the published blocks and average; others may need all members together."""
+    """Returns whether a network has the published block and aggregation; others may need all pairs together."""
     return model.block is PairwiseConvAvg and model.aggregation is MemberMean
 
 
@@ -42,34 +42,34 @@ def apply_in_chunks(
     *,
     keep: bool,
 ) -> jax.Array:
-    """As `model.apply` of one target and the members of all chunks.
+    """Returns what `model.apply` returns for one target and the pairs of all chunks.
 
     Args:
-        model: one that `can_be_chunked`.
+        model: a network that `can_be_chunked`.
         params: its parameters.
         target_in: `[*spatial, C]`, intensities in [0, 1].
-        chunks: gives the context, in chunks of one size; asked once a block, where activations are kept once. What does
-            not count may hold anything finite; something has to count.
-        keep: whether to keep activations.
+        chunks: yields the context set in chunks of one size. Called once for each block, with `keep` once in all. Pairs
+            that do not count may hold any finite values; at least one pair counts.
+        keep: keep activations.
 
     Returns:
         float32 `[*spatial, out_channels]`.
     """
     target, shortcuts = _first_unit(model, params, target_in), ()
-    # The target behind the units of the blocks that are done: what the members see of it.
+    # Target features after each finished block.
     seen: tuple[jax.Array, ...] = ()
     kept: list[_Members] = []
     last = 2 * model.stages - 2
     for index in range(last + 1):
-        # Placed as what is added to it, else there would be two programs.
+        # Same sharding as its summands, otherwise a second program is compiled.
         average = jax.device_put((np.zeros(target.shape, np.float32), np.float32(0)), target.sharding)
         if keep and index:
-            # Each is taken from the list, so that its memory is free again when it has become what it is next.
+            # Popped from the list, so that its memory is freed after the step.
             steps = (partial(_from_kept, model, index, params, seen[-1], *kept.pop(0)) for _ in range(len(kept)))
         else:
             steps = (partial(_from_images, model, params, seen, *chunk) for chunk in chunks())
         for step in steps:
-            # Without waiting, all chunks would be in memory before the first one is done.
+            # Without waiting, all chunks would be in memory at once.
             members, average = jax.block_until_ready(step(average))
             if keep and index < last:
                 kept.append(members)
@@ -80,7 +80,7 @@ def apply_in_chunks(
 
 @partial(jax.jit, static_argnums=0)
 def _first_unit(model, params, target_in):
-    """The target `[1, *spatial, features]` behind the unit of the first block."""
+    """Computes the target after the unit of the first block, `[1, *spatial, features]`."""
 
     def run(network):
         return network.blocks[0].target_conv(network.embed_target(target_in[None]))
@@ -90,9 +90,10 @@ def _first_unit(model, params, target_in):
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _next_unit(model, index, params, target, average, shortcuts):
-    """The target from behind the unit of a block, and the members' average there, to behind that of the next block.
+    """Moves the target from after the unit of a block to after the unit of the next block.
 
-    With its shortcuts; behind the last block, the network's output `[*spatial, out_channels]`.
+    Returns:
+        The target and its shortcuts; after the last block, the network's output `[*spatial, out_channels]`.
     """
     total, count = average
 
@@ -108,7 +109,7 @@ def _next_unit(model, index, params, target, average, shortcuts):
 
 @partial(jax.jit, static_argnums=0)
 def _from_images(model, params, seen, context_in, context_out, valid, average):
-    """A chunk from its images to behind the unit of the block after those in `seen`; the average with it in."""
+    """Moves a chunk from its images to after the unit of the block that follows `seen`, and adds it to the average."""
 
     def run(network):
         context = network.embed_context(context_in[:, None], context_out[:, None])
@@ -121,8 +122,8 @@ def _from_images(model, params, seen, context_in, context_out, valid, average):
 
 
 def _from_kept(model, index, params, target, context, shortcuts, valid, average):
-    """A chunk from behind the unit of the block before block `index` to behind that one's; the average with it in."""
-    # On the way down nothing is read of the shortcuts, on the way up the last one.
+    """Moves a chunk to after the unit of block `index` from after that of the block before; adds it to the average."""
+    # Encoder blocks read no shortcut, decoder blocks the last one.
     left, taken = (shortcuts, ()) if index < model.stages else (shortcuts[:-1], shortcuts[-1:])
     (context, new, valid), average = _advance(model, index, params, target, context, taken, valid, average)
     return (context, (*left, *new), valid), average
@@ -148,7 +149,7 @@ def _to_next_unit(network, index, target, context, shortcuts, valid):
 
 
 def _added(average, context, shortcuts, valid):
-    """The sum of the members so far and how many they are, with these; summed as `MemberMean` does."""
+    """Adds a chunk to the sum and the number of pairs, as `MemberMean` does."""
     total, count = average
     weights = valid.astype(context.dtype)
     total += jnp.einsum("n,nb...->b...", weights, context, preferred_element_type=jnp.float32)
