@@ -1,4 +1,4 @@
-"""Example pairs for the demo: coronal slices of the MNI152 template that nilearn ships -> folders of PNG files."""
+"""Context pairs of the demo: coronal slices of the MNI152 template of nilearn, as folders of PNG files."""
 
 from pathlib import Path
 
@@ -7,20 +7,21 @@ import numpy as np
 SIZE = 192
 TARGET_Y = -17
 CONTEXT_Y = (-35, -29, -23, -11, -5, 1)
+TISSUES = ("CSF", "grey matter", "white matter")
 
 
 def write_demo_pairs(folder: Path, seed: int = 0) -> dict[str, Path]:
-    """Writes a folder of target and example pairs for each of two tasks.
+    """Writes a folder with a target and context pairs for each of two tasks.
 
-    The target is the slice at y = -17 mm, the pairs are its neighbours 6 to 18 mm away: one real brain, no download.
+    The target is the slice at y = -17 mm. The context pairs are slices of the same brain, 6 to 18 mm away.
 
     Args:
-        folder: where; made if missing.
-        seed: of the noise.
+        folder: the folder to write, made if missing.
+        seed: seed of the noise.
 
     Returns:
-        The folder of each task: `segmentation` (labels 1 CSF, 2 grey matter, 3 white matter) and `denoising` (a smooth
-        bias and Rician noise to be removed).
+        The folder of each task: `segmentation` (labels 1 to 3: `TISSUES`) and `denoising` (smooth bias and Rician
+        noise).
     """
     from neuralizer_jax.files.image_files import write_image
 
@@ -35,13 +36,15 @@ def write_demo_pairs(folder: Path, seed: int = 0) -> dict[str, Path]:
             shown, answer = (clean, _coronal(labels, y)) if task == "segmentation" else (_degrade(clean, rng), clean)
             write_image(tasks[task] / f"{name.format('in')}.png", shown, None, kind="image")
             if y != TARGET_Y:
-                kind = "labels" if task == "segmentation" else "image"
-                write_image(tasks[task] / f"{name.format('out')}.png", answer, None, kind=kind)
+                output = tasks[task] / f"{name.format('out')}.png"
+                write_image(output, answer, None, kind="labels" if task == "segmentation" else "image")
+    names = (f"{label}\t{tissue}\n" for label, tissue in enumerate(TISSUES, 1))
+    (tasks["segmentation"] / "dseg.tsv").write_text("index\tname\n" + "".join(names))
     return tasks
 
 
 def _template() -> tuple[np.ndarray, np.ndarray]:
-    """The template in [0, 1] and its tissue labels, both [x, y, z] at 1 mm in RAS+ order."""
+    """Returns the template in [0, 1] and its tissue labels, `[x, y, z]` at 1 mm in RAS order."""
     from nilearn import datasets
 
     image, grey, white = (
@@ -58,7 +61,7 @@ def _template() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _coronal(volume: np.ndarray, y: int) -> np.ndarray:
-    """The plane at `y` mm, [SIZE, SIZE]: superior at the top, left hemisphere on the left."""
+    """Returns the plane at `y` mm, `[SIZE, SIZE]`, superior at the top, left hemisphere on the left."""
     first_y = -134  # mm, of the template's grid
     plane = volume[:, y - first_y, ::-1].T
     for axis in (0, 1):
@@ -70,7 +73,7 @@ def _coronal(volume: np.ndarray, y: int) -> np.ndarray:
 
 
 def _degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Multiplies with a smooth random field of about +-40 % and adds Rician noise of standard deviation 0.06."""
+    """Multiplies by a smooth random field of about +-40 % and adds Rician noise of standard deviation 0.06."""
     y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
     slope = rng.normal(size=3)
     field = np.exp(0.4 * (slope[0] * x + slope[1] * y + slope[2] * x * y) / np.linalg.norm(slope))

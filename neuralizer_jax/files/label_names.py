@@ -7,7 +7,8 @@ from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.image_formats import check_is_file, one_line, reading
 
 _MAX_BYTES = 2**24
-_LINE = re.compile(r"\s*(\d{1,9})[\s,]+([^\s,]+)")
+# Columns between tabs or commas, whose names may hold spaces, or between spaces.
+_LINE = re.compile(r" *(\d{1,9})(?:[\t,] *([^\t,]*[^\t, ])| +(\S+))")
 
 
 def read_label_names(path: Path) -> dict[int, str]:
@@ -24,7 +25,7 @@ def read_label_names(path: Path) -> dict[int, str]:
     check_is_file(path)
     with reading(path), open(path, encoding="utf-8") as stream:
         lines = [_LINE.match(line) for line in stream.read(_MAX_BYTES).splitlines()]
-    names = {int(line[1]): line[2] for line in lines if line}
+    names = {int(line[1]): line[2] or line[3] for line in lines if line}
     if not names:
         raise InputError(f"{one_line(path)}: has no label names, expected lines such as 17 Left-Hippocampus")
     return names

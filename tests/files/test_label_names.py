@@ -11,7 +11,7 @@ from neuralizer_jax.files.label_names import read_label_names
     [
         "index\tname\tcolor\n17\tLeft-Hippocampus\t#ff0000\n53\tRight-Hippocampus\t#00ff00\n",
         "# FreeSurfer\n\n0   Unknown  0 0 0 0\n 17  Left-Hippocampus  220 216 20 0\n53 Right-Hippocampus 1 2 3 0\n",
-        "17,Left-Hippocampus\n53,Right-Hippocampus\n",
+        "17, Left-Hippocampus\n53,Right-Hippocampus\n2,white matter\n",
     ],
     ids=["BIDS", "FreeSurfer", "CSV"],
 )
@@ -20,6 +20,7 @@ def test_tables(tmp_path, text):
     path.write_text(text)
     names = read_label_names(path)
     assert (names[17], names[53]) == ("Left-Hippocampus", "Right-Hippocampus")
+    assert names.get(2, "white matter") == "white matter"
 
 
 @pytest.mark.parametrize("content", [b"", b"name\n", b"\xff\xfe\x00"])
