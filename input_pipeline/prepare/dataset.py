@@ -29,6 +29,7 @@ def prepare_dataset(
     settings: PrepareSettings,
     *,
     workers: int | None = None,
+    shard: tuple[int, int] | None = None,
     command: str = "",
 ) -> Path:
     """Prepares a dataset. An earlier version of it is replaced once the new one is complete.
@@ -39,6 +40,8 @@ def prepare_dataset(
         out: folder of prepared datasets.
         settings: how to prepare it.
         workers: processes; None: one for each core.
+        shard: `(i, n)` makes only every n-th subject from the i-th on (i counts from 1), for a cluster's job array; a
+            later call without it completes the dataset.
         command: command line to show on the quality page.
 
     Returns:
@@ -51,43 +54,15 @@ def prepare_dataset(
     folder = out / dataset.name
     jobs, dropped = dataset_jobs(dataset, raw, folder, settings)
     _keep_settings(folder, dataset, settings)
+    if shard:
+        run_jobs(jobs[shard[0] - 1 :: shard[1]], folder, workers=workers)
+        return folder
     run_jobs(jobs, folder, workers=workers)
     prepared = collect(dataset.name, jobs, folder, dropped)
     write_tfds(dataset, prepared)
     write_dropped_table(folder / "dropped.csv", prepared.dropped)
     write_quality_page(prepared, title=dataset.name, command=command)
     return folder
-
-
-def prepare_shard(
-    dataset: Dataset,
-    raw: Path | None,
-    out: Path,
-    settings: PrepareSettings,
-    *,
-    shard: tuple[int, int],
-    workers: int | None = None,
-) -> tuple[int, int]:
-    """Makes a part of the subjects, for a cluster's job array; `prepare_dataset` then completes the dataset.
-
-    Args:
-        dataset: as for `prepare_dataset`, as are `raw`, `out`, `settings` and `workers`.
-        raw: see there.
-        out: see there.
-        settings: see there.
-        shard: `(i, n)`: every n-th subject from the i-th on, where i counts from 1.
-        workers: see there.
-
-    Returns:
-        The number of subjects in this part, and in all.
-    """
-    number, count = shard
-    folder = out / dataset.name
-    jobs, _ = dataset_jobs(dataset, raw, folder, settings)
-    _keep_settings(folder, dataset, settings)
-    part = jobs[number - 1 :: count]
-    run_jobs(part, folder, workers=workers)
-    return len(part), len(jobs)
 
 
 def _keep_settings(folder: Path, dataset: Dataset, settings: PrepareSettings) -> None:

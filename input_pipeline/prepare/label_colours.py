@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from input_pipeline.space.protocols import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_CLASSES
+from input_pipeline.space.structure_names import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_CLASSES
 
 _NAMES = {
     "freesurfer": FREESURFER_CLASSES,

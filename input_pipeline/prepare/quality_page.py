@@ -126,7 +126,7 @@ def _alignment(entries: Sequence[Mapping]) -> list[tuple[str, int, str]]:
     lines = []
     for method, count in Counter(entry["alignment"] for entry in entries).most_common():
         own = [entry for entry in entries if entry["alignment"] == method]
-        how_well = ""
+        how_well = "made in MNI152 space" if method == "none" else ""
         if residuals := _known(own, "residual_mm"):
             how_well = f"residual: median {median(residuals):.1f} mm, largest {max(residuals):.1f} mm"
         elif information := _known(own, "mutual_information"):

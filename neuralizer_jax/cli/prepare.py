@@ -86,7 +86,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from input_pipeline.prepare.dataset import prepare_dataset, prepare_shard
+    from input_pipeline.prepare.dataset import prepare_dataset
     from input_pipeline.prepare.jobs import settings_of
     from input_pipeline.slices.settings import PrepareSettings
     from input_pipeline.store.records import SliceStore
@@ -102,17 +102,12 @@ def run(options: argparse.Namespace) -> None:
         )
     if dataset.discover is None and raw is not None:
         raise InputError(f"--raw: is not an option of {dataset.name}, which needs no files")
-    folder = out / dataset.name
-
+    folder = prepare_dataset(
+        dataset, raw, out, settings, workers=workers, shard=options.shard, command=options.command_line
+    )
     if options.shard:
-        number, count = options.shard
-        made, total = prepare_shard(dataset, raw, out, settings, shard=options.shard, workers=workers)
-        print(
-            f"{folder}: part {number} of {count} done, {made} of {total} subjects; when all parts are done, run the "
-            "same command without --shard"
-        )
+        print("{}: part {} of {} done; when all parts are done, run without --shard".format(folder, *options.shard))
         return
-    prepare_dataset(dataset, raw, out, settings, workers=workers, command=options.command_line)
     store = SliceStore(folder)
     splits = {split: len(store.subjects(split)) for split in ("train", "val", "test")}
     print(f"{folder}: {len(store.subjects())} subjects ({', '.join(f'{n} {split}' for split, n in splits.items())})")
