@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -132,18 +133,19 @@ def _slices(text: str) -> tuple[int, ...]:
     """`-17`, `-25,-17`, `-25:-9:4` (both ends included) or `all`."""
     from input_pipeline.space.grid import ORIGIN, SHAPE, coronal_index
 
+    places: Sequence[int]
     try:
         if text == "all":
-            return tuple(range(ORIGIN[1], ORIGIN[1] + SHAPE[1]))
-        if ":" in text:
+            places = range(ORIGIN[1], ORIGIN[1] + SHAPE[1])
+        elif ":" in text:
             start, stop, step = (int(part) for part in text.split(":"))
-            places = tuple(range(start, stop + 1, step))
+            places = range(start, stop + 1, step)
         else:
-            places = tuple(int(part) for part in text.split(","))
-        if not places:
-            raise ValueError
+            places = [int(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected -17, -25,-17, -25:-9:4 or all") from None
+        places = ()
+    if not places:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected -17, -25,-17, -25:-9:4 or all")
     try:
         for place in places:
             coronal_index(place)
