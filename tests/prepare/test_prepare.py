@@ -1,9 +1,6 @@
 """`neuralizer prepare`: a complete dataset or none, the same however it was made, and read back subject by subject."""
 
 import csv
-import pickle
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +16,6 @@ from input_pipeline.slices.settings import PrepareSettings
 from input_pipeline.store.records import SliceStore
 from input_pipeline.synthesis.deformation import swap_hemispheres
 from neuralizer_jax.cli.main import main
-from neuralizer_jax.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -189,35 +185,6 @@ class TestHowItIsMade:
         expected = store.read("head_0")
         if not record.skull_stripped:
             np.testing.assert_array_equal(record.labels[0, 1], expected.labels[0, 0])
-
-
-class TestReading:
-    def test_pickled(self, store):
-        store.read("head_0")
-        again = pickle.loads(pickle.dumps(store))
-        np.testing.assert_array_equal(again.read("head_2").images, store.read("head_2").images)
-
-    def test_without_tensorflow(self, store):
-        code = (
-            "import sys; from input_pipeline.store.records import SliceStore; "
-            f"print(SliceStore({str(store.folder)!r}).read('head_0').images.shape, 'tensorflow' in sys.modules)"
-        )
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert result.stdout.split("\n")[0] == "(24, 1, 192, 192) False"
-
-    def test_not_a_dataset(self, tmp_path):
-        with pytest.raises(InputError, match="no prepared dataset"):
-            SliceStore(tmp_path)
-
-    def test_unknown_subject(self, store):
-        with pytest.raises(KeyError):
-            store.read("head_9")
-
-    def test_damaged(self, store, tmp_path):
-        (tmp_path / "1.0.0").mkdir()
-        (tmp_path / "1.0.0/dataset_info.json").write_bytes((store.folder / "1.0.0/dataset_info.json").read_bytes())
-        with pytest.raises(InputError, match="damaged"):
-            SliceStore(tmp_path)
 
 
 class TestWrongInput:
