@@ -1,14 +1,14 @@
 """The 3x3 and 1x1 convolutions, with weight gradients that are fast on CPUs.
 
 XLA's CPU backend computes the weight gradient of a convolution six to ten times slower than the convolution itself. As
-matrix products of a few rows with all that lies around them it takes twice the time of the convolution, and, which
-matters for a module that is mapped over context members, no longer when mapped.
+matrix products of a few rows with their neighbourhood, the gradient takes twice the time of the convolution, also when
+it is mapped over context members.
 
-A 1x1 convolution is a matrix product. JAX computes the gradient of its weights transposed; for that XLA's CPU backend
-writes the gradient of the output pixels in columns, which is slow where it has yet to be computed.
+A 1x1 convolution is a matrix product. JAX computes the gradient of its weights transposed. XLA's CPU backend then
+writes the gradient of the output pixels in columns, which is slow if that gradient has yet to be computed.
 
-Elsewhere a convolution is left as it is, for JAX to map and to differentiate. A gradient of one's own is mapped after
-it is written down: its convolutions then have a group for each member, which on an H100 took five sixths of a step.
+On other devices, JAX differentiates the plain convolution. A gradient of our own would be mapped over members after it
+is written down, so its convolutions would have one group per member. On an H100 that took five sixths of a step.
 """
 
 import itertools
@@ -18,25 +18,32 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-# Of the first axis of an image, as many are taken at a time: what is made of them stays in cache.
+# Rows per block in `_kernel_gradient`, so that a block fits in the cache.
 _ROWS = 8
 
 
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Convolution with stride 1 and zero padding that keeps the size. On CPUs differentiable in reverse mode alone.
+    """Convolution with stride 1 and zero padding that keeps the size. On CPUs, only reverse-mode differentiation works.
 
     Args:
-        x: `[B, *spatial, C]`.
+        x: `[..., *spatial, C]`, with one leading axis or more.
         kernel: `[*window, C, features]` with an odd window.
 
     Returns:
-        `[B, *spatial, features]`.
+        `[..., *spatial, features]`.
+
+    Example:
+        >>> convolve(jnp.ones((1, 3, 3, 1)), jnp.ones((3, 3, 1, 1)))[0, ..., 0].tolist()
+        [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
-    return (_convolve_on_cpu if jax.default_backend() == "cpu" else _convolve)(x, kernel)
+    convolution = _convolve_on_cpu if jax.default_backend() == "cpu" else _convolve
+    for _ in range(x.ndim - kernel.ndim):
+        convolution = jax.vmap(convolution, in_axes=(0, None))
+    return convolution(x, kernel)
 
 
 def convolve_pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """1x1 convolution. On CPUs differentiable in reverse mode alone.
+    """1x1 convolution. On CPUs, only reverse-mode differentiation works.
 
     Args:
         x: `[..., C]`.
@@ -44,6 +51,10 @@ def convolve_pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
     Returns:
         `[..., features]`.
+
+    Example:
+        >>> convolve_pointwise(jnp.ones((1, 2, 2, 3)), jnp.ones((3, 1)))[0, ..., 0].tolist()
+        [[3.0, 3.0], [3.0, 3.0]]
     """
     return (_multiply_on_cpu if jax.default_backend() == "cpu" else jnp.matmul)(x, kernel)
 
@@ -66,9 +77,9 @@ def _multiply_on_cpu(x, kernel):
 
 def _multiply_backward(saved, gradient):
     x, kernel = saved
-    pixels, of_pixels = (array.reshape(-1, array.shape[-1]) for array in (x, gradient))
-    of_kernel = jnp.dot(pixels.T, of_pixels, preferred_element_type=jnp.float32)
-    return gradient @ kernel.T, of_kernel.astype(kernel.dtype)
+    pixels, pixel_gradients = (array.reshape(-1, array.shape[-1]) for array in (x, gradient))
+    kernel_gradient = jnp.dot(pixels.T, pixel_gradients, preferred_element_type=jnp.float32)
+    return gradient @ kernel.T, kernel_gradient.astype(kernel.dtype)
 
 
 _multiply_on_cpu.defvjp(lambda x, kernel: (x @ kernel, (x, kernel)), _multiply_backward)
@@ -91,7 +102,7 @@ def _backward(saved, gradient):
 
 
 def _kernel_gradient(x, gradient, *, window):
-    """`[*window, C, features]`: the input's product with the gradient shifted by each offset, summed over pixels."""
+    """Products of the input with the gradient shifted by each offset, summed over pixels: `[*window, C, features]`."""
     length, *others = x.shape[1:-1]
     channels, features = x.shape[-1], gradient.shape[-1]
     rows = max(rows for rows in range(1, _ROWS + 1) if length % rows == 0)
@@ -105,15 +116,15 @@ def _kernel_gradient(x, gradient, *, window):
     def add_part(total, part):
         here = rows_of(x, part, rows).reshape(-1, channels)
         around = rows_of(padded, part, rows + window[0] - 1)
-        # What an offset of the kernel takes from the input, the opposite one gives back.
+        # The gradient for an offset of the kernel is shifted by the opposite offset.
         shifted = [
             around[tuple(slice(start, start + size) for start, size in zip(offset, (rows, *others), strict=True))]
             for offset in itertools.product(*(range(n - 1, -1, -1) for n in window))
         ]
         shifted = jnp.concatenate(shifted, axis=-1).reshape(len(here), -1)
-        # Turned over first: the compiler would make a slower product of it.
-        turned = lax.optimization_barrier(here.T)
-        return total + jnp.dot(turned, shifted, preferred_element_type=jnp.float32), None
+        # Transposed behind a barrier, else the compiler chooses a slower product.
+        transposed = lax.optimization_barrier(here.T)
+        return total + jnp.dot(transposed, shifted, preferred_element_type=jnp.float32), None
 
     total = jnp.zeros((channels, math.prod(window) * features), jnp.float32)
     total, _ = lax.scan(add_part, total, jnp.arange(len(x) * parts))

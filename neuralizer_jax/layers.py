@@ -1,7 +1,8 @@
-"""Layers of the network: feature maps in, feature maps out, channels last.
+"""Layers of the networks: feature maps in, feature maps out, channels last.
 
-Called by `model.py` and `unet.py`. Arrays are `[B, *spatial, C]` with 2 or 3 spatial axes. Three choices keep the
-numbers those of the published PyTorch model: GELU in its exact erf form, zero padding, half-pixel bilinear upsampling.
+Arrays are `[..., *spatial, C]` with 2 or 3 spatial axes. The leading axes are the batch, or members and batch. Three
+choices give the output of the published PyTorch model: GELU in its exact erf form, zero padding, and bilinear
+upsampling with half-pixel centres.
 """
 
 import functools
@@ -21,26 +22,33 @@ from neuralizer_jax.convolution import convolve, convolve_pointwise
 def gelu(x: jax.Array) -> jax.Array:
     """GELU in its exact form, `x / 2 (1 + erf(x / sqrt 2))`.
 
-    `jax.nn.gelu(approximate=False)` is the same by erfc, which XLA evaluates in three passes over memory.
+    `jax.nn.gelu(approximate=False)` computes the same with erfc, which XLA evaluates in three passes over memory.
+
+    Example:
+        >>> jnp.allclose(gelu(jnp.array([-1.0, 0.0, 1.0])), jnp.array([-0.1587, 0.0, 0.8413]), atol=1e-4).item()
+        True
     """
     return 0.5 * x * (1 + jax.lax.erf(x * 0.5**0.5))
 
 
-# Of both initializers: Flax traces them whenever the network is traced, to compare shapes; as programs they are traced
-# once for each shape.
-_traced_once = partial(jax.jit, static_argnames=("shape", "dtype"))
-
-# PyTorch's default for convolutions: uniform in +-1/sqrt(fan_in), of the weight and of the bias.
-kernel_init = _traced_once(nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"))
+# Flax traces every initializer whenever it traces the network, to compare shapes. Compiled, it is traced once a shape.
+@partial(jax.jit, static_argnames=("shape", "dtype"))
+def _uniform(key, shape, dtype):
+    return jax.random.uniform(key, shape, dtype, -1, 1)
 
 
 @functools.cache
-def bias_init(fan_in: int) -> nn.initializers.Initializer:
-    """Uniform in +-1/sqrt(fan_in), as PyTorch draws the bias of a convolution."""
+def fan_in_init(fan_in: int) -> nn.initializers.Initializer:
+    """Uniform in +-1/sqrt(fan_in), the default of PyTorch's convolutions, for the kernel and for the bias.
 
-    @_traced_once
+    Example:
+        >>> bias = fan_in_init(16)(jax.random.key(0), (8,))
+        >>> bool((abs(bias) <= 0.25).all())
+        True
+    """
+
     def init(key, shape, dtype=jnp.float32):
-        return jax.random.uniform(key, shape, dtype, -1.0, 1.0) / fan_in**0.5
+        return _uniform(key, shape, dtype) / fan_in**0.5
 
     return init
 
@@ -52,7 +60,7 @@ class Conv3(nn.Module):
         channels: channels in.
         features: channels out.
         dim: number of spatial axes, 2 or 3.
-        dtype: type to compute in; None: that of the argument and parameters.
+        dtype: dtype of the computation; None: that of the argument and parameters.
     """
 
     channels: int
@@ -61,11 +69,12 @@ class Conv3(nn.Module):
     dtype: Any = None
 
     def setup(self):  # noqa: D102
-        self.kernel = self.param("kernel", kernel_init, (3,) * self.dim + (self.channels, self.features))
-        self.bias = self.param("bias", bias_init(3**self.dim * self.channels), (self.features,))
+        init = fan_in_init(3**self.dim * self.channels)
+        self.kernel = self.param("kernel", init, (3,) * self.dim + (self.channels, self.features))
+        self.bias = self.param("bias", init, (self.features,))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`[B, *spatial, channels] -> [B, *spatial, features]`."""
+        """`[..., *spatial, channels] -> [..., *spatial, features]`."""
         x, kernel, bias = promote_dtype(x, self.kernel, self.bias, dtype=self.dtype)
         return convolve(x, kernel) + bias
 
@@ -73,14 +82,20 @@ class Conv3(nn.Module):
 class PointwiseConv(nn.Module):
     """1x1 convolution of the channel concatenation of its arguments, without concatenating them.
 
-    `W [a; b] = W_a a + W_b b`: each part is multiplied at its own shape, so that what is shared by many (the target,
-    beside its context members) is multiplied once and broadcast. Written as a matrix product, which XLA runs about
-    three times as fast on a CPU as a 1x1 convolution.
+    `W [a; b] = W_a a + W_b b`: each part is multiplied at its own shape. The target, which all context members share,
+    is multiplied once and then broadcast. Written as a matrix product, which XLA on CPUs computes about three times as
+    fast as a 1x1 convolution.
 
     Attributes:
-        features: output channels.
+        features: channels out.
         part_channels: channels of each part, in the order of concatenation.
-        dtype: type to compute in; None: that of the arguments and parameters.
+        dtype: dtype of the computation; None: that of the arguments and parameters.
+
+    Example:
+        >>> layer = PointwiseConv(features=4, part_channels=(3, 1))
+        >>> context, target = jnp.ones((5, 1, 16, 16, 3)), jnp.ones((1, 16, 16, 1))
+        >>> layer.init_with_output(jax.random.key(0), context, target)[0].shape
+        (5, 1, 16, 16, 4)
     """
 
     features: int
@@ -89,11 +104,11 @@ class PointwiseConv(nn.Module):
 
     def setup(self):  # noqa: D102
         fan_in = sum(self.part_channels)
-        self.kernel = self.param("kernel", kernel_init, (fan_in, self.features))
-        self.bias = self.param("bias", bias_init(fan_in), (self.features,))
+        self.kernel = self.param("kernel", fan_in_init(fan_in), (fan_in, self.features))
+        self.bias = self.param("bias", fan_in_init(fan_in), (self.features,))
 
     def part(self, index: int, x: jax.Array) -> jax.Array:
-        """The share of one part, `[..., part_channels[index]] -> [..., features]`, without the bias."""
+        """The product of one part, `[..., part_channels[index]] -> [..., features]`, without the bias."""
         start = sum(self.part_channels[:index])
         x, kernel = promote_dtype(x, self.kernel[start : start + self.part_channels[index]], dtype=self.dtype)
         return convolve_pointwise(x, kernel)
@@ -103,15 +118,15 @@ class PointwiseConv(nn.Module):
         return x + self.bias.astype(x.dtype)
 
     def __call__(self, *parts: jax.Array) -> jax.Array:
-        """`[..., part_channels[i]]` each, the last one perhaps with fewer axes in front -> `[..., features]`."""
+        """`[..., part_channels[i]]` each -> `[..., features]`. The last part may lack leading axes of the others."""
         *first, last = (self.part(index, x) for index, x in enumerate(parts))
         return functools.reduce(lambda total, part: add_shared(part, total), first, self.plus_bias(last))
 
 
 class UpsampleMerge(PointwiseConv):
-    """Upsamples coarse features x2, concatenates them with the encoder's shortcut, 1x1 convolution.
+    """Upsamples coarse features by 2, then a 1x1 convolution of their concatenation with the shortcut of the encoder.
 
-    A 1x1 convolution and an interpolation commute: the coarse part is convolved at its low resolution.
+    A 1x1 convolution and an interpolation commute, so the coarse part is convolved at its low resolution.
 
     Attributes:
         dim: number of spatial axes, 2 or 3.
@@ -119,19 +134,20 @@ class UpsampleMerge(PointwiseConv):
 
     dim: int = 2
 
-    def __call__(self, coarse: jax.Array, shortcut: jax.Array) -> jax.Array:
+    def __call__(self, *parts: jax.Array) -> jax.Array:
         """`[..., *spatial / 2, C_coarse]`, `[..., *spatial, C_shortcut]` -> `[..., *spatial, features]`."""
+        coarse, shortcut = parts
         return upsample(self.part(0, coarse), self.dim) + self.plus_bias(self.part(1, shortcut))
 
 
 class ResidualUnit(nn.Module):
-    """`gelu(x + h)`, where h passes x through 3x3 convolutions with GELU between them.
+    """`gelu(x + h)`, where `h` is `x` after 3x3 convolutions with GELU between them.
 
     Attributes:
         features: channels in and out.
         convs: number of convolutions.
         dim: number of spatial axes, 2 or 3.
-        dtype: type to compute in.
+        dtype: dtype of the computation.
     """
 
     features: int
@@ -143,7 +159,7 @@ class ResidualUnit(nn.Module):
         self.layers = [Conv3(self.features, self.features, self.dim, self.dtype) for _ in range(self.convs)]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`[B, *spatial, features]` -> the same."""
+        """`[..., *spatial, features]` -> the same shape."""
         first, *others = self.layers
         h = first(x)
         for layer in others:
@@ -158,7 +174,7 @@ class Downsample(nn.Module):
         channels: channels in.
         features: channels out.
         dim: number of spatial axes, 2 or 3.
-        dtype: type to compute in.
+        dtype: dtype of the computation.
     """
 
     channels: int
@@ -168,14 +184,9 @@ class Downsample(nn.Module):
 
     def setup(self):  # noqa: D102
         if self.channels != self.features:
+            init = fan_in_init(4**self.dim * self.channels)
             self.linear_layer = nn.Conv(
-                self.features,
-                kernel_size=(4,) * self.dim,
-                strides=2,
-                padding=1,
-                kernel_init=kernel_init,
-                bias_init=bias_init(4**self.dim * self.channels),
-                dtype=self.dtype,
+                self.features, (4,) * self.dim, 2, padding=1, kernel_init=init, bias_init=init, dtype=self.dtype
             )
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -193,7 +204,7 @@ class OutputBlock(nn.Module):
         out_channels: channels out.
         convs: 3x3 convolutions of the residual unit.
         dim: number of spatial axes, 2 or 3.
-        dtype: type to compute the residual unit in.
+        dtype: dtype of the computation in the residual unit.
     """
 
     features: int
@@ -215,8 +226,12 @@ class OutputBlock(nn.Module):
 def max_pool(x: jax.Array, dim: int) -> jax.Array:
     """2x2 (2x2x2) max pool with stride 2, `[..., *spatial, C] -> [..., *spatial / 2, C]`.
 
-    Written as a maximum of strided slices: on CPU its gradient takes 1/25 of the time of the window reduction's. Equal
-    maxima share the gradient.
+    Written as a maximum of strided slices: on a CPU its gradient takes 1/25 of the time of the gradient of a window
+    reduction. Equal maxima share the gradient.
+
+    Example:
+        >>> max_pool(jnp.arange(16.0).reshape(1, 4, 4, 1), 2)[0, ..., 0].tolist()
+        [[5.0, 7.0], [13.0, 15.0]]
     """
     for axis in range(x.ndim - 1 - dim, x.ndim - 1):
         even, odd = (jax.lax.slice_in_dim(x, first, None, stride=2, axis=axis) for first in (0, 1))
@@ -226,10 +241,14 @@ def max_pool(x: jax.Array, dim: int) -> jax.Array:
 
 @partial(jax.jit, static_argnums=1, inline=True)
 def upsample(x: jax.Array, dim: int) -> jax.Array:
-    """Bilinear (trilinear) upsampling x2 with half-pixel centres, as PyTorch's `align_corners=False`.
+    """Bilinear (trilinear) upsampling by 2 with half-pixel centres, as PyTorch's `align_corners=False`.
 
     `[..., *spatial, C] -> [..., *2 spatial, C]`. Along an axis every output pixel is 3/4 of the nearest input pixel and
-    1/4 of the next one on its side; the border pixel is its own neighbour.
+    1/4 of the next one on its side. A border pixel is its own neighbour.
+
+    Example:
+        >>> upsample(jnp.array([[0.0, 4.0]]).reshape(1, 1, 2, 1), 2)[0, 0, :, 0].tolist()
+        [0.0, 1.0, 3.0, 4.0]
     """
     for axis in range(x.ndim - 1 - dim, x.ndim - 1):
         n = x.shape[axis]
@@ -242,10 +261,10 @@ def upsample(x: jax.Array, dim: int) -> jax.Array:
 
 
 def add_shared(x: jax.Array, shared: jax.Array) -> jax.Array:
-    """The sum of two arrays, `[..., *shape] + [*shape]`. On CPUs differentiable in reverse mode alone.
+    """The sum of two arrays, `[..., *shape] + [*shape]`. On CPUs, only reverse-mode differentiation works.
 
-    The gradient of what is shared is a sum over the first axes, for which XLA's CPU backend takes fifty times as long
-    as for reading the array. Of slices that are added it makes one pass over memory.
+    The gradient of the shared array is a sum over leading axes. XLA's CPU backend takes fifty times as long for it as
+    for reading the array. Written as additions of slices, it becomes one pass over memory.
     """
     axes = x.ndim - shared.ndim
     return _add_on_cpu(axes, x, shared) if axes and jax.default_backend() == "cpu" else x + shared
@@ -267,7 +286,12 @@ _add_on_cpu.defvjp(lambda axes, x, shared: (x + shared, None), _add_gradient)
 
 
 def pad_channels(x: jax.Array, channels: int) -> jax.Array:
-    """Appends zero channels, `[..., C] -> [..., channels]`. Raises ValueError where C is more than `channels`."""
+    """Appends zero channels, `[..., C] -> [..., channels]`. Raises ValueError if C exceeds `channels`.
+
+    Example:
+        >>> pad_channels(jnp.ones((1, 16, 16, 1)), 3).shape
+        (1, 16, 16, 3)
+    """
     missing = channels - x.shape[-1]
     if missing < 0:
         raise ValueError(f"array of shape {x.shape} has {x.shape[-1]} channels, the model takes at most {channels}")
@@ -275,7 +299,12 @@ def pad_channels(x: jax.Array, channels: int) -> jax.Array:
 
 
 def stage_widths(features: int | Sequence[int], stages: int) -> tuple[int, ...]:
-    """Channels of each stage, finest first; one number counts for all. Raises ValueError where the lengths differ."""
+    """Channels of each stage, finest first; one number counts for all. Raises ValueError if the lengths differ.
+
+    Example:
+        >>> stage_widths(8, stages=3)
+        (8, 8, 8)
+    """
     widths = (features,) * stages if isinstance(features, int) else tuple(features)
     if len(widths) != stages or min(widths, default=0) < 1:
         raise ValueError(f"features is {features}, expected one positive number or {stages}, one for each stage")

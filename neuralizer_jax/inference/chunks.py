@@ -83,7 +83,7 @@ def _first_unit(model, params, target_in):
     """Computes the target after the unit of the first block, `[1, *spatial, features]`."""
 
     def run(network):
-        return network.blocks[0].target_conv(network.embed_target(target_in[None]))
+        return network.enc_blocks[0].target_conv(network.embed_target(target_in[None]))
 
     return _apply(run, model, params)
 
@@ -98,11 +98,12 @@ def _next_unit(model, index, params, target, average, shortcuts):
     total, count = average
 
     def run(network):
-        behind = network.blocks[index].update_target(target, (total / count).astype(target.dtype))
-        entry, left = network.leave_block(index, behind, shortcuts)
-        if index + 1 == len(network.blocks):
+        blocks = _blocks(network)
+        behind = blocks[index].update_target(target, (total / count).astype(target.dtype))
+        entry, left = _to_next_block(network.target_down, network.target_merge, index, behind, shortcuts)
+        if index + 1 == len(blocks):
             return network.output_block(entry)[0], left
-        return network.blocks[index + 1].target_conv(entry), left
+        return blocks[index + 1].target_conv(entry), left
 
     return _apply(run, model, params)
 
@@ -113,7 +114,7 @@ def _from_images(model, params, seen, context_in, context_out, valid, average):
 
     def run(network):
         context = network.embed_context(context_in[:, None], context_out[:, None])
-        members = network.blocks[0].context_unit(context), (), valid
+        members = network.enc_blocks[0].context_unit(context), (), valid
         for index, target in enumerate(seen):
             members = _to_next_unit(network, index, target, *members)
         return members, _added(average, *members)
@@ -143,9 +144,26 @@ def _apply(run, model, params):
 
 
 def _to_next_unit(network, index, target, context, shortcuts, valid):
-    behind = network.blocks[index].update_context(context, target)
-    entry, shortcuts = network.leave_block(index, behind, shortcuts, of_context=True)
-    return network.blocks[index + 1].context_unit(entry), shortcuts, valid
+    blocks = _blocks(network)
+    behind = blocks[index].update_context(context, target)
+    entry, shortcuts = _to_next_block(network.context_down, network.context_merge, index, behind, shortcuts)
+    return blocks[index + 1].context_unit(entry), shortcuts, valid
+
+
+def _blocks(network):
+    return (*network.enc_blocks, *network.dec_blocks)
+
+
+def _to_next_block(down, merge, index, x, shortcuts):
+    """The output of a block -> the input of the next one, at half or twice the resolution; and the shortcuts left.
+
+    The output of the last block stays as it is.
+    """
+    if index < len(down):
+        return down[index](x), (*shortcuts, x)
+    if shortcuts:
+        return merge[index - len(down)](x, shortcuts[-1]), shortcuts[:-1]
+    return x, ()
 
 
 def _added(average, context, shortcuts, valid):

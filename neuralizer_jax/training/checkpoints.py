@@ -1,6 +1,6 @@
 """Checkpoints of a training run: written while it goes on, kept by age and validation loss, checked when they are read.
 
-A folder of Orbax's `CheckpointManager`: each checkpoint is a folder named after its step, of `checkpoint_format`.
+A folder of Orbax's `CheckpointManager`: one folder per step, in the format of `weights.checkpoint_format`.
 """
 
 import math
@@ -16,7 +16,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.training.checkpoint_format import fill, item_handlers, pack, read_checkpoint, read_loss
+from neuralizer_jax.weights.checkpoint_format import fill, item_handlers, pack, read_checkpoint, read_loss
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from neuralizer_jax.layers import (
     max_pool,
     upsample,
 )
-from neuralizer_jax.model import MemberMean, PairwiseConvAvg, over_members
+from neuralizer_jax.model import MemberMean, PairwiseConvAvg
 from neuralizer_jax.weights import init_params, param_shapes
 
 SMALL = Neuralizer(features=4, stages=2)
@@ -227,24 +227,16 @@ class TestSplitForms:
         close(output[0], new_target)
         close(output[1], jnp.stack(new_context))
 
-    def test_mapping_over_members_equals_folding_them_into_the_batch(self):
-        mapped, folded = over_members(ResidualUnit)(5), ResidualUnit(5)
-        variables = mapped.init(jax.random.key(0), self.context)
-        jax.tree.map(
-            np.testing.assert_array_equal, variables, folded.init(jax.random.key(0), self.context.reshape(6, 8, 8, 5))
-        )
+    def test_members_are_independent_of_one_another(self):
+        unit = ResidualUnit(5)
+        variables = unit.init(jax.random.key(0), self.context)
+        members, folded = self.context, self.context.reshape(6, 8, 8, 5)
 
-        def loss(variables, unit, x):
+        def loss(variables, x):
             return jnp.sum(unit.apply(variables, x) ** 2)
 
-        close(
-            mapped.apply(variables, self.context).reshape(6, 8, 8, 5),
-            folded.apply(variables, self.context.reshape(6, 8, 8, 5)),
-        )
-        gradients = (
-            jax.grad(loss)(variables, mapped, self.context),
-            jax.grad(loss)(variables, folded, self.context.reshape(6, 8, 8, 5)),
-        )
+        close(unit.apply(variables, members).reshape(6, 8, 8, 5), unit.apply(variables, folded))
+        gradients = (jax.grad(loss)(variables, x) for x in (members, folded))
         jax.tree.map(partial(close, tolerance=1e-4), *gradients)
 
     def test_the_last_blocks_context_update_is_not_computed(self):

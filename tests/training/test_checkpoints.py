@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from training_examples import train_config
 
 from neuralizer_jax import InputError, load_weights
-from neuralizer_jax.training.checkpoint_format import read_checkpoint
 from neuralizer_jax.training.checkpoints import Checkpoints
 from neuralizer_jax.training.optimizer import make_optimizer
 from neuralizer_jax.weights import architecture
+from neuralizer_jax.weights.checkpoint_format import read_checkpoint
 
 
 class State(struct.PyTreeNode):

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file, save_file
 
 from neuralizer_jax import InputError, Neuralizer, UNet, load_weights, save_weights
 from neuralizer_jax.model import MemberMean
-from neuralizer_jax.weights import architecture, param_shapes, read_weights
-from neuralizer_jax.weights.parameters import _traced_shapes
+from neuralizer_jax.weights import architecture, read_weights
+from neuralizer_jax.weights.checkpoint_format import item_handlers, pack
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = Neuralizer(features=4, stages=2)
@@ -35,20 +35,6 @@ def assert_same(a, b):
     assert a.keys() == b.keys()
     for key, value in a.items():
         np.testing.assert_array_equal(value, b[key], strict=True)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"stages": 1},
-        {"features": (4, 6, 6), "stages": 3, "in_channels": 2, "out_channels": 3, "convs": 1},
-        {"features": (3, 2), "dim": 3, "convs": 3},
-    ],
-)
-def test_shapes_of_the_published_network_are_those_that_tracing_finds(changes):
-    model = SMALL.clone(**changes)
-    assert list(param_shapes(model).items()) == list(_traced_shapes(model).items())
 
 
 class TestPyTorchCheckpoints:
@@ -138,13 +124,12 @@ class TestReleaseFiles:
         assert_same(weights.params, small_params)
 
 
-class TestOrbaxCheckpoints:
+class TestTrainingCheckpoints:
     def save(self, folder, params, config, steps=(3, 20)):
-        with ocp.CheckpointManager(folder.absolute(), item_names=("state", "meta")) as manager:
+        with ocp.CheckpointManager(folder.absolute(), item_handlers=item_handlers()) as manager:
             for step in steps:
-                state = {"params": jax.tree.map(lambda x, s=step: x + s, params), "step": step}
-                items = {"state": ocp.args.StandardSave(state), "meta": ocp.args.JsonSave({"model": config})}
-                manager.save(step, args=ocp.args.Composite(**items))
+                state = {"params": jax.tree.map(lambda x, s=step: x + s, params), "step": np.int32(step)}
+                manager.save(step, args=pack(step, state, {"model": config}, None))
 
     def test_newest_step_or_the_one_that_is_named(self, small_params, tmp_path):
         self.save(tmp_path / "run", small_params, architecture.describe(SMALL))
@@ -156,15 +141,29 @@ class TestOrbaxCheckpoints:
 
     def test_damage_is_reported(self, small_params, tmp_path):
         self.save(tmp_path / "run", small_params, architecture.describe(SMALL), steps=(1,))
-        (tmp_path / "run" / "1" / "meta" / "metadata").write_text("{")
-        with pytest.raises(InputError, match="no readable meta item"):
-            load_weights(tmp_path / "run")
+        meta = tmp_path / "run" / "1" / "meta" / "metadata"
+        for text in ("{", meta.read_text().replace('"stages": 2', '"stages": 3')):
+            meta.write_text(text)
+            with pytest.raises(InputError, match="1: damaged checkpoint"):
+                load_weights(tmp_path / "run")
+
+    def test_another_model(self, small_params, tmp_path):
         self.save(tmp_path / "other", small_params, architecture.describe(SMALL.clone(features=5)), steps=(1,))
-        with pytest.raises(InputError, match=r"expected finite|cannot be read"):
+        with pytest.raises(InputError, match=r"is float32 \[.*expected float32 \[.*another model"):
             load_weights(tmp_path / "other")
-        (tmp_path / "empty").mkdir()
+        self.save(tmp_path / "no_model", small_params, None, steps=(1,))
+        with pytest.raises(InputError, match="no description of the model"):
+            load_weights(tmp_path / "no_model")
+
+    def test_not_finite(self, small_params, tmp_path):
+        params = jax.tree.map(lambda x: x * np.inf, small_params)
+        self.save(tmp_path / "run", params, architecture.describe(SMALL), steps=(1,))
+        with pytest.raises(InputError, match="holds NaN or infinite"):
+            load_weights(tmp_path / "run")
+
+    def test_no_checkpoint(self, tmp_path):
         with pytest.raises(InputError, match="no training checkpoint"):
-            load_weights(tmp_path / "empty")
+            load_weights(tmp_path)
 
 
 class TestRefusals:

@@ -1,8 +1,11 @@
-"""What a checkpoint holds: arrays by name and JSON, with a checksum over both. Written by Orbax, read with TensorStore.
+"""A training checkpoint on disk: arrays by name and JSON, with a checksum over both.
 
-A step folder with two items of Orbax: `state`, the arrays as nested dicts by the names on their way in the tree, and
-`meta`, the values of the caller with one more entry, `checkpoint`: step, validation loss and a SHA-256 over all the
-rest, since Orbax notices a file that is cut short but no flipped bit.
+One folder per step, with two items of Orbax: `state`, the arrays as nested dicts, and `meta`, the values of the caller
+as JSON. `meta` has one more entry, `checkpoint`: the step, the validation loss and a SHA-256 over everything else.
+Orbax notices a file that is cut short, but not a flipped bit.
+
+Orbax writes checkpoints; TensorStore reads them. Orbax would print thousands of lines about a damaged file to stderr,
+and its reader needs all processes to fail at the same place.
 """
 
 import hashlib
@@ -20,20 +23,20 @@ from neuralizer_jax.errors import InputError
 
 Arrays = dict[str, np.ndarray]
 
-_CHECK = "checkpoint"  # the entry of meta that is not the caller's
+_CHECK = "checkpoint"  # the entry of meta that this module adds
 
 
 def item_handlers() -> dict[str, ocp.CheckpointHandler]:
-    """Orbax's writers of the two items, set to the layout that `read_checkpoint` reads."""
+    """Orbax handlers of the two items, which write the layout that `read_checkpoint` reads."""
     state = ocp.PyTreeCheckpointHandler(use_ocdbt=True, use_zarr3=False)
     return {"state": state, "meta": ocp.JsonCheckpointHandler()}
 
 
 def pack(step: int, state: Any, meta: dict[str, Any], validation_loss: float | None) -> ocp.args.Composite:
-    """What Orbax is to write: the arrays, which it copies before it returns, and `meta` with its entry `checkpoint`.
+    """The items that Orbax saves: the arrays, and `meta` with its entry `checkpoint`.
 
     Raises:
-        TypeError: `meta` is not JSON.
+        TypeError: `meta` cannot be written as JSON.
     """
     arrays = {names: np.asarray(leaf) for names, leaf in _named_leaves(state)}
     meta = json.loads(json.dumps({**meta, _CHECK: {"step": step, "validation_loss": validation_loss}}))
@@ -41,23 +44,30 @@ def pack(step: int, state: Any, meta: dict[str, Any], validation_loss: float | N
     return ocp.args.Composite(state=ocp.args.PyTreeSave(unflatten_dict(arrays)), meta=ocp.args.JsonSave(meta))
 
 
-def read_checkpoint(folder: Path, step: int) -> tuple[Arrays, dict[str, Any]]:
-    """Arrays by dotted name, such as "params.target_embedding.kernel", and the caller's meta.
+def read_checkpoint(folder: Path, step: int | None = None) -> tuple[Arrays, dict[str, Any]]:
+    """Reads and verifies the checkpoint of one step.
+
+    Args:
+        folder: folder of the step.
+        step: the step that it must hold; None: any.
+
+    Returns:
+        Arrays by dotted name, such as "params.target_embedding.kernel", and `meta` as the caller saved it.
 
     Raises:
-        Exception: of many kinds, where a file is missing or damaged or the checksum is of something else.
+        Exception: of many kinds, if a file is missing or damaged, or the checksum or step differs.
     """
     meta = _read_meta(folder)
     expected = meta[_CHECK].pop("sha256")
     arrays = _read_arrays(folder / "state")
-    if _digest(arrays, meta) != expected or meta[_CHECK]["step"] != step:
-        raise ValueError("its values are not those of its checksum")
+    if _digest(arrays, meta) != expected or step not in (None, meta[_CHECK]["step"]):
+        raise ValueError("its values do not have its checksum")
     del meta[_CHECK]
     return arrays, meta
 
 
 def read_loss(folder: Path) -> float | None:
-    """The validation loss that a checkpoint was saved with; None: without one, or not readable."""
+    """The validation loss that a checkpoint was saved with; None if it has none or cannot be read."""
     try:
         loss = _read_meta(folder)[_CHECK]["validation_loss"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -69,7 +79,7 @@ def fill(like: Any, arrays: Arrays, folder: Path) -> Any:
     """The arrays in the structure of `like`.
 
     Raises:
-        InputError: naming `folder` and the array, where names, shapes or types differ.
+        InputError: naming `folder` and the first array whose name, shape or dtype differs.
     """
     expected = {".".join(names): _kind(leaf) for names, leaf in _named_leaves(like)}
     found = {name: _kind(array) for name, array in arrays.items()}
@@ -83,7 +93,7 @@ def fill(like: Any, arrays: Arrays, folder: Path) -> Any:
 
 
 def _named_leaves(tree: Any) -> list[tuple[tuple[str, ...], Any]]:
-    """Leaves by the names on their way, for example `("params", "target_embedding", "kernel")`, whatever the nodes."""
+    """Leaves with their paths, for example `("params", "target_embedding", "kernel")`, for any kind of tree node."""
     return [
         (tuple(jax.tree_util.keystr((key,), simple=True) for key in path), leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
@@ -96,7 +106,7 @@ def _kind(leaf: Any) -> str:
 
 
 def _digest(arrays: Arrays, meta: dict[str, Any]) -> str:
-    """SHA-256 of meta as JSON, and of the names, types, shapes and bytes of the arrays."""
+    """SHA-256 of `meta` as JSON, and of the names, dtypes, shapes and bytes of the arrays."""
     digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
         digest.update(json.dumps([name, str(array.dtype), array.shape]).encode())
@@ -109,11 +119,7 @@ def _read_meta(folder: Path) -> dict[str, Any]:
 
 
 def _read_arrays(folder: Path) -> Arrays:
-    """All arrays of a `state` item by dotted name.
-
-    Not with Orbax, which on a damaged file leaves thousands of lines of its background tasks on stderr, and in which
-    several processes would have to fail at the same place.
-    """
+    """All arrays of a `state` item by dotted name."""
     store = {"driver": "ocdbt", "base": folder.as_uri()}
     keys = [key.decode() for key in tensorstore.KvStore.open(store).result().list().result()]
     names = [key.removesuffix("/.zarray") for key in keys if key.endswith("/.zarray")]
