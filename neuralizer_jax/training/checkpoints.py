@@ -1,6 +1,6 @@
-"""Checkpoints of a training run: written while it goes on, kept by age and validation loss, checked when they are read.
+"""Checkpoints of a training run: written in the background, checked when read, kept by age and validation loss.
 
-A folder of Orbax's `CheckpointManager`: one folder per step, in the format of `weights.checkpoint_format`.
+They are in a folder of Orbax's `CheckpointManager`: one subfolder a step, in the format of `weights.checkpoint_format`.
 """
 
 import math
@@ -21,12 +21,12 @@ from neuralizer_jax.weights.checkpoint_format import fill, item_handlers, pack, 
 
 @dataclass(frozen=True)
 class Restored:
-    """A checkpoint that was read.
+    """A restored checkpoint.
 
     Attributes:
-        step: that it was saved for.
-        state: of the structure of `like`, with NumPy arrays as leaves: they go to any number of devices.
-        meta: as it was saved, after a round trip through JSON.
+        step: number of training steps done.
+        state: of the structure of `like`, with NumPy arrays as leaves, for any number of devices.
+        meta: as saved, after a round trip through JSON.
     """
 
     step: int
@@ -35,10 +35,19 @@ class Restored:
 
 
 class Checkpoints:
-    """The checkpoints in a folder; a context manager, since leaving without `close` would lose the one being written.
+    """The checkpoints in a folder. A context manager: without `close`, the checkpoint being written is lost.
 
-    A folder belongs to one run at a time. Several processes of one run (`jax.distributed`) share the folder: all call
-    the same methods with the same values, and the first one writes.
+    A folder belongs to one run. Several processes of one run (`jax.distributed`) share it: all call the same methods
+    with the same values, and the first one writes.
+
+    Example:
+        >>> import numpy as np
+        >>> state = {"weights": np.ones(3)}
+        >>> with Checkpoints("checkpoints", keep=2) as checkpoints:
+        ...     checkpoints.save(10, state, {"note": "first"}, validation_loss=0.5)
+        ...     restored = checkpoints.restore(like=state)
+        >>> restored.step, restored.state, restored.meta
+        (10, {'weights': array([1., 1., 1.])}, {'note': 'first'})
     """
 
     def __init__(
@@ -47,15 +56,15 @@ class Checkpoints:
         keep: int,
         report: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
     ):
-        """Opens a folder, which is made where it is missing.
+        """Opens a folder, created if needed.
 
         Args:
             folder: of the checkpoints, and of nothing else.
-            keep: so many of the newest are kept, at least 1, and the one with the lowest validation loss.
+            keep: number of newest checkpoints to keep, at least 1; the one with the lowest validation loss is kept too.
             report: called with one line about each damaged checkpoint.
 
         Raises:
-            InputError: `keep` below 1, or a folder that cannot be made.
+            InputError: `keep` is below 1, or the folder cannot be created.
         """
         if keep < 1:
             raise InputError(f"checkpoint.keep: {keep}, expected at least 1")
@@ -70,22 +79,22 @@ class Checkpoints:
         self._retention.losses = {step: read_loss(self._folder / str(step)) for step in self._manager.all_steps()}
 
     def save(self, step: int, state: Any, meta: dict[str, Any], validation_loss: float | None = None) -> None:
-        """Starts to write a checkpoint; waits only where the one before is still being written.
+        """Starts to write a checkpoint; waits only if the previous one is still being written.
 
-        A step that is there already is not written again: a step of a run has one state, and the checkpoint that is
-        there is safe. What belongs to a step, such as its validation, is therefore done before it is saved.
+        An existing step is not written again: a step of a run has only one state. So validate a step before you save
+        it.
 
         Args:
             step: number of training steps done.
             state: a tree of arrays and numbers, none of them empty, such as a `TrainState`; arrays on several devices
-                are whole on each. It may be changed or donated as soon as this returns.
-            meta: what else belongs to the checkpoint, as JSON; `model` is the model's description
-                (`weights.architecture.describe`), with which `load_weights` reads the folder.
-            validation_loss: of this state; None or NaN: not known, and it is never the best.
+                are replicated. It may be changed or donated as soon as this returns.
+            meta: JSON values; `model` is the model's description (`weights.architecture.describe`), which
+                `load_weights` needs to read the folder.
+            validation_loss: of this state; None or NaN: unknown, never the best.
 
         Raises:
-            InputError: this or the checkpoint before cannot be written, for example since the disk is full.
-            ValueError: a later step is there already: `restore` was not called.
+            InputError: this or the previous checkpoint cannot be written, for example because the disk is full.
+            ValueError: there is a later step: `restore` was not called.
         """
         if step in self._manager.all_steps():
             return
@@ -99,39 +108,38 @@ class Checkpoints:
             raise ValueError(f"{self._folder}: step {step} comes before {self._manager.latest_step()}, which is there")
 
     def restore(self, like: Any) -> Restored | None:
-        """Reads the newest checkpoint that is intact; None where there is none at all.
+        """Reads the newest intact checkpoint; None if there are no checkpoints.
 
-        Newer ones that are damaged are reported and renamed to `damaged_STEP`, so that their steps can be saved again.
+        Newer, damaged ones are reported and renamed to `damaged_STEP`, so that their steps can be saved again.
 
         Args:
-            like: a state of the structure, shapes and types that are expected; its values are not used.
+            like: a state with the expected structure, shapes and types; its values are not used.
 
         Raises:
-            InputError: there are checkpoints, but none is intact (they stay as they are), or it is of another
-                structure than `like`.
+            InputError: all checkpoints are damaged (they stay as they are), or the structure differs from `like`.
         """
         self.wait()
         return self._first_intact(sorted(self._manager.all_steps(), reverse=True), like)
 
     def best(self, like: Any) -> Restored | None:
-        """Reads the checkpoint with the lowest validation loss, as `restore`; None where none was validated."""
+        """Reads the checkpoint with the lowest validation loss, as `restore` does; None if none was validated."""
         self.wait()
         return self._first_intact(self._retention.from_best(self._manager.all_steps()), like)
 
     def wait(self) -> None:
-        """Returns when everything is written. Raises InputError where it cannot be."""
+        """Waits until everything is written. Raises InputError if that fails."""
         with self._writing():
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits, and ends the threads that write. Raises InputError where a checkpoint cannot be written."""
+        """Waits, and ends the writing threads. Raises InputError if a checkpoint cannot be written."""
         try:
             self.wait()
         finally:
             self._manager.close()
 
     def __enter__(self) -> Self:
-        """Gives the object itself."""
+        """Returns itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -141,8 +149,8 @@ class Checkpoints:
     def _open(self) -> ocp.CheckpointManager:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=self._retention,
-            cleanup_tmp_directories=True,  # what is left of a run that was killed
-            lightweight_initialize=True,  # reads nothing of the steps, and cannot complain where one is damaged
+            cleanup_tmp_directories=True,  # left by a killed run
+            lightweight_initialize=True,  # reads no step, so a damaged one does no harm
         )
         return ocp.CheckpointManager(self._folder, options=options, item_handlers=item_handlers())
 
@@ -150,7 +158,7 @@ class Checkpoints:
     def _writing(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError) as error:  # what TensorStore makes of a full disk is a ValueError
+        except (OSError, ValueError) as error:  # TensorStore raises ValueError if the disk is full
             raise InputError(f"{self._folder}: a checkpoint cannot be written ({_one_line(error)})") from None
 
     def _first_intact(self, steps: list[int], like: Any) -> Restored | None:
@@ -184,29 +192,29 @@ class Checkpoints:
                     f"step {used} is used"
                 )
         ocp.multihost.sync_global_processes(f"damaged checkpoints before step {used} are renamed")
-        # Not `reload`, which reads more than it needs, and complains where that is damaged.
+        # Not `reload`, which reads more than it needs and fails if that is damaged.
         self._manager = self._open()
 
 
 class _LastAndBest:
-    """Orbax's policy of what is kept: the newest checkpoints, and the one with the lowest validation loss.
+    """A preservation policy for Orbax: keeps the newest checkpoints and the one with the lowest validation loss.
 
-    Orbax's own `BestN` reads a file of metrics in each checkpoint; a damaged one keeps the folder from opening.
+    Not Orbax's `BestN`: it reads a metrics file in each checkpoint, and a damaged one keeps the folder from opening.
     """
 
     def __init__(self, keep: int):
         self._keep = keep
-        self.losses: dict[int, float | None] = {}  # of the steps
+        self.losses: dict[int, float | None] = {}  # by step
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        """Called after each save with all checkpoints, the oldest first."""
+        """Orbax calls this after each save with all checkpoints, oldest first."""
         del context
         steps = [checkpoint.step for checkpoint in checkpoints]
         kept = {*steps[-self._keep :], *self.from_best(steps)[:1]}
         return [step in kept for step in steps]
 
     def from_best(self, steps: Iterable[int]) -> list[int]:
-        """Those of the steps that were validated, the lowest loss first, the earlier one of equals."""
+        """The validated steps, lowest loss first; of equal losses the earlier step first."""
         validated = [(loss, step) for step in steps if (loss := self.losses.get(step)) is not None]
         return [step for _, step in sorted(validated)]
 

@@ -1,7 +1,7 @@
-"""The curves of a run, drawn from its `metrics.csv`: losses, and each task's Dice or PSNR in validation."""
+"""The curves of a run, drawn from its `metrics.csv`: losses, and the validation scores of each task."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,13 +11,13 @@ from neuralizer_jax.training.metrics_log import read_metrics
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Values that are drawn faintly are averaged over this share of them.
+# Length of the moving average of the training loss, as a share of its values.
 _WINDOW = 1 / 40
 
-# Losses that fall to less than this share of where they were are drawn on a logarithmic axis.
+# The axis is logarithmic if the loss falls below this share of its start.
 _LOG_BELOW = 0.2
 
-# So few validations are marked one by one.
+# Fewer validations than this are marked by points.
 _FEW = 30
 
 # Metric, name with unit, decimals.
@@ -29,32 +29,37 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 
 def draw_curves(metrics_path: Path, out_path: Path) -> Path:
-    """Draws the curves of a run, finished or not (PNG, PDF: by the file's ending).
+    """Draws the curves of a run, finished or not.
 
-    Left the losses, with the lowest validation loss marked; right the mean scores of each task in validation, at the
-    largest context size (solid) and the smallest (dashed), with the last one in the legend.
+    Left: the losses, with the lowest validation loss marked. Right: the mean validation score of each task, at the
+    largest context size (solid) and the smallest (dashed); the legend shows the last value.
 
     Args:
-        metrics_path: its `metrics.csv`.
-        out_path: the file to write.
+        metrics_path: `metrics.csv` of the run.
+        out_path: the file to write, PNG or PDF by its suffix.
 
     Returns:
         `out_path`.
 
     Raises:
-        InputError: a `metrics.csv` that is missing or damaged, or a file that cannot be written.
+        InputError: `metrics.csv` is missing or damaged, or the file cannot be written.
+
+    Example:
+        >>> _ = Path("metrics.csv").write_text("step,name,value\\n1,train/loss,0.5\\n2,train/loss,0.25\\n")
+        >>> draw_curves(Path("metrics.csv"), Path("curves.png")).exists()
+        True
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import MaxNLocator
 
     metrics = {name: _finite(*curve) for name, curve in read_metrics(metrics_path).items()}
     scores = _scores(metrics)
     tasks = dict.fromkeys(task for _, task in scores)
-    colours = {task: colormaps["tab10"](place % 10) for place, task in enumerate(tasks)}
+    colours = {task: colormaps["tab10"](index % 10) for index, task in enumerate(tasks)}
 
-    figure = Figure(figsize=(14, 6.5), dpi=100, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    figure = Figure(figsize=(14, 6.5), dpi=100, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
     panels = [panel for panel in _PANELS if any(metric == panel[0] for metric, _ in scores)] or _PANELS[:1]
     grid = figure.add_gridspec(len(panels), 2)
     losses = figure.add_subplot(grid[:, 0])
@@ -117,12 +122,12 @@ def _draw_scores(axes: "Axes", tasks: dict[str, dict[int, Curve]], colours: dict
     sizes = sorted({size for of_task in tasks.values() for size in of_task})
     dashed = f" (dashed: N = {sizes[0]})" if len(sizes) > 1 else ""
     axes.set_title(f"Validation, N = {sizes[-1]}{dashed}", loc="left")
-    # Legend from the top curve to the lowest, as they end.
+    # The legend lists the curves as they end, from top to bottom.
     last = {task: of_task[max(of_task)][1][-1] for task, of_task in tasks.items()}
-    for task in sorted(tasks, key=last.get, reverse=True):
+    for task in sorted(tasks, key=lambda task: last[task], reverse=True):
         steps, values = tasks[task][max(tasks[task])]
         label = f"{last[task]:.{digits}f}  {task.replace('_', ' ')}"
-        line = {"color": colours[task], "marker": _marker(values), "markersize": 4}
+        line: dict[str, Any] = {"color": colours[task], "marker": _marker(values), "markersize": 4}
         axes.plot(steps, values, linewidth=1.8, label=label, **line)
         if len(tasks[task]) > 1:
             axes.plot(*tasks[task][min(tasks[task])], "--", linewidth=1, markerfacecolor="white", **line)
@@ -130,18 +135,18 @@ def _draw_scores(axes: "Axes", tasks: dict[str, dict[int, Curve]], colours: dict
 
 
 def _scores(metrics: dict[str, Curve]) -> dict[tuple[str, str], dict[int, Curve]]:
-    """Curves of `validation/METRIC/TASK/N=MEMBERS`, by (metric, task) and number of members."""
-    scores = {}
+    """Curves of `validation/METRIC/TASK/N=SIZE`, by (metric, task) and context size."""
+    scores: dict[tuple[str, str], dict[int, Curve]] = {}
     for name, curve in metrics.items():
-        path, found, members = name.rpartition("/N=")
+        path, found, size = name.rpartition("/N=")
         if found and path.startswith("validation/") and len(curve[0]):
             _, metric, task = path.split("/", 2)
-            scores.setdefault((metric, task), {})[int(members)] = curve
+            scores.setdefault((metric, task), {})[int(size)] = curve
     return scores
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:
-    """A moving average `[S]`, of fewer values at the ends."""
+    """The moving average `[S]`, over fewer values at the ends."""
     window = np.ones(2 * int(len(values) * _WINDOW / 2) + 1)
     return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
 

@@ -1,15 +1,15 @@
-"""Pictures of a validation: for each task what went in, what came out, what it should be, and its context."""
+"""Pictures of a validation: for each task an input, its prediction, the truth and the context."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.training.parallel import HostArrays
 
-# Pixels: least width of an image, which its heading needs; space between images; height of a title and the headings.
+# Pixels: least width of an image, so that its heading fits; gap between images; height of a title and of the headings.
 _LEAST, _GAP, _TITLE, _HEADING = 160, 6, 30, 28
 _DPI = 100
 
@@ -22,14 +22,14 @@ _LARGEST_DIFFERENCE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class PictureRow:
-    """An episode to be shown.
+    """An episode to be drawn.
 
     Attributes:
-        title: of its row.
+        title: above the row.
         target_in: `[H, W, 3]` in [0, 1].
         prediction: `[H, W]`.
         target_out: `[H, W]`.
-        context: of a few members, input `[H, W, 3]` and output `[H, W]`.
+        context: a few pairs, input `[H, W, 3]` and output `[H, W]`.
     """
 
     title: str
@@ -40,86 +40,87 @@ class PictureRow:
 
 
 def picture_rows(
-    episode: Mapping[str, ArrayLike], prediction: ArrayLike, tasks: Sequence[str], dice: ArrayLike, psnr: ArrayLike
+    episode: HostArrays, prediction: np.ndarray, tasks: Sequence[str], dice: np.ndarray, psnr: np.ndarray
 ) -> dict[str, PictureRow]:
     """The first episode of each task in a batch.
 
-    Those of several batches are joined by `rows |= picture_rows(...)`: later batches, of larger context sets, win.
+    Batches of growing context size are joined by `rows |= picture_rows(...)`: the largest context is drawn.
 
     Args:
         episode: the batch.
-        prediction: `[B, H, W, C]`, of which the first channel is shown; probabilities for segmentations.
-        tasks: the names that `task` of an episode counts into.
-        dice: `[B]`, told for segmentations.
-        psnr: `[B]` in dB, told for the others.
+        prediction: `[B, H, W, C]`, of which the first channel is drawn; probabilities for segmentations.
+        tasks: task names; `task` of an episode indexes them.
+        dice: `[B]`, in the title of segmentations.
+        psnr: `[B]` in dB, in the title of the others.
 
     Returns:
-        By task.
+        The episodes by task.
     """
-    prediction, dice, psnr = np.asarray(prediction), np.asarray(dice), np.asarray(psnr)
-    rows = {}
-    for b, place in enumerate(np.asarray(episode["task"])):
-        name = tasks[place]
+    rows: dict[str, PictureRow] = {}
+    for b, index in enumerate(episode["task"]):
+        name = tasks[index]
         if name in rows:
             continue
-        members = np.flatnonzero(np.asarray(episode["context_mask"][b]))
+        pairs = np.flatnonzero(episode["context_mask"][b])
         score = f"Dice {dice[b]:.3f}" if episode["is_segmentation"][b] else f"PSNR {psnr[b]:.1f} dB"
         # Copies of single images: a view would keep the whole batch in memory.
         rows[name] = PictureRow(
-            title=f"{name.replace('_', ' ')}:  {score},  N = {len(members)}",
+            title=f"{name.replace('_', ' ')}:  {score},  N = {len(pairs)}",
             target_in=np.array(episode["target_in"][b]),
             prediction=np.array(prediction[b, ..., 0], np.float32),
             target_out=np.array(episode["target_out"][b, ..., 0]),
             context=tuple(
                 (np.array(episode["context_in"][b, i]), np.array(episode["context_out"][b, i, ..., 0]))
-                for i in members[:_PAIRS]
+                for i in pairs[:_PAIRS]
             ),
         )
     return rows
 
 
 def draw_validation(path: Path, rows: Iterable[PictureRow]) -> Path:
-    """Writes a picture: a row an episode, with input, prediction, truth, their difference, and context pairs.
+    """Draws a row for each episode: input, prediction, truth, their difference, and context pairs.
 
     Args:
-        path: the file to write, PNG.
+        path: the PNG file to write.
         rows: at least one.
 
     Returns:
         `path`.
 
     Raises:
-        InputError: a file that cannot be written.
+        InputError: the file cannot be written.
+
+    Example:
+        >>> image = np.linspace(0, 1, 4096).reshape(64, 64)
+        >>> row = PictureRow("denoising", image, image, image, context=((image, image),))
+        >>> draw_validation(Path("validation.png"), [row]).exists()
+        True
     """
     from matplotlib.figure import Figure
 
     rows = list(rows)
-    pictures = [[_pixels(image, is_difference=place == 3) for place, image in enumerate(_images(row))] for row in rows]
+    pictures = [[_pixels(image, is_difference=n == 3) for n, image in enumerate(_images(row))] for row in rows]
     high, wide = pictures[0][0].shape[:2]
-    pairs = max(len(row.context) for row in rows)
     headings = ["input", "prediction", "truth", f"difference, 0 to {_LARGEST_DIFFERENCE}"]
+    pairs = max(len(row.context) for row in rows)
     headings += [f"context {pair + 1} {end}" for pair in range(pairs) for end in ("in", "out")]
-    # More space before the context, and between its pairs.
-    lefts = [_GAP + place * (wide + _GAP) + (place >= 4) * (place // 2) * _GAP for place in range(len(headings))]
-    tops = [_HEADING + number * (_TITLE + high) for number in range(len(rows))]
-    width, height = lefts[-1] + wide + _GAP, tops[-1] + _TITLE + high + _GAP
+    # A wider gap before each context pair.
+    lefts = [_GAP + n * (wide + _GAP) + (n >= 4) * (n // 2) * _GAP for n in range(len(headings))]
+    tops = [_HEADING + _TITLE + number * (_TITLE + high) for number in range(len(rows))]
+    width, height = lefts[-1] + wide + _GAP, tops[-1] + high + _GAP
 
     canvas = np.zeros((height, width, 3), np.uint8)
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="black")
-
-    def text(x: float, y: float, words: str, **style: object) -> None:
-        figure.text(x / width, 1 - y / height, words, color="white", fontsize=9, va="center", **style)
-
+    style = {"color": "white", "fontsize": 9, "va": "center"}
     for left, heading in zip(lefts, headings, strict=True):
-        text(left + wide / 2, _HEADING / 2, heading, ha="center")
+        figure.text((left + wide / 2) / width, 1 - _HEADING / 2 / height, heading, style, ha="center")
     for top, row, images in zip(tops, rows, pictures, strict=True):
-        text(_GAP, top + 0.55 * _TITLE, row.title, weight="bold")
+        figure.text(_GAP / width, 1 - (top - 0.45 * _TITLE) / height, row.title, style, weight="bold")
         for left, image in zip(lefts, images, strict=False):
-            canvas[top + _TITLE :, left:][:high, :wide] = image
-    # Pixels as they are: nothing is interpolated.
-    figure.figimage(canvas)
+            canvas[top : top + high, left : left + wide] = image
+    figure.figimage(canvas)  # pixel by pixel, without interpolation
     with written_whole(path) as temporary:
-        # Noise does not become smaller by more compression.
+        # More compression hardly makes noisy images smaller.
         figure.savefig(temporary, pil_kwargs={"compress_level": 1})
     return path
 
@@ -131,7 +132,7 @@ def _images(row: PictureRow) -> list[np.ndarray]:
 
 
 def _pixels(image: np.ndarray, *, is_difference: bool) -> np.ndarray:
-    """RGB uint8 of `[H, W]`, or of `[H, W, 3]`: in colours only where several channels are used; enlarged if small."""
+    """RGB uint8 of `[H, W]` or `[H, W, 3]`, in colours only if several channels are used; small images are enlarged."""
     from matplotlib import colormaps
 
     if image.ndim == 3:
