@@ -1,6 +1,9 @@
-"""How large an experiment is: on phantoms in minutes, on label maps in hours, as in the paper on GPUs.
+"""Scales of the experiments: data, network size, training length and test cases.
 
-Every experiment file has an argument `scale`, one of `SCALES`.
+    smoke       phantoms, minutes on a CPU
+    heldout     label maps, three small trainings, hours on a CPU
+    labelmaps   label maps and the real scans of the MICCAI 2012 challenge, many hours on a CPU
+    full        data and sizes of the paper, GPUs
 """
 
 from collections.abc import Mapping
@@ -28,22 +31,22 @@ _SEVEN_TASKS = (
     "denoising",
     "inpainting",
 )
-# One side of the structures of the paper's Table 3, in each protocol, as far as the slice shows them.
+# Structures of the paper's Table 3 that the slice shows, on one side, in each protocol.
 _HAMMERS = (2, 10, 12, 14, 16, 19, 20, 24, 26, 40, 44, 49, 50, 60)
 _NEUROMORPHOMETRICS = (48, 171, 201, 155, 123, 35, 173, 139, 60, 183, 177)
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A segmentation protocol that a model has not seen.
+    """An unseen segmentation protocol (experiment 3).
 
     Attributes:
-        dataset: that has it.
-        classes: of it.
-        training: experiment file of the model, with arguments.
-        subjects: numbers of training subjects of the baselines, one for each class.
-        split: that those are of.
-        contexts: split that contexts are of, as `--context-split`; empty: test, as the targets.
+        dataset: dataset with this protocol.
+        classes: its classes that are evaluated.
+        training: experiment that trains the model, with arguments.
+        subjects: numbers of training subjects of the baselines for each class.
+        split: split of these training subjects.
+        contexts: split of the context subjects (`--context-split`); empty: test, as for the targets.
     """
 
     dataset: str
@@ -59,17 +62,17 @@ class Scale:
     """Data, training and evaluation of an experiment.
 
     Attributes:
-        datasets: names.
-        unseen: arguments of `neuralizer_unseen.py`, a training each.
-        baselines: arguments of `baseline_unet.py`: a task each, with classes or modalities.
-        subjects: numbers of training subjects of the baselines (0: all), with how often each is drawn and trained.
+        datasets: names of the training datasets.
+        unseen: arguments of `neuralizer_unseen.py`, for one training each.
+        baselines: arguments of `baseline_unet.py`, for one task each, with classes or modalities.
+        subjects: repeats by number of training subjects of the baselines (0: all subjects).
         protocol: of experiment 3.
-        classes: that are evaluated; empty: all.
-        modalities: likewise.
-        sizes: of contexts.
+        classes: evaluated classes; empty: all.
+        modalities: evaluated modalities; empty: all.
+        sizes: context sizes.
         cases: options of `neuralizer evaluate`.
-        ablations: more options of `neuralizer evaluate` for the ablations, of which resampling is slow.
-        changes: of every configuration.
+        ablations: further options of `neuralizer evaluate` for the ablations, whose resampling is slow.
+        changes: values of every configuration, by key.
     """
 
     datasets: tuple[str, ...]
@@ -90,7 +93,7 @@ _SCANS = Protocol(
     classes=tuple(f"neuromorphometrics:{label}" for label in _NEUROMORPHOMETRICS),
     training="neuralizer_seen",
     subjects=(1, 2, 4, 8),
-    # Of 15 subjects 7 are for tests, the 8 others for the baselines; no model with a context has seen any.
+    # 7 of the 15 subjects are for tests, 8 train the baselines; no in-context model has seen any of them.
     split="train+val",
     contexts="all",
 )
@@ -164,7 +167,7 @@ SCALES = {
     ),
     "heldout": Scale(
         datasets=("labelmaps",),
-        # Several of each kind in one training: what is left is little for a model that has not seen the task.
+        # Several names of each kind in one training, to save trainings.
         unseen=(
             {"tasks": "inpainting+super_resolution", "classes": "freesurfer:10+freesurfer:49", "modalities": "T2"},
             {"tasks": "denoising+undersampled_reconstruction", "classes": "freesurfer:17+freesurfer:53"},
@@ -218,14 +221,14 @@ SCALES = {
 
 
 def scale_named(name: str) -> Scale:
-    """One of `SCALES`. Raises InputError for another name."""
+    """A scale of `SCALES`. Raises InputError for an unknown name."""
     if name not in SCALES:
         raise InputError(f"scale={name}: unknown, expected {', '.join(SCALES)}")
     return SCALES[name]
 
 
 def scaled(config: ConfigDict, name: str) -> ConfigDict:
-    """A configuration with the data and the changes of a scale. Raises InputError for an unknown one."""
+    """The configuration with the datasets and values of a scale. Raises InputError for an unknown name."""
     scale = scale_named(name)
     config.data.datasets = tuple(f"data/{dataset}" for dataset in scale.datasets)
     config.update_from_flattened_dict(dict(scale.changes))
