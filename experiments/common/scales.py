@@ -1,9 +1,9 @@
 """Scales of the experiments: data, network size, training length and test cases.
 
-    smoke       phantoms, minutes on a CPU
-    heldout     label maps, three small trainings, hours on a CPU
-    labelmaps   label maps and the real scans of the MICCAI 2012 challenge, many hours on a CPU
-    full        data and sizes of the paper, GPUs
+smoke       phantoms, minutes on a CPU
+heldout     label maps, three small trainings, hours on a CPU
+labelmaps   label maps and the real scans of the MICCAI 2012 challenge, many hours on a CPU
+full        data and sizes of the paper, GPUs
 """
 
 from collections.abc import Mapping

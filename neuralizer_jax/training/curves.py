@@ -1,5 +1,6 @@
 """The curves of a run, drawn from its `metrics.csv`: losses, and the validation scores of each task."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from neuralizer_jax.training.metrics_log import read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Length of the moving average of the training loss, as a share of its values.
 _WINDOW = 1 / 40
@@ -31,9 +33,6 @@ Curve = tuple[np.ndarray, np.ndarray]
 def draw_curves(metrics_path: Path, out_path: Path) -> Path:
     """Draws the curves of a run, finished or not.
 
-    Left: the losses, with the lowest validation loss marked. Right: the mean validation score of each task, at the
-    largest context size (solid) and the smallest (dashed); the legend shows the last value.
-
     Args:
         metrics_path: `metrics.csv` of the run.
         out_path: the file to write, PNG or PDF by its suffix.
@@ -49,12 +48,27 @@ def draw_curves(metrics_path: Path, out_path: Path) -> Path:
         >>> draw_curves(Path("metrics.csv"), Path("curves.png")).exists()
         True
     """
+    figure = curves_figure(read_metrics(metrics_path))
+    with written_whole(out_path) as temporary:
+        figure.savefig(temporary)
+    return out_path
+
+
+def curves_figure(metrics: Mapping[str, Curve]) -> "Figure":
+    """The curves of a run.
+
+    Left: the losses, with the lowest validation loss marked. Right: the mean validation score of each task, at the
+    largest context size (solid) and the smallest (dashed); the legend shows the last value.
+
+    Args:
+        metrics: of `read_metrics`: steps `[S]` and values `[S]` by name.
+    """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import MaxNLocator
 
-    metrics = {name: _finite(*curve) for name, curve in read_metrics(metrics_path).items()}
+    metrics = {name: _finite(*curve) for name, curve in metrics.items()}
     scores = _scores(metrics)
     tasks = dict.fromkeys(task for _, task in scores)
     colours = {task: colormaps["tab10"](index % 10) for index, task in enumerate(tasks)}
@@ -77,9 +91,7 @@ def draw_curves(metrics_path: Path, out_path: Path) -> Path:
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlim(left=0)
         axes.set_xlabel("step")
-    with written_whole(out_path) as temporary:
-        figure.savefig(temporary)
-    return out_path
+    return figure
 
 
 def _draw_losses(axes: "Axes", metrics: dict[str, Curve]) -> None:

@@ -4,8 +4,8 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import Self, TextIO
 
 from tqdm import tqdm
 
@@ -19,31 +19,47 @@ _NEWEST = 0.3
 class Progress:
     """The progress of a training run. A context manager.
 
-    Example, off a terminal:
-        >>> import contextlib
-        >>> with contextlib.redirect_stderr(sys.stdout), Progress(100) as progress:
+    Example:
+        >>> with Progress(100, stream=sys.stdout) as progress:
         ...     progress.message("starts")
         ...     progress.validated(50, 0.25, best=True)
         starts
         step 50/100  val 0.2500*
     """
 
-    def __init__(self, total_steps: int, start_step: int = 0, *, quiet: bool = False):
-        """Args: steps of the whole run, steps done before, whether to show nothing (all processes but the first)."""
+    def __init__(
+        self,
+        total_steps: int,
+        start_step: int = 0,
+        *,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """Starts at `start_step`.
+
+        Args:
+            total_steps: of the run.
+            start_step: number of steps done before.
+            quiet: show nothing, as in all processes but the first.
+            stream: to write to; None: stderr.
+            clock: returns seconds.
+        """
         self._total, self._step = total_steps, start_step
-        self._start = start_step, time.monotonic()
+        self._stream, self._clock = stream or sys.stderr, clock
+        self._start = start_step, clock()
         self._marks: deque[tuple[int, float]] = deque(maxlen=_WRITES)
         self._loss: float | None = None
         self._scalars: Mapping[str, float] = {}
         self._validation = ""
         self._quiet = quiet
         self._bar = None
-        if not quiet and _has_screen():
+        if not quiet and _has_screen(self._stream):
             self._bar = tqdm(
                 total=total_steps,
                 initial=start_step,
                 bar_format="|{bar}| {n_fmt}/{total_fmt}{desc}",
-                file=sys.stderr,
+                file=self._stream,
                 dynamic_ncols=True,
                 miniters=1,
                 mininterval=0.2,
@@ -69,7 +85,7 @@ class Progress:
         loss = scalars["train/loss"]
         self._loss = loss if self._loss is None else _NEWEST * loss + (1 - _NEWEST) * self._loss
         self._scalars = scalars
-        self._marks.append((step, time.monotonic()))
+        self._marks.append((step, self._clock()))
         self.advance(step)
         self._show()
 
@@ -82,9 +98,9 @@ class Progress:
     def message(self, text: str) -> None:
         """Prints a line above the bar."""
         if self._bar is not None:
-            self._bar.write(text, file=sys.stderr)
+            self._bar.write(text, file=self._stream)
         elif not self._quiet:
-            print(text, file=sys.stderr, flush=True)
+            print(text, file=self._stream, flush=True)
 
     def _show(self) -> None:
         # Fits into 80 columns; a narrower terminal cuts off the end.
@@ -106,9 +122,9 @@ class Progress:
         return (self._total - last_step) * (last - then) / max(last_step - step, 1)
 
 
-def _has_screen() -> bool:
+def _has_screen(stream: TextIO) -> bool:
     # A terminal of size 0, as containers have them, has no space for a bar.
-    return sys.stderr.isatty() and all(os.get_terminal_size(sys.stderr.fileno()))
+    return stream.isatty() and all(os.get_terminal_size(stream.fileno()))
 
 
 def _as_time(seconds: float) -> str:

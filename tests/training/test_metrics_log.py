@@ -1,11 +1,11 @@
 """What a run leaves behind in numbers: every step once, also after it was killed; scores; the progress line."""
 
 import fcntl
+import io
 import json
 import os
 import resource
 import struct
-import sys
 import termios
 import time
 
@@ -240,21 +240,12 @@ def scalars(loss):
     return {"train/loss": loss, "train/images_per_second": 512.4, "train/data_wait": 0.034}
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """Time that stands still until it is set."""
-    now = [0.0]
-    monkeypatch.setattr("neuralizer_jax.training.progress.time.monotonic", lambda: now[0])
-    return now
-
-
-def on_terminal(monkeypatch, columns, use):
-    """What `use` writes to a terminal of so many columns."""
+def on_terminal(columns, use):
+    """What `use` writes to a terminal of that width."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
-    with open(theirs, "w", encoding="utf-8") as stream, monkeypatch.context() as patch:
-        patch.setattr(sys, "stderr", stream)
-        use()
+    with open(theirs, "w", encoding="utf-8") as stream:
+        use(stream)
     written = b""
     while True:
         try:
@@ -265,8 +256,8 @@ def on_terminal(monkeypatch, columns, use):
 
 
 class TestProgress:
-    def run(self):
-        with Progress(100_000, 40_000) as progress:
+    def run(self, stream):
+        with Progress(100_000, 40_000, stream=stream, clock=lambda: 0.0) as progress:
             progress.message("goes on from step 40000")
             progress.write(40_050, scalars(0.5))
             progress.validated(40_050, 0.25, best=True)
@@ -274,11 +265,10 @@ class TestProgress:
             progress.validated(40_100, 0.26, best=False)
             progress.message("stopped early")
 
-    def test_plain_lines(self, capsys, clock):
-        self.run()
-        out, err = capsys.readouterr()
-        assert not out
-        assert err.splitlines() == [
+    def test_plain_lines(self):
+        stream = io.StringIO()
+        self.run(stream)
+        assert stream.getvalue().splitlines() == [
             "goes on from step 40000",
             "step 40050/100000  ETA 0m00s  loss 0.5000  512 img/s  data 3 %",
             "step 40050/100000  ETA 0m00s  loss 0.5000  val 0.2500*  512 img/s  data 3 %",
@@ -288,8 +278,8 @@ class TestProgress:
         ]
 
     @pytest.mark.parametrize("columns", [80, 100])
-    def test_one_line_in_a_terminal(self, monkeypatch, columns):
-        written = on_terminal(monkeypatch, columns, self.run)
+    def test_one_line_in_a_terminal(self, columns):
+        written = on_terminal(columns, self.run)
         lines = written.replace("\r\n", "\n").split("\n")
         shown = [line.rstrip("\r").split("\r")[-1].rstrip() for line in lines]
         assert shown[:2] == ["goes on from step 40000", "stopped early"]
@@ -300,10 +290,10 @@ class TestProgress:
         assert shown[3:] == [""]
         assert max(len(frame) for line in lines for frame in line.split("\r")) < columns
 
-    def test_a_terminal_without_a_size(self, monkeypatch):
-        assert "step 40100/100000" in on_terminal(monkeypatch, 0, self.run)
+    def test_a_terminal_without_a_size(self):
+        assert "step 40100/100000" in on_terminal(0, self.run)
 
-    def test_quiet(self, capfd, monkeypatch):
+    def test_quiet(self, capfd):
         with Progress(10, quiet=True) as progress:
             progress.advance(1)
             progress.write(1, scalars(1.0))
@@ -311,14 +301,15 @@ class TestProgress:
             progress.message("nothing")
         assert capfd.readouterr() == ("", "")
 
-    def test_remaining_time(self, capsys, clock):
-        """A step takes a second, as soon as the programs are compiled; and a validation once a while half a minute."""
-        with Progress(10_000) as progress:
-            clock[0] += 600
+    def test_remaining_time(self):
+        """A step takes a second once the programs are compiled; a validation now and then half a minute."""
+        stream, now = io.StringIO(), 0.0
+        with Progress(10_000, stream=stream, clock=lambda: now) as progress:
+            now += 600
             for step in range(50, 4001, 50):
                 progress.write(step, scalars(0.5))
-                clock[0] += 50 + 30 * (step % 500 == 0)
-        lines = capsys.readouterr().err.splitlines()
+                now += 50 + 30 * (step % 500 == 0)
+        lines = stream.getvalue().splitlines()
         assert "ETA 33h10m" in lines[0]  # nothing else is known yet: 600 s for 50 steps
         assert "ETA 2h45m" in lines[1]
         assert "ETA 1h46m" in lines[-1]  # 6,000 steps of 1.06 s

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 from matplotlib import colormaps
-from matplotlib.figure import Figure
 from PIL import Image
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.training.curves import draw_curves
-from neuralizer_jax.training.metrics_log import MetricsLog
+from neuralizer_jax.training.curves import curves_figure, draw_curves
+from neuralizer_jax.training.metrics_log import MetricsLog, read_metrics
 from neuralizer_jax.training.pictures import draw_validation, picture_rows
 
 TASKS = ["segmentation", "skull_stripping", "denoising", "two_modality_transfer"]
@@ -131,17 +130,6 @@ class TestPicture:
             draw_validation(tmp_path / "none" / "picture.png", rows_of(batch).values())
 
 
-@pytest.fixture
-def figures(monkeypatch):
-    """The figures that were saved."""
-    saved = []
-    save = Figure.savefig
-    monkeypatch.setattr(
-        Figure, "savefig", lambda figure, *args, **kw: (saved.append(figure), save(figure, *args, **kw))
-    )
-    return saved
-
-
 def record_run(folder, steps, every, losses=None):
     with MetricsLog(folder) as log:
         for step in range(10, steps + 1, 10):
@@ -163,12 +151,9 @@ def line(axes, label):
 
 
 class TestCurves:
-    def test_losses_and_the_best_step(self, tmp_path, figures):
+    def test_losses_and_the_best_step(self, tmp_path):
         metrics = record_run(tmp_path, 200, 20, losses={120: 0.005, 140: float("nan")})
-        assert draw_curves(metrics, tmp_path / "curves.png") == tmp_path / "curves.png"
-        with Image.open(tmp_path / "curves.png") as picture:
-            assert picture.width == 1400
-        losses = figures[0].axes[0]
+        losses = curves_figure(read_metrics(metrics)).axes[0]
         best = line(losses, "best")
         assert best.get_label() == "best: 0.0050 at step 120"
         np.testing.assert_array_equal(best.get_xydata(), [[120, 0.005]])
@@ -178,27 +163,24 @@ class TestCurves:
         np.testing.assert_array_equal(line(losses, "validation").get_xdata(), steps)
         assert losses.get_yscale() == "log"
 
-    def test_losses_that_hardly_fall(self, tmp_path, figures):
+    def test_losses_that_hardly_fall(self, tmp_path):
         with MetricsLog(tmp_path) as log:
             for step in range(1, 9):
                 log.write(step, {"train/loss": 0.5 - step / 100})
-        draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
-        assert figures[0].axes[0].get_yscale() == "linear"
+        assert curves_figure(read_metrics(tmp_path / "metrics.csv")).axes[0].get_yscale() == "linear"
 
-    def test_smoothing_keeps_the_mean_and_lessens_the_noise(self, tmp_path, figures):
+    def test_smoothing_keeps_the_mean_and_lessens_the_noise(self, tmp_path):
         noise = np.random.default_rng(0).normal(1, 0.1, 1000)
         with MetricsLog(tmp_path) as log:
             for step, value in enumerate(noise):
                 log.write(step, {"train/loss": value})
-        draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
-        raw, smooth = figures[0].axes[0].lines
+        raw, smooth = curves_figure(read_metrics(tmp_path / "metrics.csv")).axes[0].lines
         np.testing.assert_allclose(raw.get_ydata(), noise)
         assert abs(smooth.get_ydata() - 1).max() < 0.1
         assert smooth.get_ydata().std() < 0.3 * noise.std()
 
-    def test_scores_of_each_task(self, tmp_path, figures):
-        draw_curves(record_run(tmp_path, 200, 20), tmp_path / "curves.png")
-        _, dice, psnr = figures[0].axes
+    def test_scores_of_each_task(self, tmp_path):
+        _, dice, psnr = curves_figure(read_metrics(record_run(tmp_path, 200, 20))).axes
         assert (dice.get_ylabel(), psnr.get_ylabel()) == ("Dice", "PSNR (dB)")
         assert dice.get_title(loc="left") == "Validation, N = 32 (dashed: N = 1)"
         # From the best to the worst, with the last value at the largest context size.
@@ -220,11 +202,10 @@ class TestCurves:
         with Image.open(tmp_path / "curves.png") as picture:
             picture.load()
 
-    def test_one_kind_of_score(self, tmp_path, figures):
+    def test_one_kind_of_score(self, tmp_path):
         with MetricsLog(tmp_path) as log:
             log.write(10, {"validation/loss": 0.5, "validation/psnr/denoising/N=4": 20})
-        draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
-        _, psnr = figures[0].axes
+        _, psnr = curves_figure(read_metrics(tmp_path / "metrics.csv")).axes
         assert psnr.get_ylabel() == "PSNR (dB)"
         assert psnr.get_title(loc="left") == "Validation, N = 4"
 
