@@ -18,7 +18,7 @@ from conditions import conditions, heading, write_results
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = (
     "table4",
-    "table_trivial",
+    "table_untrained",
     "table_seen_unseen",
     "table_baselines",
     "table3",

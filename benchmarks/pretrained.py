@@ -46,7 +46,7 @@ TITLES = {MAPS: "Label maps that were held out", SCANS: "Real scans, segmented b
 def class_means(scores):
     """Dice of each class that all n can show, mean over the subjects that have all: `{(model, n): {class: Dice}}`."""
     means = {}
-    scores = complete(scores.where(task="segmentation", metric="dice"))
+    scores = complete(scores[(scores["task"] == "segmentation") & (scores["metric"] == "dice")])
     for (model, n, name), values in class_scores(scores).items():
         if name:
             means.setdefault((model, n), {})[name] = float(values.mean())
@@ -69,7 +69,7 @@ def by_size(means):
     """The mean over structures, or classes: `{model: {n: Dice}}`."""
     found = {}
     for (model, n), values in sorted(means.items()):
-        found.setdefault(model, {})[n] = float(np.mean(list(values.values())))
+        found.setdefault(model, {})[int(n)] = float(np.mean(list(values.values())))
     return found
 
 
@@ -126,8 +126,9 @@ def confidence(options):
     path, own = options.results / "confidence.json", hashlib.sha256(options.weights.read_bytes()).hexdigest()
     if path.exists() and (before := json.loads(path.read_text()))["weights_sha256"] == own:
         return before["correlations"]
-    classes = read_results(options.results / SCANS).scores.where(experiment="experiment1").unique("class")
-    found = measure(options.weights, options.data / SCANS, tuple(filter(None, classes)))
+    scores = read_results(options.results / SCANS).scores
+    classes = set(scores.loc[scores["experiment"] == "experiment1", "class"]) - {""}
+    found = measure(options.weights, options.data / SCANS, tuple(sorted(classes)))
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps({"weights_sha256": own} | found, indent=1) + "\n")
     return found["correlations"]
@@ -144,12 +145,12 @@ def dice_table(of_models, head="{}"):
 
 
 def best_untrained(scores, *trained):
-    """The name of the best that has learned nothing, all but the trained ones; empty where none was evaluated."""
+    """The name of the best untrained baseline, all but the trained models; empty if none was evaluated."""
     return max((name for name in scores if name not in trained), key=scores.get, default="")
 
 
 def tasks_table(found):
-    """Each task's main metric at N = 8, beside the input as it is and the best that has learned nothing."""
+    """Each task's main metric at N = 8, beside the input as it is and the best untrained baseline."""
     rows = []
     for task, scores in found["tasks"].items():
         metric = found["metrics"][task]
@@ -157,7 +158,7 @@ def tasks_table(found):
         numbers = scores[MODEL], scores[best], scores[MODEL] - scores[best], scores.get(INPUT)
         own, other, more, same = ("" if number is None else rounded(number, metric) for number in numbers)
         rows.append((shown_task(task), METRICS[metric], own, same, f"{other} ({best.lower()})", more))
-    return table(("", "metric", "model", "input as it is", "best that has learned nothing", "more than that"), rows)
+    return table(("", "metric", "model", "input as it is", "best untrained baseline", "difference"), rows)
 
 
 def contrast_table(found):

@@ -42,7 +42,7 @@ def summary(folder, experiments, date):
 
 
 def unet_table(found):
-    """Each image task's main metric at N = 8: the trained weights, the U-Net, and the best that has learned nothing."""
+    """Each image task's main metric at N = 8: the trained weights, the U-Net, and the best untrained baseline."""
     rows = []
     for task, scores in found["tasks"].items():
         metric = found["metrics"][task]
@@ -50,11 +50,11 @@ def unet_table(found):
             best = best_untrained(scores, MODEL, BASELINE)
             numbers = [rounded(scores[name], metric) for name in (MODEL, BASELINE, best)]
             rows.append((shown_task(task), METRICS[metric], *numbers[:-1], f"{numbers[-1]} ({best.lower()})"))
-    return table(("", "metric", MODEL, BASELINE, "best that has learned nothing"), rows)
+    return table(("", "metric", MODEL, BASELINE, "best untrained baseline"), rows)
 
 
 def held_out_table(found):
-    """Seen, unseen, and the best that has learned nothing where it was evaluated, of each task that was held out."""
+    """Seen, unseen, and the best untrained baseline if it was evaluated, for each task that was held out."""
     rows = []
     for task, scores in found["tasks"].items():
         if UNSEEN not in scores:
@@ -64,7 +64,7 @@ def held_out_table(found):
         numbers = [scores[MODEL], scores[UNSEEN], scores[MODEL] - scores[UNSEEN]]
         row = [shown_task(task), METRICS[metric], *(rounded(number, metric) for number in numbers)]
         rows.append([*row, f"{rounded(scores[best], metric)} ({best.lower()})"] if best else row)
-    head = ("", "metric", "seen", "unseen", "seen - unseen", "best that has learned nothing")
+    head = ("", "metric", "seen", "unseen", "seen - unseen", "best untrained baseline")
     return table(head[: max(map(len, rows))], rows)
 
 

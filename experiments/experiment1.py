@@ -22,7 +22,7 @@ def get_commands(out: Path, data: Path, scale: str = "smoke") -> list[Command]:
     """The commands."""
     build = CommandBuilder(out, data, scale)
     seen = build.train("seen", "neuralizer_seen")
-    commands = [*build.prepare(), seen, build.evaluate("experiment1", {SEEN: seen}, options=("--trivial",))]
+    commands = [*build.prepare(), seen, build.evaluate("experiment1", {SEEN: seen}, options=("--untrained",))]
     for held_out in build.scale.unseen:
         unseen = train_unseen(build, held_out)
         names = {kind: value.split("+") for kind, value in held_out.items()}

@@ -27,7 +27,7 @@ def get_commands(out: Path, data: Path, scale: str = "smoke") -> list[Command]:
         return build.evaluate("experiment3", models, only, (*options, *contexts), dataset)
 
     unseen = build.train(_run_name(protocol.training), protocol.training)
-    commands = [unseen, evaluate({"Neuralizer-unseen": unseen}, *protocol.classes, options=("--trivial",))]
+    commands = [unseen, evaluate({"Neuralizer-unseen": unseen}, *protocol.classes, options=("--untrained",))]
     changes = {} if protocol.split == "train" else {"data.split": protocol.split}
     for label in protocol.classes:
         cell = {"task": "segmentation", "classes": label}

@@ -70,7 +70,7 @@ def get_commands(
         # Always: `evaluate` skips the scores it has and notices when the weights have changed.
         return Command(command, folder / "scores.csv", always=True)
 
-    sizes = {dataset: ("--trivial", "--sizes", *map(str, its)) for dataset, its in _SIZES.items()}
+    sizes = {dataset: ("--untrained", "--sizes", *map(str, its)) for dataset, its in _SIZES.items()}
     segmentation, structures, shown = ("segmentation",), {"classes": _STRUCTURES}, {"modalities": _MODALITIES}
     at_8 = ("--sizes", "8", "--modalities", "1")
     other = {"tasks": _ONE_IMAGE} | structures | shown

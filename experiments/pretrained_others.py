@@ -36,7 +36,7 @@ def get_commands(out: Path, data: Path, weights: str = DEFAULT) -> list[Command]
 
     def evaluate(experiment: str, context: str, *options: str) -> Command:
         command = (
-            *("evaluate", "--config", "base", "--split", "all", "--context-split", "all", "--trivial"),
+            *("evaluate", "--config", "base", "--split", "all", "--context-split", "all", "--untrained"),
             *("--weights", f"Neuralizer-seen={shown_path(weights_path(weights))}", "--data", shown_path(data / "bids")),
             *("--out", shown_path(out), "--config.data.classes.min_pixels=20"),
             *(f"--config.data.only.tasks={','.join(_TASKS)}", f"--config.data.only.classes={','.join(_STRUCTURES)}"),

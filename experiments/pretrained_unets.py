@@ -73,7 +73,7 @@ def get_commands(out: Path, data: Path, weights: str = DEFAULT, steps: int = 400
         only = {"data.only.tasks": task} | ({"data.only.classes": label} if label else {})
         command = (
             *("evaluate", "--config", "base", "--experiment", "experiment1"),
-            *("--weights", f"Neuralizer-seen={shown_path(weights_path(weights))}", *baselines, "--trivial"),
+            *("--weights", f"Neuralizer-seen={shown_path(weights_path(weights))}", *baselines, "--untrained"),
             *("--out", shown_path(out), *on_data, "--context-split", _CONTEXT_SPLIT),
             *("--sizes", *map(str, _SIZES), "--draws", "1", *flags(_SHOWN | only)),
         )

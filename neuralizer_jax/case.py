@@ -1,20 +1,26 @@
-"""What models are evaluated on, and where each score of it stands in the table."""
+"""A test case: what every model predicts. The data makes cases, the evaluation scores them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Case:
-    """A test subject's image, and other subjects in a random order: a context of n are the first n of them.
+    """An image of a test subject, a task for it, and a random order of other subjects.
+
+    A context of size N is the first N subjects of that order, so a larger context contains the smaller ones.
+
+    >>> case = Case("segmentation", "ixi", "T1", "freesurfer:17", "IXI012", 0, (1, 8), True)
+    >>> print(case)
+    segmentation ixi T1 freesurfer:17, subject IXI012, draw 0
 
     Attributes:
         task: name.
         dataset: name.
-        modality: of the input; where another is the output `T1>T2`, where two are the input `T1+T2>FLAIR`.
-        class_name: as `freesurfer:17`; empty where the task has none.
+        modality: of the input; `T1>T2` if the output has another one, `T1+T2>FLAIR` for two inputs.
+        class_name: for example `freesurfer:17`; empty for tasks without classes.
         subject: name in the dataset.
         draw: number of the random order.
-        sizes: of the context, ascending.
+        sizes: context sizes to evaluate, ascending.
         is_segmentation: whether the output is a mask.
     """
 
@@ -27,9 +33,10 @@ class Case:
     sizes: tuple[int, ...]
     is_segmentation: bool
 
-    def key(self, experiment: str, model: str, n: int, draw: int, metric: str) -> tuple[str | int, ...]:
-        """What a score of it is found by, the values of `scores.KEYS`."""
-        return experiment, model, self.task, self.dataset, self.modality, self.class_name, n, self.subject, draw, metric
+    @property
+    def columns(self) -> tuple[str | int, ...]:
+        """Its columns in the table of scores: task, dataset, modality, class, subject, draw (`scores.CASE_KEYS`)."""
+        return self.task, self.dataset, self.modality, self.class_name, self.subject, self.draw
 
     def __str__(self) -> str:
         """For messages."""

@@ -1,4 +1,4 @@
-"""Plausible results of an evaluation that never was: for tests, and to look at the report.
+"""Plausible results of an evaluation, for tests and to look at the report.
 
 python tests/made_up_scores.py FOLDER [--smoke]
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuralizer_jax.evaluation.scores import KEYS
+from neuralizer_jax.evaluation.scores import ALL, HEADER, Kind
 
 # Score at many context members, how much is missing at one, spread between subjects.
 TASKS = {
@@ -29,7 +29,7 @@ CLASSES = ("freesurfer:17", "freesurfer:10", "freesurfer:4")
 SIZES = (1, 2, 4, 8, 16, 32)
 SEEN, UNSEEN, BASELINE = MODELS = ("Neuralizer-seen", "Neuralizer-unseen", "Baseline-seen")
 ABLATIONS = (SEEN, "Without task augmentation", "With bootstrapping", "Context from other modalities")
-TRIVIAL = ("Mean of the context", "Nearest context pair")
+UNTRAINED = ("Mean context output", "Nearest context pair")
 
 
 def made_up_rows(
@@ -61,7 +61,8 @@ def made_up_rows(
                 for name in classes if task == "segmentation" else ("",):
                     own = level - spread * place + 0.02 * is_mask * (classes.index(name) if name else 0)
                     for model in models:
-                        baseline = model.startswith("Baseline")
+                        baseline = kind_of(model) == Kind.BASELINE
+                        # 64 stands for all subjects.
                         for n in (*sizes, 64) if baseline and max(sizes) == 32 else sizes:
                             repeats = {1: 3, 2: 2}.get(n, 1) if baseline else draws
                             score = own - _missing(model, gain, n) + person
@@ -72,15 +73,21 @@ def made_up_rows(
     return rows
 
 
+def kind_of(model):
+    if model == BASELINE:
+        return Kind.BASELINE
+    return Kind.UNTRAINED if model in (*UNTRAINED, "Input as it is") else Kind.IN_CONTEXT
+
+
 def _missing(model, gain, n):
-    if model.startswith("Baseline"):
+    if kind_of(model) == Kind.BASELINE:
         return gain * (3.2 * n**-0.6 - 0.25)
     worse = {
         UNSEEN: 0.25,
         "Without task augmentation": 0.45,
         "With bootstrapping": -0.12,
         "Context from other modalities": 0.3,
-        "Mean of the context": 3.5,
+        "Mean context output": 3.5,
         "Nearest context pair": 2.5,
     }
     return gain * (n**-0.6 + worse.get(model, 0))
@@ -89,7 +96,11 @@ def _missing(model, gain, n):
 def _lines(experiment, model, task, dataset, modality, name, n, value, is_mask, noise):
     for subject, of_subject in enumerate(value):
         for draw, score in enumerate(of_subject):
-            key = (experiment, model, task, dataset, modality, name, n, f"{dataset}{subject:03d}", draw)
+            kind, case = kind_of(model), (task, dataset, modality, name, f"{dataset}{subject:03d}")
+            if kind == Kind.BASELINE:
+                key = (experiment, model, kind, ALL if n == 64 else str(n), draw, 0, *case, 0)
+            else:
+                key = (experiment, model, kind, "", 0, n, *case, draw)
             yield (*key, "dice" if is_mask else "psnr", float(score))
             if is_mask:
                 empty = noise.random() < 0.002
@@ -103,12 +114,12 @@ def write_results(folder: Path, rows, *, records=True, examples=6, size=64):
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "scores.csv").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow((*KEYS, "value"))
+        writer.writerow(HEADER)
         writer.writerows(rows)
     if not records:
         return folder
     models = [_model(name, place) for place, name in enumerate((*MODELS, *ABLATIONS[1:]))]
-    times = [_runtime(name, n) for name in MODELS for n in ((None,) if name == BASELINE else (1, 8, 32))]
+    times = [_runtime(name, n) for name in MODELS for n in ((0,) if name == BASELINE else (1, 8, 32))]
     (folder / "models.json").write_text(json.dumps(models))
     (folder / "runtime.json").write_text(json.dumps(times))
     (folder / "examples").mkdir(exist_ok=True)
@@ -121,6 +132,9 @@ def _model(name, place):
     architecture = "unet" if name == BASELINE else "neuralizer"
     return {
         "model": name,
+        "kind": str(kind_of(name)),
+        "train_subjects": ALL if name == BASELINE else "",
+        "training": 0,
         "experiment": "experiment1",
         "weights": f"runs/{name.lower()}/best.safetensors",
         "sha256": f"{place}123456789abcdef" * 4,
@@ -137,7 +151,7 @@ def _runtime(name, n):
         "model": name,
         "parameters": 616_067 if baseline else 1_273_859,
         "flops": 2.4e10 if baseline else 6e10 * n,
-        "n": n,
+        "context_size": n,
         "seconds": 0.11 if baseline else 0.2 + 0.22 * n,
         "peak_bytes": None if baseline else 2**20 * (400 + 55 * n),
         "device": "AMD EPYC, 2 cores",
@@ -147,7 +161,7 @@ def _runtime(name, n):
 
 
 def write_example(path: Path, number=0, size=64, models=MODELS, pairs=2):
-    """A qualitative example: blobs, a mask of them where the number is even."""
+    """A qualitative example of blobs; an even number gives a mask."""
     rng = np.random.default_rng(number)
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
 
@@ -173,6 +187,7 @@ def write_example(path: Path, number=0, size=64, models=MODELS, pairs=2):
         context_out=np.stack([output for _, output in context]),
         predictions=np.float32(predictions),
         models=np.array(models),
+        train_subjects=np.array(["all" if model == BASELINE else "" for model in models]),
         task=np.array("segmentation" if number % 2 == 0 else "denoising"),
         dataset=np.array("ixi"),
         modality=np.array(MODALITIES[number % len(MODALITIES)]),
@@ -187,9 +202,9 @@ if __name__ == "__main__":
     where = Path(sys.argv[1])
     if "--smoke" in sys.argv:
         few = {"tasks": ("segmentation", "denoising"), "sizes": (1, 2, 4, 8), "modalities": ("T1", "T2")}
-        rows = made_up_rows(**few, datasets=("phantom",), subjects=4, draws=2, models=(*MODELS, *TRIVIAL))
+        rows = made_up_rows(**few, datasets=("phantom",), subjects=4, draws=2, models=(*MODELS, *UNTRAINED))
     else:
-        rows = made_up_rows(models=(*MODELS, *TRIVIAL))
+        rows = made_up_rows(models=(*MODELS, *UNTRAINED))
         protocol = tuple(f"hammers:{label}" for label in (1, 3, 5, 7, 9, 11, 19, 21, 27, 41, 49, 51, 57, 63))
         new = {"tasks": ("segmentation",), "modalities": ("T1",), "classes": protocol, "datasets": ("hammers",)}
         rows += made_up_rows("experiment3", (UNSEEN, BASELINE), sizes=(1, 8, 32), **new)

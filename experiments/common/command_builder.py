@@ -50,8 +50,7 @@ class CommandBuilder:
             for repeat in range(repeats):
                 arguments = cell | {"subjects": str(number), "repeat": str(repeat)}
                 run = "_".join(["unet", *arguments.values()]).replace(":", "")
-                # 0 stands for all subjects: more than the largest context.
-                name = f"Baseline-seen@{number or 1000}" + (f"#{repeat}" if repeat else "")
+                name = f"Baseline-seen@{number or 'all'}" + (f"#{repeat}" if repeat else "")
                 named[name] = self.train(run, with_arguments("baseline_unet", arguments), changes, dataset)
         return named
 

@@ -1,4 +1,4 @@
-"""`neuralizer evaluate --config FILE --weights FILE --out DIR`: models on test subjects, scores in a table."""
+"""`neuralizer evaluate --config FILE --weights FILE --out DIR`: scores of models on test subjects, in a table."""
 
 import argparse
 from pathlib import Path
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 _EPILOG = """examples:
   neuralizer evaluate --config experiments/neuralizer_seen.py --out results \\
-      --weights Neuralizer-seen=runs/seen/best.safetensors --trivial
+      --weights Neuralizer-seen=runs/seen/best.safetensors --untrained
   neuralizer evaluate --config experiments/neuralizer_seen.py --out results \\
       --weights Baseline-seen@8=runs/unet/best.safetensors \\
       --config.data.only.tasks=denoising
-Models that are compared need the same experiment file here, whatever theirs was: which
-cases there are depends on it. What it holds out of training is evaluated too. Its values
-are changed with --config.KEY=VALUE.
+To compare models, give the same experiment file for all, whatever they were trained with: it
+determines the cases. Tasks and modalities that it holds out of training are evaluated too.
+Change its values with --config.KEY=VALUE.
 """
 
 
@@ -27,8 +27,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "evaluate",
         help="score models on test subjects",
         description="Predicts for the test subjects of an experiment's datasets, with random contexts of other test\n"
-        "subjects, the same for every model, and adds the scores to OUT/scores.csv: Dice and surface\n"
-        "distance of masks, PSNR and SSIM of images. What is there already is not computed again.",
+        "subjects that are the same for every model, and adds the scores to OUT/scores.csv: Dice and\n"
+        "surface distance of masks, PSNR and SSIM of images. Scores in the table are not computed again.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -40,27 +40,27 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="[NAME=]FILE",
         nargs="+",
         default=[],
-        help="weights, each with the model's name in the table (default: the file's). A U-Net, which has no context, "
-        "is Baseline...@N=FILE for N training subjects; another training with as many is @N#1, @N#2, ...; FILE is the "
-        "name of weights that come along, too",
+        help="weights, each with the model's name in the table (default: the file's). For a U-Net, which has no "
+        "context, NAME@N=FILE gives its number of training subjects, or `all`; name more trainings with as many "
+        "NAME@N#1, NAME@N#2, ... FILE may be the name of weights that come with the package",
     )
     parser.add_argument(
-        "--trivial",
+        "--untrained",
         action="store_true",
-        help="score what has learned nothing as well, which a model has to beat: the input as it is, the mean output "
-        "of the context, its nearest pair, a map of intensities fitted on it",
+        help="score untrained baselines too, which a model has to beat: the input as it is, the mean context output, "
+        "the nearest context pair, and an intensity map fitted to the context",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of results")
-    parser.add_argument(
-        "--data", metavar="DIR", nargs="+", help="datasets, OUT/DATASET of prepare (default: the file's)"
-    )
-    parser.add_argument("--experiment", metavar="NAME", help="in the table (default: the experiment file's name)")
+    parser.add_argument("--data", metavar="DIR", nargs="+", help="folders of prepared datasets (default: the file's)")
+    parser.add_argument("--experiment", metavar="NAME", help="name in the table (default: the experiment file's)")
     _add_cases(parser.add_argument_group("cases"))
     accuracy = parser.add_argument_group("accuracy")
     accuracy.add_argument(
-        "--bootstrap", metavar="K", type=int, default=0, help="average over K resampled context sets (default: 0, not)"
+        "--bootstrap", metavar="K", type=int, default=0, help="average over K resampled context sets (default: 0, off)"
     )
-    accuracy.add_argument("--augment", action="store_true", help="move resampled pairs by small random affine maps")
+    accuracy.add_argument(
+        "--augment", action="store_true", help="transform resampled pairs by small random affine maps"
+    )
     parser.set_defaults(run=run, changes_config=True)
 
 
@@ -69,13 +69,13 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
         "--split",
         choices=("train", "val", "test", "all"),
         default="test",
-        help="of the subjects; all: every subject of datasets that no model here was trained on, which is checked "
-        "(default: test)",
+        help="split of the targets; all: every subject of datasets that none of the models was trained on, which is "
+        "checked (default: test)",
     )
     cases.add_argument(
         "--context-split",
         choices=("train", "val", "train+val", "test", "all"),
-        help="of the members of contexts, always of other persons than the target; who of another "
+        help="split of the context members, who are always other persons than the target; whether somebody of another "
         "split was trained on is not checked (default: as --split)",
     )
     cases.add_argument(
@@ -83,8 +83,8 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         nargs="+",
         default=[],
-        help="datasets whose subjects are the members of contexts, as --data; who of them was trained on is not "
-        "checked (default: each target's own dataset)",
+        help="datasets of the context members, as --data; whether they were trained on is not checked (default: each "
+        "target's own dataset)",
     )
     cases.add_argument(
         "--sizes",
@@ -92,14 +92,14 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
         type=int,
         nargs="+",
         default=[1, 2, 4, 8, 16, 32],
-        help="of contexts (default: 1 2 4 8 16 32)",
+        help="context sizes (default: 1 2 4 8 16 32)",
     )
-    cases.add_argument("--draws", metavar="D", type=int, default=3, help="random contexts of each subject (default: 3)")
+    cases.add_argument("--draws", metavar="D", type=int, default=3, help="random contexts for each target (default: 3)")
     cases.add_argument(
-        "--subjects", metavar="K", type=int, default=0, help="at most so many of a task, modality and class"
+        "--subjects", metavar="K", type=int, default=0, help="targets for each task, modality and class, at most"
     )
     cases.add_argument(
-        "--modalities", metavar="K", type=int, default=0, help="at most so many of a task, dataset and label protocol"
+        "--modalities", metavar="K", type=int, default=0, help="modalities for each task, dataset and protocol, at most"
     )
     cases.add_argument(
         "--context-modality",
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.evaluation.evaluate import evaluate
     from neuralizer_jax.evaluation.models_file import describe_model, record_models
     from neuralizer_jax.evaluation.score_log import ScoresTable
-    from neuralizer_jax.evaluation.untrained import trivial_predictors
+    from neuralizer_jax.evaluation.untrained import untrained_baselines
     from neuralizer_jax.experiment_config import change_config, load_config
 
     _check(options)
@@ -127,8 +127,8 @@ def run(options: argparse.Namespace) -> None:
     change_config(config, options.changes)
     use_compilation_cache()
     weights = _parsed(options.weights)
-    models = [_model(*parsed, config.data.size, options) for parsed in weights]
-    trivial = trivial_predictors() if options.trivial else []
+    models = [_model(named, config.data.size, options) for named in weights]
+    untrained = untrained_baselines() if options.untrained else []
     split, context_split = (
         "+".join(SPLITS) if name == "all" else name for name in (options.split, options.context_split or options.split)
     )
@@ -143,17 +143,20 @@ def run(options: argparse.Namespace) -> None:
         modalities=options.modalities,
         other_modality=options.context_modality == "other",
     )
-    _check_subjects([path for *_, path in weights], cases, split, context_split, options.context_data)
-    left_out = f", {cases.left_out} contexts left out for want of subjects" if cases.left_out else ""
+    _check_subjects([named.path for named in weights], cases, split, context_split, options.context_data)
+    left_out = f", {cases.left_out} contexts left out for lack of subjects" if cases.left_out else ""
     print(f"{len(cases.cases)} cases of {len({case.task for case in cases.cases})} tasks{left_out}", flush=True)
 
     experiment = options.experiment or Path(options.config.partition(".py:")[0]).stem
-    sources = [(name, path) for name, *_, path in weights] + [(model.name, None) for model in trivial]
-    made_by = options.command_line, options.config
+    sources = [named.path for named in weights] + [None] * len(untrained)
+    described = [
+        describe_model(model, experiment, path, options.command_line, options.config)
+        for model, path in zip([*models, *untrained], sources, strict=True)
+    ]
     with ScoresTable(options.out / "scores.csv") as table:
-        record_models(options.out, [describe_model(name, experiment, path, *made_by) for name, path in sources])
+        record_models(options.out, described)
         made = evaluate(
-            [*models, *trivial],
+            [*models, *untrained],
             cases.cases,
             cases.episodes,
             table,
@@ -167,8 +170,8 @@ def run(options: argparse.Namespace) -> None:
 def _check(options: argparse.Namespace) -> None:
     from neuralizer_jax.errors import InputError
 
-    if not options.weights and not options.trivial:
-        raise InputError("neither --weights nor --trivial is given, expected at least one of them")
+    if not options.weights and not options.untrained:
+        raise InputError("neither --weights nor --untrained is given, expected at least one of them")
     for name, least in (("draws", 1), ("subjects", 0), ("modalities", 0), ("bootstrap", 0)):
         if getattr(options, name) < least:
             raise InputError(f"--{name} is {getattr(options, name)}, expected {least} or more")
@@ -179,39 +182,37 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _parsed(arguments: list[str]) -> "list[NamedWeights]":
-    """All weights. Raises InputError where a name could not be told from another's in the table."""
+    """All weights. Raises InputError if two models would have the same name in the table."""
     from neuralizer_jax.cli.named_weights import parse_all
     from neuralizer_jax.errors import InputError
-    from neuralizer_jax.evaluation.untrained import trivial_predictors
+    from neuralizer_jax.evaluation.untrained import untrained_baselines
 
     weights = parse_all(arguments)
-    if taken := {its.name for its in weights} & {model.name for model in trivial_predictors()}:
-        raise InputError(f"--weights: {taken.pop()} is what --trivial calls a row, expected another name, NAME=FILE")
+    if taken := {its.name for its in weights} & {model.name for model in untrained_baselines()}:
+        raise InputError(f"--weights: {taken.pop()} is a name of --untrained, expected another name, NAME=FILE")
     return weights
 
 
-def _model(
-    name: str, subjects: int | None, training: int, path: Path, size: int, options: argparse.Namespace
-) -> "Predictor":
+def _model(named: "NamedWeights", size: int, options: argparse.Namespace) -> "Predictor":
     from neuralizer_jax.errors import InputError
     from neuralizer_jax.evaluation.predictor import network
     from neuralizer_jax.weights import load_weights
 
-    model, params = load_weights(path)
+    model, params = load_weights(named.path)
     if model.dim != 2 or model.in_channels < 3:
         raise InputError(
-            f"{path}: {model.in_channels} input channels, {model.dim}-D; expected a 2-D model with 3 channels"
+            f"{named.path}: {model.in_channels} input channels, {model.dim}-D; expected a 2-D model with 3 channels"
         )
     if size % (multiple := 2 ** (model.stages - 1)):
         raise InputError(
-            f"data.size: {size}, expected a multiple of {multiple} for the {model.stages} stages of {path}"
+            f"data.size: {size}, expected a multiple of {multiple} for the {model.stages} stages of {named.path}"
         )
     return network(
-        name,
+        named.name,
         model,
         params,
-        subjects=subjects,
-        training=training,
+        train_subjects=named.train_subjects,
+        training=named.training,
         bootstrap=options.bootstrap,
         augment=options.augment,
     )
@@ -220,9 +221,9 @@ def _model(
 def _check_subjects(
     weights: list[Path], cases: "EvaluationCases", split: str, context_split: str, context_data: list[str]
 ) -> None:
-    """Makes sure that who is tested was not trained on, as far as files beside the weights tell.
+    """Checks that no target was trained on, as far as files beside the weights tell.
 
-    Members of contexts are checked too, but for those of splits and of datasets of which no one is tested.
+    Context members are checked too if they come from the targets' splits and datasets.
     """
     from neuralizer_jax.evaluation.leakage import TRAINING_SUBJECTS_FILE, check_no_test_subject
 
@@ -240,22 +241,21 @@ def _check_subjects(
 
 
 def _means(path: Path, experiment: str) -> str:
-    """The means of an experiment's scores: a line a task and model, a column an n."""
+    """The means of an experiment's scores: a row for each task and model, a column for each context size."""
     from neuralizer_jax.evaluation.scores import read_scores
-    from neuralizer_jax.report.statistics import CELL, main_metrics, main_scores, mean_within, subject_means
+    from neuralizer_jax.report.shown_names import METRICS, shown_size
+    from neuralizer_jax.report.statistics import cell_means, main_metrics, main_scores
 
-    scores = main_scores(read_scores(path).where(experiment=experiment))
+    scores = read_scores(path)
+    scores = main_scores(scores[scores["experiment"] == experiment])
     metrics = main_metrics(scores)
-    means = mean_within(mean_within(subject_means(scores), "model", "task", "n", *CELL), "model", "task", "n")
-    lines: dict[tuple[str, str], dict[int, float]] = {}
-    for row, value in enumerate(means.value):
-        model, task, n = means.at(row, "model", "task", "n")
-        lines.setdefault((task, model), {})[n] = value
-    sizes = sorted({n for line in lines.values() for n in line})
-    wide = max(len(model) for _, model in lines)
-    shown = [f"{'':<28} {'':<{wide}} {'':<8}" + "".join(f"{f'n={n}':>8}" for n in sizes)]
-    for (task, model), line in sorted(lines.items()):
-        unit, digits = ("Dice", 3) if metrics[task] == "dice" else ("PSNR, dB", 2)
-        values = "".join(f"{line[n]:>8.{digits}f}" if n in line else f"{'':>8}" for n in sizes)
-        shown.append(f"{task.replace('_', ' '):<28} {model:<{wide}} {unit:<8}{values}")
-    return "\n".join(shown)
+    means = cell_means(scores, "task", "model", "size")
+    means["shown"] = [
+        f"{value:.{3 if metrics[task] == 'dice' else 2}f}"
+        for task, value in zip(means["task"], means["value"], strict=True)
+    ]
+    means["metric"] = means["task"].map(metrics).map(METRICS)
+    means["task"] = means["task"].str.replace("_", " ")
+    table = means.pivot(index=["task", "model", "metric"], columns="size", values="shown").fillna("")
+    table.columns = [f"N={shown_size(size)}" for size in table.columns]
+    return table.reset_index().to_string(index=False)

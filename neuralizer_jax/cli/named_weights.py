@@ -1,4 +1,4 @@
-"""Weights as they are named on a command line: `FILE`, `NAME=FILE` or, of a U-Net, `NAME@N=FILE`."""
+"""Weights as named on a command line: `FILE`, `NAME=FILE`, or for a U-Net `NAME@N=FILE`."""
 
 import re
 from pathlib import Path
@@ -13,19 +13,19 @@ class NamedWeights(NamedTuple):
 
     Attributes:
         name: of the model.
-        subjects: that a U-Net was trained on; None where that is not said.
-        training: which training with so many subjects it is, from 0.
+        train_subjects: number of subjects that a U-Net was trained on, or `all`; empty if not given.
+        training: number of the training, to tell several with as many subjects apart.
         path: of the weights.
     """
 
     name: str
-    subjects: int | None
+    train_subjects: str
     training: int
     path: Path
 
 
 def parse_all(arguments: list[str]) -> list[NamedWeights]:
-    """All weights, see `parse`. Raises InputError where two could not be told from each other in a table."""
+    """Parses all weights, see `parse`. Raises InputError if two of them would have the same name in a table."""
     weights = [parse(argument) for argument in arguments]
     names = [names for *names, _ in weights]
     if twice := [name for place, (name, *_) in enumerate(names) if names[place] in names[:place]]:
@@ -34,13 +34,19 @@ def parse_all(arguments: list[str]) -> list[NamedWeights]:
 
 
 def parse(argument: str) -> NamedWeights:
-    """The weights of `FILE`, `NAME=FILE` or `NAME@N#TRAINING=FILE`; a lone file names its model.
+    """Parses `FILE`, `NAME=FILE` or `NAME@N#TRAINING=FILE`, N a number or `all`. The default name is the file's.
 
-    In place of a file stands the name of weights that come with the package, too."""
-    match = re.fullmatch(r"(?:(?P<name>[^=/@#]+)(?:@(?P<n>\d+)(?:#(?P<training>\d+))?)?=)?(?P<file>.+)", argument)
+    FILE may also be the name of weights that come with the package. Raises InputError for anything else.
+
+    >>> parse("Baseline-seen@8#1=runs/unet/best.safetensors")
+    NamedWeights(name='Baseline-seen', train_subjects='8', training=1, path=PosixPath('runs/unet/best.safetensors'))
+    """
+    match = re.fullmatch(
+        r"(?:(?P<name>[^=/@#]+)(?:@(?P<n>[1-9]\d*|all)(?:#(?P<training>\d+))?)?=)?(?P<file>.+)", argument
+    )
     if match is None:
         raise InputError(f"--weights {argument!r}: expected FILE, NAME=FILE or NAME@N=FILE")
     path = weights_path(match["file"])
-    # A run's weights are all called the same.
+    # A run's weights are all called best.safetensors.
     name = match["name"] or (path.absolute().parent.name if path.stem == "best" else path.stem)
-    return NamedWeights(name, None if match["n"] is None else int(match["n"]), int(match["training"] or 0), path)
+    return NamedWeights(name, match["n"] or "", int(match["training"] or 0), path)

@@ -1,4 +1,4 @@
-"""`neuralizer report DIR`: figures, tables and a page of the results of evaluations."""
+"""`neuralizer report DIR`: figures, tables and a page from the results of evaluations."""
 
 import argparse
 from pathlib import Path
@@ -8,10 +8,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
     parser = commands.add_parser(
         "report",
-        help="figures, tables and a page of a folder of results",
-        description="Reads the scores.csv that `neuralizer evaluate` has written, with models.json, runtime.json and "
-        "examples where they exist. Writes the paper's figures (PNG, SVG) and tables (Markdown, LaTeX), qualitative "
-        "grids, and index.html, one page that holds them all. What cannot be made of the results is named.",
+        help="make figures, tables and a page from a folder of results",
+        description="Reads scores.csv, written by `neuralizer evaluate`, and if they exist models.json, runtime.json "
+        "and examples. Writes the paper's figures (PNG, SVG) and tables (Markdown, LaTeX), qualitative grids, and "
+        "index.html, a page with all of them. Parts that cannot be made from the results are listed with the reason.",
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder of results")
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder to write to (default: DIR/report)")

@@ -1,4 +1,4 @@
-"""`neuralizer runtime --weights FILE --out DIR`: size of models, time and memory of one prediction."""
+"""`neuralizer runtime --weights FILE --out DIR`: size of models; time and memory of one prediction."""
 
 import argparse
 import sys
@@ -9,14 +9,13 @@ if TYPE_CHECKING:
     import flax.linen as nn
 
     from neuralizer_jax.cli.named_weights import NamedWeights
-    from neuralizer_jax.report.table_formats import Table
     from neuralizer_jax.weights.parameters import Params
 
 _EPILOG = """examples:
   neuralizer runtime --out results --weights Neuralizer-seen=runs/seen/best.safetensors \\
       Baseline-seen@32=runs/unet/best.safetensors
   neuralizer report results
-Of several trainings of a U-Net with one name, that with the most subjects is measured.
+Of a U-Net's trainings with the same name, the one with the most subjects is measured.
 """
 
 
@@ -26,8 +25,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "runtime",
         help="measure size and speed of models",
         description="Counts the parameters of models and the operations of one prediction, measures its time and\n"
-        "memory on this machine (run nothing else beside it), and adds them to OUT/runtime.json, for the\n"
-        "report: a record a model and context size, in place of an earlier one on the same device.",
+        "memory on this machine (run nothing else beside it), and adds them to OUT/runtime.json, for\n"
+        "the report: one record for each model and context size, which replaces an earlier one of the\n"
+        "same device.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -36,8 +36,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="[NAME=]FILE",
         nargs="+",
         required=True,
-        help="weights, each with the model's name, as for `neuralizer evaluate`; how long the training took stands in "
-        "the summary.json beside them",
+        help="weights, each with the model's name, as for `neuralizer evaluate`; the training time is read from the "
+        "summary.json beside them",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of results")
     parser.add_argument(
@@ -46,11 +46,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         type=int,
         nargs="+",
         default=[1, 2, 4, 8, 16, 32],
-        help="of contexts (default: 1 2 4 8 16 32); a U-Net has none",
+        help="context sizes (default: 1 2 4 8 16 32); a U-Net has no context",
     )
-    parser.add_argument("--size", metavar="PIXELS", type=int, default=192, help="of an image's sides (default: 192)")
+    parser.add_argument("--size", metavar="PIXELS", type=int, default=192, help="side of an image (default: 192)")
     parser.add_argument(
-        "--repeats", metavar="R", type=int, default=5, help="predictions, of which the median is told (default: 5)"
+        "--repeats", metavar="R", type=int, default=5, help="predictions; the median is reported (default: 5)"
     )
     parser.set_defaults(run=run)
 
@@ -60,33 +60,34 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.cli.named_weights import parse_all
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.evaluation.runtime import measure, read_runtime, record_runtime, training_time
+    from neuralizer_jax.report.table_formats import plain
     from neuralizer_jax.report.tables import runtime_table
     from neuralizer_jax.unet import UNet
 
     _check(options)
     use_compilation_cache()
-    read_runtime(options.out)  # says what is wrong before anything is measured
+    read_runtime(options.out)  # a damaged file is reported before anything is measured
     loaded = [(weights, *_load(weights, options.size)) for weights in _one_a_name(parse_all(options.weights))]
     measured = []
     for weights, model, params in loaded:
-        for members in [None] if isinstance(model, UNet) else sorted(set(options.sizes)):
+        for context_size in [0] if isinstance(model, UNet) else sorted(set(options.sizes)):
             record = measure(
                 weights.name,
                 model,
                 params,
-                members,
+                context_size,
                 size=options.size,
                 repeats=options.repeats,
                 training=training_time(weights.path),
             )
             record_runtime(options.out, [record])
             measured.append(record)
-            what = weights.name if members is None else f"{weights.name}, N = {members}"
+            what = f"{weights.name}, N = {context_size}" if context_size else weights.name
             if record["seconds"] is None:
                 print(f"{what}: not enough memory for a prediction, recorded without its time")
             else:
                 print(f"{what}: {record['seconds']:.3g} s", file=sys.stderr, flush=True)
-    print(_as_text(runtime_table("runtime", "", measured)))
+    print(plain(runtime_table("runtime", "", measured)))
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -98,14 +99,16 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _load(weights: "NamedWeights", size: int) -> tuple["nn.Module", "Params"]:
-    """The model and its parameters. Raises InputError where they are not what their name or the size says."""
+    """The model and its parameters. Raises InputError if they do not fit their name or the size."""
     from neuralizer_jax.errors import InputError
     from neuralizer_jax.unet import UNet
     from neuralizer_jax.weights import load_weights
 
     model, params = load_weights(weights.path)
-    if weights.subjects is not None and not isinstance(model, UNet):
-        raise InputError(f"{weights.name}: a network with a context, expected NAME=FILE, no @N")
+    if weights.train_subjects and not isinstance(model, UNet):
+        raise InputError(
+            f"{weights.name}: a network with a context, expected NAME=FILE without @{weights.train_subjects}"
+        )
     if size % (multiple := 2 ** (model.stages - 1)):
         raise InputError(
             f"--size: {size}, expected a multiple of {multiple} for the {model.stages} stages of {weights.path}"
@@ -114,19 +117,8 @@ def _load(weights: "NamedWeights", size: int) -> tuple["nn.Module", "Params"]:
 
 
 def _one_a_name(weights: list["NamedWeights"]) -> list["NamedWeights"]:
-    """Of each name the training with the most subjects, of several such the first: they are one model in a table."""
+    """For each name the training with the most subjects, the first of several: a name is one row in the table."""
     chosen: dict[str, NamedWeights] = {}
-    for its in sorted(weights, key=lambda its: (-(its.subjects or 0), its.training)):
+    for its in sorted(weights, key=lambda its: (-float(its.train_subjects.replace("all", "inf") or 0), its.training)):
         chosen.setdefault(its.name, its)
     return [its for its in weights if chosen[its.name] is its]
-
-
-def _as_text(table: "Table") -> str:
-    """A table for a terminal, its caption below."""
-    rows = [table.head, *([cell.text for cell in row] for part in table.parts for row in part)]
-    wide = [max(len(row[place]) for row in rows) for place in range(len(table.head))]
-    lines = [
-        "  ".join([row[0].ljust(wide[0]), *(text.rjust(to) for text, to in zip(row[1:], wide[1:], strict=True))])
-        for row in rows
-    ]
-    return "\n".join([*map(str.rstrip, lines), *([table.caption] if table.caption else [])])

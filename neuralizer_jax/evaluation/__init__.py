@@ -1,1 +1,1 @@
-"""Evaluation: scores of test subjects in one table, statistics, figures, tables, a page."""
+"""Evaluation: from test cases and models to a table of scores."""

@@ -1,11 +1,10 @@
-"""How good a prediction is: Dice and surface distance of a mask, PSNR and SSIM of an image."""
+"""Scores of one prediction: Dice and surface distance of a mask, PSNR and SSIM of an image."""
 
 import jax
 import numpy as np
 
 from neuralizer_jax.metrics import dice, psnr
 
-# What is told of a segmentation, and of an image.
 SEGMENTATION_METRICS = ("dice", "hd95")
 IMAGE_METRICS = ("psnr", "ssim")
 
@@ -17,15 +16,20 @@ def case_scores(
 ) -> dict[str, float]:
     """The metrics of a prediction.
 
+    >>> truth = np.zeros((8, 8), np.float32)
+    >>> truth[2:6, 2:6] = 1
+    >>> case_scores(truth, truth, is_segmentation=True)
+    {'dice': 1.0, 'hd95': 0.0}
+
     Args:
-        prediction: float32 `[S, S]`: of a segmentation the probability, a pixel above 0.5 is in the mask.
+        prediction: float32 `[S, S]`; for a segmentation, probabilities: a pixel above 0.5 is in the mask.
         truth: `[S, S]`: a mask, or an image in [0, 1].
-        is_segmentation: which of them.
-        extent: what they show along both axes, mm.
+        is_segmentation: whether they are masks.
+        extent: field of view along both axes, mm.
 
     Returns:
-        By name, `SEGMENTATION_METRICS` or `IMAGE_METRICS`: `dice` 0 to 1, `hd95` in mm (NaN where there is none),
-        `psnr` in dB, `ssim` up to 1.
+        `SEGMENTATION_METRICS`: `dice` in [0, 1] and `hd95` in mm, NaN if one mask is empty. Or `IMAGE_METRICS`: `psnr`
+        in dB and `ssim`, at most 1.
     """
     with_axes = prediction[None, ..., None], truth[None, ..., None]
     if is_segmentation:
@@ -35,19 +39,24 @@ def case_scores(
 
 
 def hd95(mask: np.ndarray, other: np.ndarray, pixel: float) -> float:
-    """The 95th percentile of the surface distance, the larger one of both directions.
+    """The 95th percentile of the surface distance, the larger of both directions.
 
-    A mask's surface are its pixels with one of their four neighbours, or the image's end, outside of the mask. From
-    each to the nearest one of the other surface it is a distance between centres; of these the percentile is taken,
-    interpolated linearly (Maier-Hein et al. 2024, https://doi.org/10.1038/s41592-023-02151-z).
+    A pixel belongs to the surface if one of its four neighbours is outside of the mask or of the image. Distances are
+    from each surface pixel's centre to the nearest one of the other surface; the percentile is interpolated linearly
+    (Maier-Hein et al. 2024, https://doi.org/10.1038/s41592-023-02151-z).
+
+    >>> mask = np.zeros((8, 8), bool)
+    >>> mask[2:4, 2:4] = True
+    >>> hd95(mask, np.roll(mask, 1, axis=1), pixel=1.5)
+    1.5
 
     Args:
         mask: bool `[H, W]`.
-        other: likewise.
-        pixel: its size, mm.
+        other: bool `[H, W]`.
+        pixel: size of a pixel, mm.
 
     Returns:
-        mm; 0 where both masks are empty, NaN where one is.
+        Distance in mm; 0 if both masks are empty, NaN if one is.
     """
     from scipy.ndimage import binary_erosion
     from scipy.spatial import KDTree
@@ -60,9 +69,13 @@ def hd95(mask: np.ndarray, other: np.ndarray, pixel: float) -> float:
 
 
 def ssim(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Structural similarity of images in [0, 1] `[H, W]`, to which the prediction is clipped.
+    """Structural similarity of two images `[H, W]` in [0, 1]; the prediction is clipped to that range.
 
-    As Wang et al. 2004 (https://doi.org/10.1109/TIP.2003.819861): under a Gaussian window of 1.5 pixels, 11 wide.
+    With the Gaussian window of Wang et al. 2004 (https://doi.org/10.1109/TIP.2003.819861): sigma 1.5, 11 pixels wide.
+
+    >>> image = np.eye(16, dtype=np.float32)
+    >>> ssim(image, image)
+    1.0
     """
     from skimage.metrics import structural_similarity
 

@@ -1,4 +1,4 @@
-"""Models on test cases: the same episodes for all, their scores in a table, some of them kept to be looked at."""
+"""Scores models on test cases: all of them see the same episodes. Some predictions are kept as examples."""
 
 import sys
 import time
@@ -15,23 +15,23 @@ from neuralizer_jax.evaluation.case_scores import IMAGE_METRICS, SEGMENTATION_ME
 from neuralizer_jax.evaluation.examples import add_prediction, example_cases
 from neuralizer_jax.evaluation.predictor import MOST_TOGETHER, Predictor
 from neuralizer_jax.evaluation.score_log import ScoresTable
+from neuralizer_jax.evaluation.scores import Key, Kind
 
 Arrays = Mapping[str, np.ndarray]
 
-# Makes the episodes of some cases `[B, ...]`, with the first so many members of each one's context, or all it has.
+# From B cases and a context size to their episodes `[B, ...]`; a context with fewer members is whole.
 MakeEpisodes = Callable[[Sequence[Case], int], Arrays]
 
-# Seconds between lines where there is no bar.
+# Seconds between lines of progress if stderr is no terminal.
 _EVERY = 30
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Some cases of a part that a model is to predict with a context of `members`; `n` as in the table."""
+    """Cases (their places in a part) that a model is to predict at a context size; 0 for a baseline."""
 
     model: Predictor
-    members: int
-    n: int
+    size: int
     rows: list[int]
 
 
@@ -45,26 +45,26 @@ def evaluate(
     examples: Path,
     extent: float = 192,
 ) -> int:
-    """Adds to the table what it lacks of the scores of all models on all cases.
+    """Scores all models on all cases, and adds to the table what it lacks.
 
-    Which cases are predicted together depends on the list of cases alone, so that an evaluation that is interrupted and
-    goes on gives the same scores, bit for bit.
+    Which cases are predicted together depends on the list of cases alone, so an evaluation that was interrupted and
+    continues gives the same scores, bit for bit.
 
     Args:
-        models: with names that differ, or for those without a context their training subjects or training.
-        cases: see `Case`; each model predicts them at its `Predictor.sizes`.
-        make_episodes: the episodes of some cases; called in another thread.
-        table: open.
-        experiment: name in the table.
-        examples: folder; gets the predictions for the first case of each task, dataset and modality, of models that are
-            shown there.
-        extent: what an image shows along both axes, mm.
+        models: each with another name, number of training subjects or training.
+        cases: each model predicts them at `Predictor.sizes`.
+        make_episodes: gives the episodes of some cases; runs in another thread.
+        table: an open table.
+        experiment: its name in the table.
+        examples: folder for the predictions of the first case of each task, dataset, and class or modality; not those
+            of untrained baselines.
+        extent: field of view of an image, mm.
 
     Returns:
-        How many predictions were made.
+        The number of predictions.
 
     Raises:
-        InputError: where a prediction is not finite, or a file cannot be written.
+        InputError: if a prediction is not finite, or a file cannot be written.
     """
     shown = example_cases(cases)
     parts = [cases[start : start + MOST_TOGETHER] for start in range(0, len(cases), MOST_TOGETHER)]
@@ -72,53 +72,56 @@ def evaluate(
     total = sum(len(job.rows) for _, jobs in work for job in jobs)
 
     def made(part: Sequence[Case], jobs: Sequence[_Job]) -> Arrays:
-        return make_episodes(part, max([job.members for job in jobs] + [shown.get(case, 0) for case in part]))
+        return make_episodes(part, max([job.size for job in jobs] + [shown.get(case, 0) for case in part]))
 
     with _Progress(total) as progress:
         for (part, jobs), episodes in zip(work, _made_ahead(made, work), strict=True):
             for job in jobs:
-                predictions = job.model.predict(_with_members(episodes, job.rows, job.members))
+                predictions = job.model.predict(_with_context(episodes, job.rows, job.size))
                 for row, prediction in zip(job.rows, predictions, strict=True):
-                    case = part[row]
+                    case, model = part[row], job.model
                     if not np.isfinite(prediction).all():
-                        raise InputError(f"{job.model.name}: the prediction of {case} is not finite, expected numbers")
-                    # Before the scores, which say that nothing is left to be done here.
-                    is_kept = job.model.in_examples and job.model.training == 0
-                    if is_kept and case in shown and job.members in (0, shown[case]):
+                        raise InputError(f"{model.name}: the prediction of {case} is not finite, expected numbers")
+                    # The example comes before the scores: once they are in the table, this case counts as done.
+                    is_kept = model.kind != Kind.UNTRAINED and model.training == 0
+                    if is_kept and case in shown and job.size in (0, shown[case]):
                         episode = _one(episodes, row, shown[case])
-                        name = job.model.name if job.model.has_context else f"{job.model.name}@{job.n}"
-                        add_prediction(examples, experiment, case, episode, name, prediction)
+                        add_prediction(
+                            examples, experiment, case, episode, model.name, prediction, model.train_subjects
+                        )
                     truth = episodes["target_out"][row, ..., 0]
                     scores = case_scores(prediction, truth, case.is_segmentation, extent)
-                    draw = job.model.draw(case.draw)
-                    table.append(
-                        (*case.key(experiment, job.model.name, job.n, draw, metric), score)
-                        for metric, score in scores.items()
-                    )
+                    table.append((*_key(experiment, job, case, metric), score) for metric, score in scores.items())
                 progress.advance(len(job.rows))
     return total
 
 
+def _key(experiment: str, job: _Job, case: Case, metric: str) -> Key:
+    """What identifies a score in the table, the values of `scores.KEYS`."""
+    return experiment, *job.model.columns, job.size, *case.columns, metric
+
+
 def _jobs(models: Sequence[Predictor], part: Sequence[Case], table: ScoresTable, experiment: str) -> list[_Job]:
-    """What is left to be done with some cases. All rows of a context size, or none: see `evaluate`."""
+    """What is left to do for some cases: at each context size all of them, or none, see `evaluate`."""
 
-    def done(model: Predictor, case: Case, n: int) -> bool:
-        metrics = SEGMENTATION_METRICS if case.is_segmentation else IMAGE_METRICS
-        draw = model.draw(case.draw)
-        return all(case.key(experiment, model.name, n, draw, metric) in table.known for metric in metrics)
+    def done(job: _Job) -> bool:
+        cases = [part[row] for row in job.rows]
+        return all(
+            _key(experiment, job, case, metric) in table.known
+            for case in cases
+            for metric in (SEGMENTATION_METRICS if case.is_segmentation else IMAGE_METRICS)
+        )
 
-    jobs = []
-    for model in models:
-        for size in sorted({size for case in part for size in model.sizes(case)}):
-            rows = [row for row, case in enumerate(part) if size in model.sizes(case)]
-            n = size if model.has_context else model.subjects
-            if not all(done(model, part[row], n) for row in rows):
-                jobs.append(_Job(model, size, n, rows))
-    return jobs
+    jobs = [
+        _Job(model, size, [row for row, case in enumerate(part) if size in model.sizes(case)])
+        for model in models
+        for size in sorted({size for case in part for size in model.sizes(case)})
+    ]
+    return [job for job in jobs if not done(job)]
 
 
 def _made_ahead(make: Callable, work: Sequence[tuple]) -> Iterator[Arrays]:
-    """The episodes of each part, the next one's made in another thread while models predict."""
+    """The episodes of each part. The next part's are made in another thread while the models predict."""
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(make, *work[0]) if work else None
         for part in [*work[1:], None]:
@@ -128,25 +131,24 @@ def _made_ahead(make: Callable, work: Sequence[tuple]) -> Iterator[Arrays]:
                 yield episodes
 
 
-def _with_members(episodes: Arrays, rows: Sequence[int], members: int) -> dict[str, np.ndarray]:
-    """Some rows, with the first members of their contexts."""
+def _with_context(episodes: Arrays, rows: Sequence[int], members: int) -> dict[str, np.ndarray]:
+    """Some rows, each with the first members of its context."""
     of_context = ("context_in", "context_out", "context_mask")
     return {name: array[rows, :members] if name in of_context else array[rows] for name, array in episodes.items()}
 
 
 def _one(episodes: Arrays, row: int, members: int) -> dict[str, np.ndarray]:
-    """An episode of a batch, outputs without their axis of channels."""
-    context = {name: episodes[name][row, :members] for name in ("context_in", "context_out")}
+    """One episode of a batch; outputs have no channel axis."""
     return {
         "target_in": episodes["target_in"][row],
         "target_out": episodes["target_out"][row, ..., 0],
-        "context_in": context["context_in"],
-        "context_out": context["context_out"][..., 0],
+        "context_in": episodes["context_in"][row, :members],
+        "context_out": episodes["context_out"][row, :members, ..., 0],
     }
 
 
 class _Progress:
-    """How far it is: a bar in a terminal, now and then a line elsewhere. On stderr."""
+    """Progress on stderr: a bar in a terminal, elsewhere a line now and then."""
 
     def __init__(self, total: int):
         from tqdm import tqdm

@@ -1,10 +1,11 @@
-"""Examples to look at: an episode of each task and modality, with the predictions of all models."""
+"""Examples to look at: one episode for each task, and class or modality, with the predictions of all models."""
 
 import io
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,16 +15,16 @@ from neuralizer_jax.files.atomic_file import written_whole
 
 Arrays = Mapping[str, np.ndarray]
 
-# The largest context that is kept.
+# The largest context in an example.
 _MOST_MEMBERS = 8
 
 _EPISODE = ("target_in", "target_out", "context_in", "context_out")
 
 
 def example_cases(cases: Iterable[Case]) -> dict[Case, int]:
-    """Cases to keep, and the size of their contexts: the largest up to 8.
+    """Cases to keep, each with a context size, the largest up to 8.
 
-    Of each task and dataset the first case of each class, or where there are no classes of each modality.
+    Kept is the first case of each task, dataset, and class or, for tasks without classes, modality.
     """
     found: dict[tuple[str, ...], Case] = {}
     for case in cases:
@@ -32,59 +33,71 @@ def example_cases(cases: Iterable[Case]) -> dict[Case, int]:
     return {case: max(size for size in case.sizes if size <= _MOST_MEMBERS) for case in found.values()}
 
 
-def add_prediction(folder: Path, experiment: str, case: Case, episode: Arrays, model: str, prediction: np.ndarray):
-    """Adds a model's prediction to the example's file, which is made where it is missing.
+def add_prediction(
+    folder: Path,
+    experiment: str,
+    case: Case,
+    episode: Arrays,
+    model: str,
+    prediction: np.ndarray,
+    train_subjects: str = "",
+) -> None:
+    """Adds a model's prediction to an example's file, or creates the file.
 
-    A file that holds another episode, of an earlier start with other options, stays as it is.
+    A file with another episode, from an earlier run with other options, stays as it is.
 
     Args:
         folder: of the examples.
-        experiment: name; an experiment has examples of its own.
+        experiment: name; each experiment has its own examples.
         case: of the example.
         episode: `target_in` `[H, W, 3]`, `target_out` `[H, W]`, `context_in` `[n, H, W, 3]`, `context_out` `[n, H, W]`.
-        model: name; an earlier prediction of that name is replaced.
+        model: name; an earlier prediction of that model and number of training subjects is replaced.
         prediction: `[H, W]`.
+        train_subjects: see `Predictor`.
 
     Raises:
-        InputError: a file that is damaged or cannot be written.
+        InputError: if a file is damaged or cannot be written.
     """
     names = {"experiment": experiment, "task": case.task, "dataset": case.dataset, "modality": case.modality}
     names |= {"class": case.class_name, "subject": case.subject}
-    content = {name: np.asarray(episode[name], np.float32) for name in _EPISODE}
+    content: dict[str, Any] = {name: np.asarray(episode[name], np.float32) for name in _EPISODE}
     content |= {name: np.array(text) for name, text in names.items()} | {"n": np.array(len(content["context_in"]))}
     path = folder / f"{re.sub(r'[^A-Za-z0-9_.+-]', '-', '_'.join(filter(None, list(names.values())[:5])))}.npz"
-    predictions = {}
+    predictions: dict[tuple[str, str], np.ndarray] = {}
     if path.exists():
         before = read_example(path)
         if not _same(before, content):
             return
-        predictions = dict(zip(before["models"].tolist(), before["predictions"], strict=True))
-    predictions[model] = np.asarray(prediction, np.float32)
-    content |= {"models": np.array(list(predictions)), "predictions": np.stack(list(predictions.values()))}
+        models = zip(before["models"].tolist(), before["train_subjects"].tolist(), strict=True)
+        predictions = dict(zip(models, before["predictions"], strict=True))
+    predictions[model, train_subjects] = np.asarray(prediction, np.float32)
+    models, subjects = zip(*predictions, strict=True)
+    content |= {"models": np.array(models), "train_subjects": np.array(subjects)}
+    content["predictions"] = np.stack(list(predictions.values()))
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as temporary:
         np.savez_compressed(temporary, **content)
 
 
 def read_example(path: Path) -> dict[str, np.ndarray]:
-    """What an example's file holds: the episode of `add_prediction`, and `models` `[m]`, `predictions` `[m, H, W]`.
+    """Reads an example: the episode of `add_prediction`; `models`, `train_subjects` `[m]`, `predictions` `[m, H, W]`.
 
     Raises:
-        InputError: where the file cannot be read.
+        InputError: if the file cannot be read.
     """
     try:
-        # Not the path: where the file is damaged, NumPy would leave it open.
+        # Bytes, not the path: NumPy leaves a damaged file open.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             content = dict(file)
-        if len(content["models"]) != len(content["predictions"]):
-            raise ValueError("as many models as predictions are missing")
+        if not len(content["models"]) == len(content["train_subjects"]) == len(content["predictions"]):
+            raise ValueError("not every prediction has a model")
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged ({error}), expected an example; delete it") from None
     return content
 
 
 def _same(one: Arrays, other: Arrays) -> bool:
-    """Whether two examples are of the same episode, but for rounding on another machine."""
+    """Whether two examples show the same episode, up to rounding on another machine."""
     return all(
         name in one
         and one[name].shape == value.shape

@@ -1,4 +1,4 @@
-"""Which subjects a model was trained on, beside its weights: none of them may be tested."""
+"""`training_subjects.csv` beside a model's weights: whom it was trained on, so that nobody of them is tested."""
 
 import csv
 from collections.abc import Iterable
@@ -17,10 +17,10 @@ def write_training_subjects(folder: Path, rows: Iterable[tuple[str, str, str]]) 
 
     Args:
         folder: of the run.
-        rows: dataset, subject and person of all whose images training may show.
+        rows: dataset, subject and person of everyone whose images the training may use.
 
     Raises:
-        InputError: where it cannot be written.
+        InputError: if it cannot be written.
     """
     path = folder / TRAINING_SUBJECTS_FILE
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -29,14 +29,14 @@ def write_training_subjects(folder: Path, rows: Iterable[tuple[str, str, str]]) 
 
 
 def check_no_test_subject(path: Path, test_rows: Iterable[tuple[str, str, str]]) -> None:
-    """Makes sure that no person that is tested, or is context in a test, was trained on.
+    """Checks that nobody in a test, as target or as context member, was trained on.
 
     Args:
         path: a `training_subjects.csv`.
         test_rows: dataset, subject and person.
 
     Raises:
-        InputError: naming the first person that is in both, or where the file is damaged.
+        InputError: if somebody was, or if the file is damaged.
     """
     trained = {(dataset, person): subject for dataset, subject, person in _read(path)}
     for dataset, subject, person in test_rows:

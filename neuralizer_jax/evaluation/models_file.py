@@ -1,4 +1,4 @@
-"""`models.json`: which weights, by which command, the scores of a folder were made with."""
+"""`models.json`: the weights and commands behind the scores of a folder."""
 
 import hashlib
 import json
@@ -8,28 +8,31 @@ from pathlib import Path
 from typing import Any
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.evaluation.predictor import Predictor
+from neuralizer_jax.evaluation.scores import MODEL_KEYS
 from neuralizer_jax.files.atomic_file import written_whole
 
 MODELS_FILE = "models.json"
 
 
-def describe_model(model: str, experiment: str, weights: Path | None, command: str, config: str) -> dict[str, Any]:
+def describe_model(
+    model: Predictor, experiment: str, weights: Path | None, command: str, config: str
+) -> dict[str, Any]:
     """An entry of `models.json`.
 
     Args:
-        model: name in the table of scores.
-        experiment: likewise.
-        weights: file, or folder of a checkpoint; beside it may lie the `summary.json` of its training. None: it has
-            learned nothing.
-        command: that evaluates it.
+        model: as evaluated.
+        experiment: name in the table of scores.
+        weights: file or checkpoint folder, with its training's `summary.json` beside it, if any. None: untrained.
+        command: the evaluation's command line.
         config: the experiment file, with arguments.
 
     Returns:
-        `model`, `experiment`, `weights` and `sha256` (of a folder over all its files) or None, `command`, `config`,
-        `step` of the training or None, `versions`.
+        `model`, `kind`, `train_subjects`, `training`, `experiment`, `weights` and their `sha256` (over all files of a
+        folder) or None, `command`, `config`, `step` of the training or None, `versions`.
     """
     return {
-        "model": model,
+        **dict(zip(MODEL_KEYS, model.columns, strict=True)),
         "experiment": experiment,
         "weights": weights and str(weights),
         "sha256": weights and _sha256(weights),
@@ -41,10 +44,10 @@ def describe_model(model: str, experiment: str, weights: Path | None, command: s
 
 
 def record_models(folder: Path, entries: Iterable[dict[str, Any]]) -> None:
-    """Adds entries to `models.json`, in place of earlier ones of the same model, experiment, weights and command.
+    """Adds entries to `models.json`; each replaces an earlier one of the same model, experiment, weights and command.
 
     Raises:
-        InputError: where the weights have become others since, a file is damaged or cannot be written.
+        InputError: if the weights have changed since an earlier entry, or the file is damaged or cannot be written.
     """
     path = folder / MODELS_FILE
     before = _read(path)
@@ -86,7 +89,7 @@ def _sha256(weights: Path) -> str:
 
 
 def _step(weights: Path) -> int | None:
-    """The step that the best weights of a run are of, where they lie in its folder."""
+    """The training step of a run's best weights, if they lie in its folder."""
     try:
         return int(json.loads((weights.parent / "summary.json").read_text(encoding="utf-8"))["best_step"])
     except (OSError, ValueError, KeyError, TypeError):

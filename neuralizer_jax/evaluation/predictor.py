@@ -1,4 +1,4 @@
-"""What is evaluated: a function of episodes. `network` makes one of a model and its parameters."""
+"""What is evaluated: a function of episodes. `network` makes one from a model and its parameters."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,21 +10,18 @@ import numpy as np
 
 from neuralizer_jax.case import Case
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.evaluation.scores import Kind
 from neuralizer_jax.forward import forward
 from neuralizer_jax.inference.predict import predict
 from neuralizer_jax.losses import task_output
-from neuralizer_jax.report.statistics import is_baseline
 from neuralizer_jax.unet import UNet
 from neuralizer_jax.weights.parameters import Params
 
 Arrays = Mapping[str, np.ndarray]
 
-# Episodes that are predicted together, and a bound on the widest activation of them.
+# Episodes in a batch, and a bound on the bytes of its widest activation.
 MOST_TOGETHER = 8
 _BATCH_BYTES = 1 << 29
-
-# Draws of different trainings of a baseline are so many numbers apart.
-_TRAININGS_APART = 100
 
 
 @dataclass(frozen=True)
@@ -32,36 +29,32 @@ class Predictor:
     """A model, or anything else that predicts.
 
     Attributes:
-        name: in the table.
-        predict: of a batch of B episodes, all members of their contexts valid, the predictions `[B, H, W]`: of a
-            segmentation the probability, a pixel above 0.5 is in the mask.
-        subjects: of what has no context the number of its training subjects, its `n` in the table; None: it has one.
-        training: of what has no context, which training with so many subjects it is, from 0.
-        of_masks: whether it predicts segmentations too.
-        in_examples: whether its predictions are kept to be looked at.
+        name: in the table of scores.
+        predict: from a batch of B episodes, all context members valid, to predictions `[B, H, W]`; for a segmentation
+            probabilities, a pixel above 0.5 is in the mask.
+        kind: in-context, baseline or untrained.
+        train_subjects: number of subjects that a baseline was trained on, or `all`; empty for other kinds.
+        training: number of a baseline's training, to tell several with as many subjects apart.
+        segments: whether it predicts segmentations too.
     """
 
     name: str
     predict: Callable[[Arrays], np.ndarray]
-    subjects: int | None = None
+    kind: Kind = Kind.IN_CONTEXT
+    train_subjects: str = ""
     training: int = 0
-    of_masks: bool = True
-    in_examples: bool = True
+    segments: bool = True
 
     @property
-    def has_context(self) -> bool:
-        """Whether what it predicts depends on a context."""
-        return self.subjects is None
-
-    def draw(self, draw: int) -> int:
-        """The draw of a case as it stands in the table: another one for each training."""
-        return draw + _TRAININGS_APART * self.training
+    def columns(self) -> tuple[str | int, ...]:
+        """Its columns in the table of scores (`scores.MODEL_KEYS`)."""
+        return self.name, self.kind, self.train_subjects, self.training
 
     def sizes(self, case: Case) -> tuple[int, ...]:
-        """Of the contexts with which it predicts a case, 0 being none; empty where it does not predict it."""
-        if case.is_segmentation and not self.of_masks:
+        """Context sizes at which it predicts a case: 0 for a baseline, none if it does not predict the case."""
+        if case.is_segmentation and not self.segments:
             return ()
-        return case.sizes if self.has_context else (0,)
+        return (0,) if self.kind == Kind.BASELINE else case.sizes
 
 
 def network(
@@ -69,35 +62,37 @@ def network(
     model: nn.Module,
     params: Params,
     *,
-    subjects: int | None = None,
+    train_subjects: str = "",
     training: int = 0,
     bootstrap: int = 0,
     augment: bool = False,
 ) -> Predictor:
-    """A network as a predictor.
+    """A network as a predictor: a `Neuralizer` is in-context, a `UNet` a baseline.
 
     Args:
-        name: in the table.
+        name: in the table of scores.
         model: a `Neuralizer` or `UNet`, for three input channels.
         params: its parameters.
-        subjects: that a `UNet` was trained on; None for a `Neuralizer`.
-        training: of a `UNet`, see `Predictor`.
-        bootstrap: number of context sets to resample and average over, as `inference.predict`; 0: none.
-        augment: move each resampled pair by a small random affine map.
+        train_subjects: see `Predictor`; needed for a `UNet`, empty for a `Neuralizer`.
+        training: see `Predictor`.
+        bootstrap: number of resampled context sets to average over, see `inference.predict`; 0: none.
+        augment: transform each resampled pair by a small random affine map.
 
     Raises:
-        InputError: a `UNet` without `subjects`, with `bootstrap`, or with a name that does not begin with `Baseline`
-            (`statistics.is_baseline`); a `Neuralizer` with `subjects` or such a name.
+        InputError: for a `UNet` without `train_subjects` or with `bootstrap`, and a `Neuralizer` with `train_subjects`.
     """
-    if isinstance(model, UNet) and not (is_baseline(name) and subjects is not None):
-        raise InputError(f"{name}: a U-Net without a context, expected Baseline...@N=FILE, N its training subjects")
-    if not isinstance(model, UNet) and (is_baseline(name) or subjects is not None):
-        raise InputError(f"{name}: a network with a context, expected NAME=FILE, a name that is no Baseline's, no @N")
+    if not isinstance(model, UNet):
+        if train_subjects:
+            raise InputError(f"{name}: a network with a context, expected NAME=FILE without @{train_subjects}")
+        if bootstrap:
+            return Predictor(name, partial(_bootstrapped, model, params, bootstrap, augment))
+        return Predictor(name, partial(_predicted, model, jax.device_put(params)))
+    if not train_subjects:
+        raise InputError(f"{name}: a U-Net without a context, expected NAME@N=FILE, N its training subjects, or all")
     if bootstrap:
-        if isinstance(model, UNet):
-            raise InputError(f"{name}: a U-Net without a context, expected one to be resampled")
-        return Predictor(name, partial(_bootstrapped, model, params, bootstrap, augment))
-    return Predictor(name, partial(_predicted, model, jax.device_put(params)), subjects, training)
+        raise InputError(f"{name}: a U-Net without a context, expected one to be resampled")
+    params = jax.device_put(params)
+    return Predictor(name, partial(_predicted, model, params), Kind.BASELINE, train_subjects, training)
 
 
 def _predicted(model: nn.Module, params: Params, episodes: Arrays) -> np.ndarray:
@@ -110,7 +105,7 @@ def _predicted(model: nn.Module, params: Params, episodes: Arrays) -> np.ndarray
     together = min(max(together, 1), MOST_TOGETHER)
     predictions = []
     for start in range(0, batch, together):
-        # Always as many, so that one program serves all: the last ones are predicted again.
+        # Every part has as many rows, so that one program serves all: the last rows may be predicted again.
         rows = np.minimum(np.arange(start, start + together), batch - 1)
         part = _forward(model, params, {name: episodes[name][rows] for name in names})
         predictions.append(np.asarray(part)[: batch - start])
@@ -129,7 +124,7 @@ def _bootstrapped(model: nn.Module, params: Params, draws: int, augment: bool, e
         target, context_in, context_out = (episodes[name][row] for name in ("target_in", "context_in", "context_out"))
         task = {"task": "segmentation", "label_values": (1,)} if is_segmentation else {"task": "image"}
         if is_segmentation and not context_out.any():
-            # A structure that no pixel of a small image shows: there is nothing to segment.
+            # The structure has no pixel in a small image: there is nothing to segment.
             predictions.append(np.zeros(target.shape[:2], np.float32))
             continue
         options = {"normalize": "none", "bootstrap": draws, "augment": augment}

@@ -1,4 +1,4 @@
-"""`runtime.json`: size of models, and what one prediction takes of work, time and memory (paper, supplement)."""
+"""`runtime.json`: parameters of models; operations, time and memory of one prediction (paper, supplement)."""
 
 import json
 import os
@@ -22,13 +22,13 @@ from neuralizer_jax.weights.parameters import Params
 RUNTIME_FILE = "runtime.json"
 
 KEYS = (
-    *("model", "parameters", "flops", "n", "seconds", "peak_bytes", "device"),
+    *("model", "parameters", "flops", "context_size", "seconds", "peak_bytes", "device"),
     *("training_seconds", "training_steps"),
 )
 
 Record = dict[str, Any]
 
-# What a process on a CPU takes is up to 1.4 times what its program needs.
+# On a CPU, a process takes up to 1.4 times the memory that its program needs.
 _CPU_MARGIN = 1.5
 
 
@@ -36,7 +36,7 @@ def measure(
     name: str,
     model: nn.Module,
     params: Params,
-    members: int | None,
+    context_size: int,
     *,
     size: int = 192,
     repeats: int = 5,
@@ -48,41 +48,40 @@ def measure(
         name: of the model in the record.
         model: a `Neuralizer` or `UNet`.
         params: its parameters.
-        members: of the context; None for a `UNet`.
+        context_size: 0 for a `UNet`.
         size: pixels of an image along each axis.
-        repeats: predictions that are timed, after one that is not.
-        training: of `training_time`.
+        repeats: predictions to time, after one that is not timed.
+        training: see `training_time`.
 
     Returns:
-        A record with the keys `KEYS`. `flops`: of the program before XLA optimizes it, a multiplication and an addition
-        counted as two. `seconds`: the median, from images in the host's memory to the prediction there, with the
-        parameters on the device and the program compiled. `peak_bytes`: of the program's arrays, parameters and
-        images included; on a CPU the process takes up to 40 % more.
-        `seconds` and `peak_bytes` are None where the memory does not suffice.
+        A record with the keys `KEYS`. `flops`: of the program before XLA optimizes it; a multiplication and an addition
+        count as two. `seconds`: the median time from images to prediction in host memory, with the program compiled
+        and the parameters on the device. `peak_bytes`: of the program's arrays, including parameters and images; on a
+        CPU the process takes up to 40 % more. `seconds` and `peak_bytes` are None if the memory does not suffice.
     """
     device = jax.devices()[0]
     record = dict.fromkeys(KEYS) | {
         "model": name,
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
-        "n": members,
+        "context_size": context_size,
         "device": device_name(device),
         "training_seconds": training[0],
         "training_steps": training[1],
     }
     try:
-        episode = _episode(model, members, size)
+        episode = _episode(model, context_size, size)
         lowered = jax.jit(partial(forward, model)).lower(params, episode)
         record["flops"] = _operations(lowered)
         record["seconds"], record["peak_bytes"] = _time_and_memory(lowered, params, episode, repeats, device)
     except (MemoryError, RuntimeError) as error:
-        # RESOURCE_EXHAUSTED is what JAX raises when an array finds no memory.
+        # JAX raises RESOURCE_EXHAUSTED when it cannot allocate an array.
         if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
     return record
 
 
 def training_time(weights: Path) -> tuple[float | None, int | None]:
-    """Seconds and steps of the training that made weights, from the `summary.json` beside them; None: not known."""
+    """Seconds and steps of a training, from the `summary.json` beside its weights; None if not known."""
     try:
         summary = json.loads((weights.absolute().parent / "summary.json").read_text(encoding="utf-8"))
         return float(summary["seconds"]), int(summary["step"])
@@ -91,7 +90,7 @@ def training_time(weights: Path) -> tuple[float | None, int | None]:
 
 
 def device_name(device: jax.Device) -> str:
-    """What kind of device it is; of a CPU also how many cores this process may use."""
+    """The device's model; for a CPU also how many cores this process may use."""
     if device.platform != "cpu":
         return device.device_kind
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -99,10 +98,10 @@ def device_name(device: jax.Device) -> str:
 
 
 def record_runtime(folder: Path, records: Iterable[Record]) -> None:
-    """Adds records to `runtime.json`, each in place of an earlier one of the same model, n and device.
+    """Adds records to `runtime.json`; each replaces an earlier one of the same model, context size and device.
 
     Raises:
-        InputError: where the file is damaged or cannot be written.
+        InputError: if the file is damaged or cannot be written.
     """
     by_name = {_name(record): record for record in [*read_runtime(folder), *records]}
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,7 +110,7 @@ def record_runtime(folder: Path, records: Iterable[Record]) -> None:
 
 
 def read_runtime(folder: Path) -> list[Record]:
-    """The records of `runtime.json`, none where there is no such file. Raises InputError where it is damaged."""
+    """The records of `runtime.json`, empty if there is no such file. Raises InputError if it is damaged."""
     path = folder / RUNTIME_FILE
     if not path.exists():
         return []
@@ -120,20 +119,20 @@ def read_runtime(folder: Path) -> list[Record]:
         for record in records:
             _name(record)
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: damaged, expected a list of records, one a model, n and device") from None
+        raise InputError(f"{path}: damaged, expected a list of records with model, context_size, device") from None
     return records
 
 
 def _name(record: Record) -> str:
-    return json.dumps([record["model"], record["n"], record["device"]])
+    return json.dumps([record["model"], record["context_size"], record["device"]])
 
 
-def _episode(model: nn.Module, members: int | None, size: int) -> dict[str, np.ndarray]:
-    """A batch of one episode with random intensities: time does not depend on what images show."""
+def _episode(model: nn.Module, members: int, size: int) -> dict[str, np.ndarray]:
+    """A batch of one episode with random intensities."""
     rng = np.random.default_rng(0)
     image = (size,) * model.dim
     episode = {"target_in": rng.random((1, *image, model.in_channels), np.float32)}
-    if members is not None:
+    if members:
         episode["context_in"] = rng.random((1, members, *image, model.in_channels), np.float32)
         episode["context_out"] = rng.random((1, members, *image, 1), np.float32)
         episode["context_mask"] = np.ones((1, members), bool)
@@ -143,10 +142,10 @@ def _episode(model: nn.Module, members: int | None, size: int) -> dict[str, np.n
 def _time_and_memory(
     lowered: jax.stages.Lowered, params: Params, episode: dict[str, np.ndarray], repeats: int, device: jax.Device
 ) -> tuple[float, int | None]:
-    """Seconds and bytes, see `measure`. Raises MemoryError, or RuntimeError as JAX does, where memory is short."""
+    """Seconds and bytes, see `measure`. Raises MemoryError, or RuntimeError as JAX does, if memory is short."""
     compiled = lowered.compile()
     need = _need(compiled)
-    # A GPU refuses what it has no room for; a CPU's system hands it out, and ends the process when it is used.
+    # A GPU refuses to allocate too much; on a CPU the system would kill this process instead.
     if device.platform == "cpu" and need is not None and _CPU_MARGIN * need > free_bytes(device):
         raise MemoryError
     params = jax.device_put(params, device)
@@ -156,7 +155,7 @@ def _time_and_memory(
         began = time.perf_counter()
         np.asarray(compiled(params, episode))
         seconds.append(time.perf_counter() - began)
-    # A device tells the most that the process ever had in use: of this prediction only if nothing before had more.
+    # The device reports the peak of the whole process: it is this prediction's only if it rose.
     peak = _statistics(device).get("peak_bytes_in_use", 0)
     if peak > before.get("peak_bytes_in_use", 0):
         need = peak - before["bytes_in_use"] + sum(leaf.nbytes for leaf in jax.tree.leaves(params))
@@ -164,7 +163,7 @@ def _time_and_memory(
 
 
 def _need(compiled: jax.stages.Compiled) -> int | None:
-    """Bytes of a program's arguments, results and what is between them; None where XLA does not tell."""
+    """Bytes of a program's arguments, results and temporaries; None if XLA does not know."""
     memory = compiled.memory_analysis()
     if memory is None:
         return None

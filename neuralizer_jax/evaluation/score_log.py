@@ -1,4 +1,4 @@
-"""`scores.csv` while it is written: scores are appended as they come, and a later start goes on where it ended."""
+"""Writes `scores.csv`: scores are appended as they come, and a later run continues where an earlier one ended."""
 
 import csv
 import fcntl
@@ -9,24 +9,22 @@ from pathlib import Path
 from typing import Self
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.evaluation.scores import KEYS, scores_of
-
-_HEADER = [*KEYS, "value"]
+from neuralizer_jax.evaluation.scores import HEADER, Key, check_header, parse_rows
 
 
 class ScoresTable:
-    """Appends scores to a file, by one process at a time. A context manager.
+    """Appends scores to a file, one process at a time. A context manager.
 
     Attributes:
         path: of the file.
-        known: values of `KEYS` of all scores that are in it.
+        known: keys (values of `scores.KEYS`) of the scores in the file.
     """
 
     def __init__(self, path: Path):
-        """Opens the table, made where it is missing. A last line that was cut short is dropped.
+        """Opens the table, or creates it. A last line that was cut short is dropped.
 
         Raises:
-            InputError: a file that cannot be written, is used by another process, or is damaged; the line is named.
+            InputError: if the file cannot be written, another process uses it, or a line is damaged.
         """
         self.path = path
         try:
@@ -42,7 +40,7 @@ class ScoresTable:
         try:
             self.known = self._read()
             if not self._file.tell():
-                self._write([_HEADER])
+                self._write([HEADER])
         except BaseException:
             self._file.close()
             raise
@@ -56,13 +54,13 @@ class ScoresTable:
         self._file.close()
 
     def append(self, rows: Iterable[tuple]) -> None:
-        """Adds scores, which are on disk when this returns; those that are known already are left out.
+        """Adds scores; they are on disk when this returns. Scores that are known already are left out.
 
         Args:
-            rows: values of `KEYS`, and the score; a missing one is NaN.
+            rows: values of `scores.KEYS`, then the score; NaN if it is missing.
 
         Raises:
-            InputError: where they cannot be written, or a name has a line break or the like in it.
+            InputError: if they cannot be written, or a name has a line break in it.
         """
         rows = [row for row in rows if row[:-1] not in self.known]
         for row in rows:
@@ -71,7 +69,7 @@ class ScoresTable:
         self._write([(*row[:-1], f"{row[-1]:.6g}" if math.isfinite(row[-1]) else "nan") for row in rows])
         self.known.update(row[:-1] for row in rows)
 
-    def _read(self) -> set[tuple]:
+    def _read(self) -> set[Key]:
         self._file.seek(0)
         data = self._file.read()
         whole = data[: data.rfind(b"\n") + 1]
@@ -79,13 +77,11 @@ class ScoresTable:
             self._file.truncate(len(whole))
             self._file.seek(0, io.SEEK_END)
         try:
-            header, *rows = csv.reader(io.StringIO(whole.decode("utf-8"), newline="")) if whole else [_HEADER]
+            header, *rows = csv.reader(io.StringIO(whole.decode("utf-8"), newline="")) if whole else [HEADER]
         except (UnicodeDecodeError, csv.Error) as error:
             raise InputError(f"{self.path}: is no table of scores ({error}), expected CSV") from None
-        if header != _HEADER:
-            raise InputError(f"{self.path}: its columns are {','.join(header)}, expected {','.join(_HEADER)}")
-        table = scores_of(rows, str(self.path), first_line=2)
-        return {table.at(row, *KEYS) for row in range(len(table))}
+        check_header(header, self.path)
+        return set(parse_rows(rows, str(self.path), first_line=2))
 
     def _write(self, rows: Iterable[Iterable]) -> None:
         text = io.StringIO()

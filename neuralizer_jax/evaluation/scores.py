@@ -1,163 +1,149 @@
-"""The scores of an evaluation, as columns: what statistics, figures and tables are computed from."""
+"""The table of scores: one row for a metric of a model's prediction of a case.
+
+    experiment, model, kind, train_subjects, training, context_size, task, dataset, modality, class, subject, draw,
+    metric, value
+
+`context_size` is 0 for a baseline, which has no context. `train_subjects` is the number of subjects that a baseline was
+trained on, or `all`, and empty for other models; `training` tells several trainings with as many subjects apart.
+"""
 
 import csv
-import itertools
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
+import pandas as pd
 
 from neuralizer_jax.errors import InputError
 
-# What a value belongs to; the last column of the file is the value. n: context members, for a baseline its training
-# subjects. draw: which random context.
-KEYS = ("experiment", "model", "task", "dataset", "modality", "class", "n", "subject", "draw", "metric")
-_COUNTS = ("n", "draw")
+MODEL_KEYS = ("model", "kind", "train_subjects", "training")
+CASE_KEYS = ("task", "dataset", "modality", "class", "subject", "draw")
 
-# Of these a value may be missing: where a mask is empty there is no distance.
+# The columns that identify a score; the last column of the file is the score.
+KEYS = ("experiment", *MODEL_KEYS, "context_size", *CASE_KEYS, "metric")
+HEADER = [*KEYS, "value"]
+Key = tuple[str | int, ...]
+
+# Baselines that were trained on every subject of a dataset.
+ALL = "all"
+
+_COUNTS = {KEYS.index(name): name for name in ("training", "context_size", "draw")}
+_KIND, _SUBJECTS, _SIZE = (KEYS.index(name) for name in ("kind", "train_subjects", "context_size"))
+
+# Metrics that may be missing: there is no distance to an empty mask.
 _MAY_BE_MISSING = ("hd95",)
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """A table of scores, a row a value.
+class Kind(StrEnum):
+    """What kind of model a score belongs to."""
 
-    Attributes:
-        codes: of each column in `KEYS`, int `[R]`: places in its `names`.
-        names: of each column, what occurs in it, sorted: numbers of `n` and `draw`, text of the others.
-        value: float `[R]`: dice and ssim up to 1, psnr in dB, hd95 in mm, where NaN or infinite ones are missing.
-    """
-
-    codes: Mapping[str, np.ndarray]
-    names: Mapping[str, tuple[Any, ...]]
-    value: np.ndarray
-
-    def __len__(self) -> int:
-        """Rows."""
-        return len(self.value)
-
-    def rows(self, keep: np.ndarray) -> Self:
-        """Some rows, by a mask `[R]` or by their places."""
-        codes = {column: codes[keep] for column, codes in self.codes.items()}
-        return type(self)(codes, self.names, self.value[keep])
-
-    def where(self, **wanted: Any) -> Self:
-        """The rows that have, in each column named, the value or one of the collection of values given.
-
-        `class` is written `where(**{"class": ...})`.
-        """
-        keep = np.ones(len(self), bool)
-        for column, values in wanted.items():
-            values = {values} if isinstance(values, str | int) else set(values)
-            keep &= np.array([name in values for name in self.names[column]], bool)[self.codes[column]]
-        return self.rows(keep)
-
-    def columns(self) -> dict[str, list[Any]]:
-        """The table as plain lists, a column each; a value that is missing is None."""
-        table = {name: [self.names[name][code] for code in self.codes[name]] for name in KEYS}
-        return table | {"value": [value if math.isfinite(value) else None for value in self.value.tolist()]}
-
-    def unique(self, column: str) -> list[Any]:
-        """What occurs in a column, sorted."""
-        return [self.names[column][code] for code in np.unique(self.codes[column])]
-
-    def groups(self, *columns: str) -> tuple[np.ndarray, np.ndarray]:
-        """Rows that are alike in some columns.
-
-        Returns:
-            `[R]` the number of each row's group, from 0, in the order of the columns' names, and `[G]` the place of one
-            row of each.
-        """
-        ids, first = np.zeros(len(self), np.int64), np.zeros(min(len(self), 1), np.int64)
-        for column in columns:
-            ids = ids * len(self.names[column]) + self.codes[column]
-            _, first, ids = np.unique(ids, return_index=True, return_inverse=True)
-        return ids, first
-
-    def at(self, row: int, *columns: str) -> tuple[Any, ...]:
-        """What some columns hold in a row."""
-        return tuple(self.names[column][self.codes[column][row]] for column in columns)
+    IN_CONTEXT = "in-context"
+    BASELINE = "baseline"
+    UNTRAINED = "untrained"
 
 
-def scores_of(rows: Iterable[tuple], where: str = "scores", first_line: int = 1) -> Scores:
-    """A table of rows, sorted by `KEYS`: in which order they came makes no difference.
+def parse_rows(rows: Iterable[Sequence[Any]], where: str = "scores", first_line: int = 1) -> dict[Key, float]:
+    """Checks rows and gives the score for each key.
 
     Args:
-        rows: each of the values of `KEYS` and the score, as text or as numbers.
-        where: what errors name.
-        first_line: number of the first row in errors.
+        rows: values of `KEYS`, then the score, as text or as numbers.
+        where: name of the table, for error messages.
+        first_line: number of the first row, for error messages.
 
     Raises:
-        InputError: for a row with another number of values, with a count or a score that is none, for a score that is
-            missing where it may not be, and for two rows that differ in the score alone.
+        InputError: for a row with too few or too many values, a count or score that is no number, a score that is
+            missing though its metric always exists, a kind with columns that do not fit it, or a key that occurs twice.
     """
-    rows = list(rows)
+    scores: dict[Key, float] = {}
+    lines: dict[Key, int] = {}
     for line, row in enumerate(rows, first_line):
-        if len(row) != len(KEYS) + 1:
-            raise InputError(f"{where}, line {line}: {len(row)} values, expected {len(KEYS) + 1}")
-    *columns, values = list(zip(*rows, strict=True)) or [()] * (len(KEYS) + 1)
-    codes, names = {}, {}
-    for column, cells in zip(KEYS, columns, strict=True):
-        places: dict[Any, int] = {}
-        found = np.array([places.setdefault(cell, len(places)) for cell in cells], np.int64)
-        known = list(places)
-        if column in _COUNTS:
-            known = [_count(cell, f"{where}, line {cells.index(cell) + first_line}, {column}") for cell in places]
-        names[column] = tuple(sorted(set(known)))
-        codes[column] = np.array([names[column].index(name) for name in known], np.int64)[found]
-    scores = [_score(*cells, f"{where}, line") for cells in zip(values, columns[-1], itertools.count(first_line))]
-    table = Scores(codes, names, np.array(scores, np.float64))
-    ids, first = table.groups(*KEYS)
-    if len(first) < len(table):
-        second = int(np.setdiff1d(np.arange(len(table)), first)[0])
-        one = int(first[ids[second]])
-        raise InputError(
-            f"{where}: lines {one + first_line} and {second + first_line} are of the same"
-            f" ({', '.join(str(name) for name in table.at(second, *KEYS))}), expected one score of each"
+        at = f"{where}, line {line}"
+        if len(row) != len(HEADER):
+            raise InputError(f"{at}: {len(row)} values, expected {len(HEADER)}")
+        key = tuple(
+            _count(cell, f"{at}, {_COUNTS[place]}") if place in _COUNTS else str(cell)
+            for place, cell in enumerate(row[:-1])
         )
-    return table.rows(first)
+        _check_kind(str(key[_KIND]), str(key[_SUBJECTS]), int(key[_SIZE]), at)
+        score = _score(row[-1], str(key[-1]), at)
+        if key in scores:
+            raise InputError(
+                f"{where}: lines {lines[key]} and {line} are of the same ({', '.join(map(str, key))}), expected one"
+                " score of each"
+            )
+        scores[key], lines[key] = score, line
+    return scores
 
 
-def read_scores(path: Path) -> Scores:
-    """Reads `scores.csv`: a header, `KEYS` and `value`, then a row a score.
+def scores_of(rows: Iterable[Sequence[Any]], where: str = "scores", first_line: int = 1) -> pd.DataFrame:
+    """The table of some rows, see `parse_rows`; sorted, so the order of the rows makes no difference.
+
+    Returns:
+        Columns `KEYS`, `value`, and `size`: what models are compared along, that is the context size, or for a baseline
+        its number of training subjects (infinity for all).
+    """
+    found = parse_rows(rows, where, first_line)
+    table = pd.DataFrame([(*key, value) for key, value in found.items()], columns=HEADER)
+    table = table.sort_values(list(KEYS), ignore_index=True)
+    subjects = table["train_subjects"].replace({ALL: "inf", "": "nan"}).astype(float)
+    return table.assign(size=subjects.fillna(table["context_size"]))
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Reads `scores.csv` into the table of `scores_of`.
 
     Raises:
-        InputError: a file that cannot be read, has another header, no row, or rows that `scores_of` does not take.
+        InputError: if the file cannot be read, has another header, no rows, or rows that `parse_rows` refuses.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             lines = csv.reader(stream)
-            header = next(lines, [])
-            if header != [*KEYS, "value"]:
-                raise InputError(f"{path}: its columns are {','.join(header)}, expected {','.join(KEYS)},value")
+            check_header(next(lines, []), path)
             table = scores_of(lines, str(path), first_line=2)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: is no table of scores ({error}), expected CSV") from None
-    if not len(table):
+    if table.empty:
         raise InputError(f"{path}: has no row, expected scores")
     return table
 
 
-def _count(text: str | int, where: str) -> int:
+def check_header(header: list[str], path: Path) -> None:
+    """Raises InputError for a table with other columns, for example one of an earlier version."""
+    if header != HEADER:
+        hint = " (from an earlier version: evaluate again, into another folder)" if "n" in header else ""
+        raise InputError(f"{path}: its columns are {','.join(header)}, expected {','.join(HEADER)}{hint}")
+
+
+def _check_kind(kind: str, subjects: str, size: int, at: str) -> None:
+    if kind not in list(Kind):
+        raise InputError(f"{at}: kind {kind!r}, expected {', '.join(Kind)}")
+    found = f"{kind} with train_subjects {subjects!r} and context_size {size}"
+    if kind == Kind.BASELINE:
+        if size or not (subjects == ALL or (subjects.isdecimal() and int(subjects) > 0)):
+            raise InputError(f"{at}: {found}, expected a number or all, and context_size 0")
+    elif subjects or not size:
+        raise InputError(f"{at}: {found}, expected no train_subjects, and a context")
+
+
+def _count(text: str | int, at: str) -> int:
     try:
         number = int(text)
     except ValueError:
         number = -1
     if number < 0:
-        raise InputError(f"{where}: {text!r}, expected a whole number, 0 or more")
+        raise InputError(f"{at}: {text!r}, expected a whole number, 0 or more")
     return number
 
 
-def _score(text: str | float, metric: str, line: int, where: str) -> float:
+def _score(text: str | float, metric: str, at: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise InputError(f"{where} {line}: score {text!r}, expected a number") from None
+        raise InputError(f"{at}: score {text!r}, expected a number") from None
     if not math.isfinite(value) and metric not in _MAY_BE_MISSING:
-        raise InputError(f"{where} {line}: {metric} is {value}, expected a finite number")
+        raise InputError(f"{at}: {metric} is {value}, expected a finite number")
     return value

@@ -1,7 +1,8 @@
-"""Predictors that have learned nothing: what a model has to beat. They know the target's input and its context.
+"""Untrained baselines: predictors without parameters, which a trained model has to beat.
 
 Each is a function of one episode, images in [0, 1]: `target_in` `[H, W, 3]`, `context_in` `[N, H, W, 3]` and
-`context_out` `[N, H, W, 1]`, all members valid. It gives the output `[H, W]` float32, of a segmentation a probability.
+`context_out` `[N, H, W, 1]`, all members valid. It returns the output, float32 `[H, W]`; for a segmentation,
+probabilities.
 """
 
 from collections.abc import Callable
@@ -10,15 +11,20 @@ from functools import partial
 import numpy as np
 
 from neuralizer_jax.evaluation.predictor import Arrays, Predictor
+from neuralizer_jax.evaluation.scores import Kind
 
-# Intensities that the map tells apart, evenly from 0 to 1.
+# Bins of the intensity map, evenly spaced from 0 to 1.
 _BINS = 64
 
 _EPISODE = ("target_in", "context_in", "context_out")
 
 
-def trivial_predictors() -> list[Predictor]:
-    """All of them, to be evaluated as models are, `n` being the size of the context."""
+def untrained_baselines() -> list[Predictor]:
+    """All untrained baselines.
+
+    >>> [baseline.name for baseline in untrained_baselines()]
+    ['Input as it is', 'Mean context output', 'Nearest context pair', 'Intensity map']
+    """
     functions: dict[str, Callable[..., np.ndarray]] = {
         "Input as it is": input_as_it_is,
         "Mean context output": mean_context_output,
@@ -26,36 +32,36 @@ def trivial_predictors() -> list[Predictor]:
         "Intensity map": intensity_map,
     }
     return [
-        Predictor(name, partial(_of_each, function), of_masks=function is not input_as_it_is, in_examples=False)
+        Predictor(name, partial(_batch, function), Kind.UNTRAINED, segments=function is not input_as_it_is)
         for name, function in functions.items()
     ]
 
 
 def input_as_it_is(target_in: np.ndarray, context_in: np.ndarray, context_out: np.ndarray) -> np.ndarray:
-    """The first channel of the target's input that carries an image. It is no answer to a segmentation."""
+    """The first channel of the target's input that is not empty. Not used for segmentation."""
     return target_in[..., target_in.any((0, 1)).argmax()]
 
 
 def mean_context_output(target_in: np.ndarray, context_in: np.ndarray, context_out: np.ndarray) -> np.ndarray:
     """The mean of the context's outputs.
 
-    All slices are aligned to MNI152, so that of a segmentation the mean above 0.5 is the majority vote of the aligned
-    labels; where half of them have a pixel it is not in the mask.
+    All slices are aligned to MNI152, so for a segmentation this is the majority vote of the aligned labels; a pixel
+    that exactly half of them contain is not in the mask.
     """
     return context_out[..., 0].mean(0)
 
 
 def nearest_context_pair(target_in: np.ndarray, context_in: np.ndarray, context_out: np.ndarray) -> np.ndarray:
-    """The output of the member with the input most like the target's: least mean squared error over all channels."""
+    """The output of the context pair whose input has the least mean squared error to the target's."""
     errors = [np.mean((member - target_in) ** 2) for member in context_in]
     return context_out[np.argmin(errors), ..., 0]
 
 
 def intensity_map(target_in: np.ndarray, context_in: np.ndarray, context_out: np.ndarray) -> np.ndarray:
-    """The mean output of all pixels of the context that have the pixel's intensity, in `_BINS` of them.
+    """Maps each intensity (in `_BINS` bins) to the mean output of the context's pixels with that intensity.
 
-    Where no pixel of the context has it, it is interpolated linearly between those that are there. Where the input has
-    several channels it is that one's intensity whose map fits the context best, by least squares.
+    Bins that are empty in the context are interpolated linearly. If the input has several channels, the channel whose
+    map fits the context best, by least squares, is used.
     """
     output = context_out.ravel()
     fits = [_fitted(_bins(context_in[..., channel]).ravel(), output) for channel in range(context_in.shape[-1])]
@@ -64,7 +70,7 @@ def intensity_map(target_in: np.ndarray, context_in: np.ndarray, context_out: np
 
 
 def _fitted(bins: np.ndarray, output: np.ndarray) -> tuple[float, np.ndarray]:
-    """The mean output of each bin, float32 `[_BINS]`, and the sum of squares of the output that they explain."""
+    """The sum of squares of the output that the map explains, and the map: the mean output of each bin `[_BINS]`."""
     number, total = np.bincount(bins, minlength=_BINS), np.bincount(bins, output, _BINS)
     there = np.flatnonzero(number)
     means = total[there] / number[there]
@@ -72,10 +78,10 @@ def _fitted(bins: np.ndarray, output: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _bins(intensity: np.ndarray) -> np.ndarray:
-    """Which bin each intensity is in; beyond 0 and 1 the first and the last."""
+    """The bin of each intensity; the first and last bins take those outside of [0, 1]."""
     return np.clip((intensity * _BINS).astype(np.int64), 0, _BINS - 1)
 
 
-def _of_each(function: Callable[..., np.ndarray], episodes: Arrays) -> np.ndarray:
-    """The outputs of all episodes of a batch `[B, H, W]`."""
+def _batch(function: Callable[..., np.ndarray], episodes: Arrays) -> np.ndarray:
+    """The outputs `[B, H, W]` for a batch of episodes."""
     return np.stack([function(*arrays) for arrays in zip(*(episodes[name] for name in _EPISODE), strict=True)])

@@ -1,15 +1,16 @@
-"""The look of all figures of a report: for print at their own size, readable without colour vision."""
+"""The look of a report's figures: for print at their own size, readable without colour vision."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from neuralizer_jax.files.atomic_file import written_whole
-from neuralizer_jax.report.shown_names import BASELINE, SEEN, UNSEEN
+from neuralizer_jax.report.shown_names import BASELINE, SEEN, UNSEEN, shown_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,11 +20,14 @@ _BLUE, _RED, _GREEN, _PINK, _ORANGE, _SKY = "#0072B2", "#D55E00", "#009E73", "#C
 _WINE, _OLIVE, _INDIGO = "#882255", "#999933", "#332288"
 _OTHERS = ((_PINK, "D"), (_SKY, "v"), (_ORANGE, "P"), (_WINE, "X"), (_OLIVE, "<"), (_INDIGO, ">"))
 
-# Colour, marker, line; for other models those of `_OTHERS` in turn.
+# Colour, marker and line style; other models take those of `_OTHERS` in turn.
 _MODELS = {SEEN: (_BLUE, "o", "-"), UNSEEN: (_RED, "s", "-"), BASELINE: (_GREEN, "^", "--")}
 
-_STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so that text has the same size everywhere
+# Keywords of a line.
+Look = dict[str, Any]
+
+_STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so text has the same size everywhere
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -52,51 +56,61 @@ _STYLE = {
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Figures made and saved inside have the report's look."""
+    """A context in which figures are made and saved with the report's look."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         yield
 
 
-def styles(models: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Colour, marker and line of each model: fixed for those of the paper, in turn for others."""
-    chosen, others = {}, 0
+def model_looks(models: Iterable[str]) -> dict[str, Look]:
+    """Colour, marker and line style of each model: fixed for those of the paper, in turn for others."""
+    looks, others = {}, 0
     for model in models:
         if model in _MODELS:
             colour, marker, line = _MODELS[model]
         else:
             (colour, marker), line = _OTHERS[others % len(_OTHERS)], "-"
             others += 1
-        chosen[model] = {"color": colour, "marker": marker, "linestyle": line}
-    return chosen
+        looks[model] = {"color": colour, "marker": marker, "linestyle": line}
+    return looks
 
 
-def series_styles(number: int) -> list[dict[str, str]]:
-    """Colours and markers of so many lines that are no models."""
+def series_looks(number: int) -> list[Look]:
+    """Colours and markers of lines that are not models."""
     pairs = ((_BLUE, "o"), (_RED, "s"), (_GREEN, "^"), *_OTHERS)
     return [{"color": colour, "marker": marker} for colour, marker in (pairs[i % len(pairs)] for i in range(number))]
 
 
-def sizes_axis(axes: "Axes", sizes: Sequence[int], names: Mapping[int, str] | None = None) -> None:
-    """A logarithmic axis of context sizes, with a tick at each power of two from the least to the largest of them."""
-    ticks = [2**power for power in range(max(sizes).bit_length()) if 2**power >= min(sizes)]
-    ticks = sorted({*ticks, *(names or {})})
+def axis_place(size: float, sizes: Sequence[float]) -> float:
+    """Where a size stands on the axis: "all" (infinity) at twice the largest number."""
+    return 2 * max((size for size in sizes if not math.isinf(size)), default=0.5) if math.isinf(size) else size
+
+
+def sizes_axis(axes: "Axes", sizes: Sequence[float]) -> None:
+    """A logarithmic axis of context sizes with a tick at each power of two, and at other sizes that have room."""
+    least, most = min(sizes), max((size for size in sizes if not math.isinf(size)), default=0)
+    ticks: dict[float, str] = {2.0**power: str(2**power) for power in range(20) if least <= 2**power <= most}
+    for size in sizes:
+        place = axis_place(size, sizes)
+        if all(abs(math.log2(place / tick)) > 0.45 for tick in ticks):
+            ticks[place] = shown_size(size)
     axes.set_xscale("log", base=2)
-    axes.set_xticks(ticks, [(names or {}).get(tick, str(tick)) for tick in ticks])
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.set_xticks([], minor=True)
-    axes.set_xlim(min(sizes) / 2**0.4, max(sizes) * 2**0.4)
+    places = [axis_place(size, sizes) for size in sizes]
+    axes.set_xlim(min(places) / 2**0.4, max(places) * 2**0.4)
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Writes NAME.png (200 dots an inch) and NAME.svg into a folder: the same bytes of the same figure.
+    """Writes NAME.png (200 dots an inch) and NAME.svg into a folder; the same figure gives the same bytes.
 
     Raises:
-        InputError: where they cannot be written.
+        InputError: if they cannot be written.
     """
     paths = [folder / f"{name}.png", folder / f"{name}.svg"]
     with paper_style():
-        # The layout is found once, so that it is the same in both.
+        # The layout is computed once, so that it is the same in both.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         for path, metadata in zip(paths, ({"Software": None}, {"Date": None, "Creator": None}), strict=True):

@@ -1,6 +1,6 @@
 """The figures of the paper: scores against context size (Fig. 4), relative performance (Fig. 5), ablations.
 
-Each takes numbers of `statistics.py` and gives a figure at the size at which it is printed, in inches.
+Each takes numbers from `statistics.py` and returns a figure at its printed size, in inches.
 """
 
 import math
@@ -11,44 +11,39 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from neuralizer_jax.report.figure_style import paper_style, series_styles, sizes_axis, styles
+from neuralizer_jax.report.figure_style import Look, axis_place, model_looks, paper_style, series_looks, sizes_axis
 from neuralizer_jax.report.shown_names import METRICS, models_in_order, shown_task, tasks_in_order
 from neuralizer_jax.report.statistics import Estimate, Key, mean_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The least range of an axis, so that noise does not look like a difference.
-_LEAST_RANGE = {"dice": 0.02, "psnr": 0.5}
+# The least range of a vertical axis, so that small differences look small; no Dice is above 1.
+_LEAST_RANGE = {"dice": 0.1, "psnr": 2.0}
+_HIGHEST = {"dice": 1.0, "psnr": math.inf}
 
 # Width and height of a panel, height of a line of the legend, width of a letter, the least width of a figure.
 _PANEL, _LINE, _LETTER, _COLUMN = (2.3, 1.75), 0.2, 0.06, 3.4
 
-# Letters of a name that stand in one line.
+# Letters of a name in one line.
 _LONGEST = 32
 
-# The share of the best that the paper looks at.
+# The share of the best score that the paper looks at.
 _SHARE = 0.9
 
 
-def scores_figure(
-    values: Mapping[Key, float],
-    errors: Mapping[Key, float],
-    metrics: Mapping[str, str],
-    size_names: Mapping[int, str],
-) -> Figure:
-    """Scores against context size, a panel a task and a line a model (paper, Fig. 4).
+def scores_figure(values: Mapping[Key, float], errors: Mapping[Key, float], metrics: Mapping[str, str]) -> Figure:
+    """Scores against context size, a panel for each task and a line for each model (paper, Fig. 4).
 
     Args:
-        values: at least one, of n above 0.
-        errors: half the length of an error bar; NaN where there is none.
+        values: at least one.
+        errors: half the length of an error bar; NaN for none.
         metrics: of each task in `values`, `dice` or `psnr`.
-        size_names: what stands at the axis in place of an n.
     """
     tasks = [task for task in tasks_in_order(metrics) if any(task == its for _, its, _ in values)]
     models = models_in_order(model for model, _, _ in values)
-    sizes = sorted({n for _, _, n in values})
-    looks = styles(models)
+    sizes = sorted({size for _, _, size in values})
+    looks = model_looks(models)
     columns = {1: 1, 2: 2, 4: 2}.get(len(tasks), 3)
     rows = -(-len(tasks) // columns)
     width = max(_COLUMN, columns * _PANEL[0])
@@ -62,50 +57,57 @@ def scores_figure(
         drawn = {}
         for axes, task in zip(panels, tasks, strict=False):
             for place, model in enumerate(models):
-                points = [n for n in sizes if (model, task, n) in values]
-                lengths = [errors.get((model, task, n), math.nan) for n in points]
+                points = [size for size in sizes if (model, task, size) in values]
+                lengths = [errors.get((model, task, size), math.nan) for size in points]
                 if points:
                     # Side by side, so that error bars do not hide each other.
                     aside = 2 ** (min(0.12, 0.5 / len(models)) * (place - (len(models) - 1) / 2))
                     drawn[model] = axes.errorbar(
-                        [n * aside for n in points],
-                        [values[model, task, n] for n in points],
+                        [axis_place(size, sizes) * aside for size in points],
+                        [values[model, task, size] for size in points],
                         lengths if not all(map(math.isnan, lengths)) else None,
                         elinewidth=0.8,
                         **looks[model],
                     )
             # Not a title, for which the layout would leave no room at the sides.
-            title = {"xytext": (-26, 5), "textcoords": "offset points", "va": "bottom", "size": 9}
-            axes.annotate(fill(shown_task(task), _LONGEST), (0, 1), xycoords="axes fraction", **title)
+            axes.annotate(
+                fill(shown_task(task), _LONGEST),
+                (0, 1),
+                xycoords="axes fraction",
+                xytext=(-26, 5),
+                textcoords="offset points",
+                va="bottom",
+                size=9,
+            )
             axes.set_ylabel(METRICS[metrics[task]])
             axes.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=4, steps=(1, 2, 2.5, 5, 10)))
             axes.grid(axis="x", visible=False)
-            sizes_axis(axes, sizes, size_names)
-            _widen(axes, _LEAST_RANGE[metrics[task]])
+            sizes_axis(axes, sizes)
+            _widen(axes, metrics[task])
         figure.supxlabel("Context members (Neuralizer), training subjects (baseline)", size=8)
         figure.legend([drawn[model] for model in models], models, loc="outside upper center", ncols=in_line)
     return figure
 
 
-def context_size_figure(relative: Mapping[str, Mapping[int, float]]) -> Figure:
-    """The share of the best score that each context size reaches, a line a task and their mean (paper, Fig. 5).
+def context_size_figure(relative: Mapping[str, Mapping[float, float]]) -> Figure:
+    """Each context size's share of the best score, a line for each task and for their mean (paper, Fig. 5).
 
     Args:
-        relative: of `relative_performance`, at least one task. The mean is over tasks, of the sizes that all have.
+        relative: from `relative_performance`, at least one task.
     """
-    sizes = sorted({n for shares in relative.values() for n in shares})
+    sizes = sorted({size for shares in relative.values() for size in shares})
     mean = relative_mean(relative)
-    # In the legend from the top line to the lowest, as they begin.
+    # The legend lists the lines as they begin, from the top one to the lowest.
     tasks = sorted(relative, key=lambda task: (-relative[task][min(relative[task])], task))
     with paper_style():
         figure = Figure(figsize=(5.2, 2.9), layout="constrained")
         axes = figure.subplots()
         axes.axhline(100 * _SHARE, color="0.35", linewidth=0.8, linestyle=(0, (4, 3)))
         axes.text(0.99, 100 * _SHARE, f"{_SHARE:.0%}", ha="right", va="bottom", transform=axes.get_yaxis_transform())
-        for task, look in zip(tasks, series_styles(len(tasks)), strict=True):
-            sizes_of, shares = zip(*relative[task].items(), strict=True)
+        for task, look in zip(tasks, series_looks(len(tasks)), strict=True):
+            percent = [100 * share for share in relative[task].values()]
             name = fill(shown_task(task), _LONGEST)
-            axes.plot(sizes_of, [100 * share for share in shares], label=name, linewidth=0.9, markersize=3.2, **look)
+            axes.plot(list(relative[task]), percent, label=name, linewidth=0.9, markersize=3.2, **look)
         if len(relative) > 1 and mean:
             axes.plot(list(mean), [100 * share for share in mean.values()], "k-", linewidth=2.4, label="Mean of tasks")
         axes.set_ylabel("Share of the best score (%)")
@@ -118,26 +120,31 @@ def context_size_figure(relative: Mapping[str, Mapping[int, float]]) -> Figure:
     return figure
 
 
-def relative_mean(relative: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
-    """The mean over tasks of their shares, at the sizes that all tasks have."""
+def relative_mean(relative: Mapping[str, Mapping[float, float]]) -> dict[float, float]:
+    """The mean over tasks of their shares, at the sizes that all tasks have.
+
+    >>> relative_mean({"denoising": {1: 0.9, 8: 1.0}, "inpainting": {1: 0.7, 2: 0.9, 8: 1.0}})
+    {1: 0.8, 8: 1.0}
+    """
     shared = set.intersection(*(set(shares) for shares in relative.values()))
-    return {n: sum(shares[n] for shares in relative.values()) / len(relative) for n in sorted(shared)}
+    return {size: sum(shares[size] for shares in relative.values()) / len(relative) for size in sorted(shared)}
 
 
 def differences_figure(
     differences: Mapping[tuple[str, str], Estimate], metrics: Mapping[str, str], reference: str
 ) -> Figure:
-    """Differences to a reference model with their intervals, a row a task and the mean of tasks, a panel a metric.
+    """Differences to a reference model with intervals, a row for each task and their mean, a panel for each metric.
 
     Args:
-        differences: of (model, task), at least one.
+        differences: by model and task, at least one.
         metrics: of each task, `dice` or `psnr`.
-        reference: name of the model that they are differences to.
+        reference: name of the reference model.
     """
     models = sorted({model for model, _ in differences})
-    looks = {model: look | {"linestyle": "none"} for model, look in styles(models).items()}
+    looks = {model: look | {"linestyle": "none"} for model, look in model_looks(models).items()}
+    known = {task for _, task in differences}
     groups = {
-        metric: [task for task in tasks_in_order(metrics) if metrics[task] == metric and _has(differences, task)]
+        metric: [task for task in tasks_in_order(metrics) if metrics[task] == metric and task in known]
         for metric in METRICS
     }
     groups = {metric: tasks for metric, tasks in groups.items() if tasks}
@@ -150,11 +157,12 @@ def differences_figure(
         for axes, (metric, tasks) in zip(panels, groups.items(), strict=True):
             axes.axvline(0, color="0.35", linewidth=0.8)
             for place, model in enumerate(models):
-                shown = [differences.get((model, task)) for task in tasks]
-                if len(tasks) > 1 and None not in shown:
-                    shown.append(mean_of(shown))
+                found = [differences.get((model, task)) for task in tasks]
+                there = [estimate for estimate in found if estimate is not None]
+                if len(there) == len(tasks) > 1:
+                    found.append(mean_of(there))
                 aside = 0.6 * (place - (len(models) - 1) / 2) / len(models)
-                _draw_intervals(axes, shown, aside, label=model, **looks[model])
+                _draw_intervals(axes, found, aside, model, looks[model])
             names = [fill(shown_task(task), _LONGEST) for task in tasks] + ["Mean of tasks"] * (len(tasks) > 1)
             axes.set_yticks(range(len(names)), names)
             axes.set_ylim(len(names) - 0.5, -0.5)
@@ -167,25 +175,20 @@ def differences_figure(
     return figure
 
 
-def _draw_intervals(axes: "Axes", estimates: Iterable[Estimate | None], aside: float, **look: str) -> None:
-    """A point and its interval a row; rows without an estimate stay empty."""
+def _draw_intervals(axes: "Axes", estimates: Iterable[Estimate | None], aside: float, label: str, look: Look) -> None:
+    """A point with its interval in each row; rows without an estimate stay empty."""
     found = [(place + aside, estimate) for place, estimate in enumerate(estimates) if estimate is not None]
     values = [estimate.value for _, estimate in found]
-    low, high = zip(*(estimate.interval for _, estimate in found), strict=True) if found else ((), ())
-    # A percentile interval of few subjects may lie beside its mean.
-    lengths = [
-        [max(0, value - end) for value, end in zip(values, low, strict=True)],
-        [max(0, end - value) for value, end in zip(values, high, strict=True)],
-    ]
-    axes.errorbar(values, [place for place, _ in found], xerr=lengths, elinewidth=1, **look)
+    # A percentile interval of few subjects may not contain their mean.
+    below = [max(0, estimate.value - estimate.interval[0]) for _, estimate in found]
+    above = [max(0, estimate.interval[1] - estimate.value) for _, estimate in found]
+    axes.errorbar(values, [place for place, _ in found], xerr=[below, above], elinewidth=1, label=label, **look)
 
 
-def _has(differences: Mapping[tuple[str, str], Estimate], task: str) -> bool:
-    return any(task == its for _, its in differences)
-
-
-def _widen(axes: "Axes", least: float) -> None:
-    """Gives the vertical axis at least a range."""
+def _widen(axes: "Axes", metric: str) -> None:
+    """Gives the vertical axis of a metric its least range, within what is possible."""
     low, high = axes.get_ylim()
-    missing = max(0, least - (high - low)) / 2
-    axes.set_ylim(low - missing, high + missing)
+    missing = max(0, _LEAST_RANGE[metric] - (high - low)) / 2
+    low, high = low - missing, high + missing
+    above = max(0, high - _HIGHEST[metric])
+    axes.set_ylim(low - min(above, 2 * missing), high - above)

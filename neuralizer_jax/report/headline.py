@@ -1,75 +1,76 @@
-"""The few numbers that stand at the top of a report, and what its reader has to be warned of."""
+"""The numbers at the top of a report, and the cautions below them."""
 
-from neuralizer_jax.report.comparison import Comparison, differences, metric_means
+from neuralizer_jax.evaluation.scores import Kind
+from neuralizer_jax.report.comparison import Comparison, metric_means
 from neuralizer_jax.report.figures import relative_mean
 from neuralizer_jax.report.items import BASELINES, relative
 from neuralizer_jax.report.results import LeftOut, Results
-from neuralizer_jax.report.shown_names import BASELINE, METRICS, SEEN, UNSEEN, shown_task
-from neuralizer_jax.report.statistics import Estimate, is_baseline
+from neuralizer_jax.report.shown_names import BASELINE, METRICS, SEEN, UNSEEN, shown_size, shown_task
+from neuralizer_jax.report.statistics import Estimate
 from neuralizer_jax.report.tables import shown_estimate
 
 
 def headline(results: Results) -> list[tuple[str, str]]:
-    """What the paper claims, in the numbers of these results: (what, how much) each, as far as they tell it."""
+    """The paper's claims in the numbers of these results: pairs of what and how much."""
     numbers = []
-    try:
-        comparison = results.comparison(BASELINES)
-    except LeftOut:
-        comparison = None
-    if comparison:
-        _, subjects = comparison.scores.groups("dataset", "subject")
-        numbers += [("test subjects", f"{len(subjects):,}"), ("tasks", f"{len(comparison.metrics):,}")]
+    if comparison := _comparison(results):
+        subjects = len(comparison.scores[["dataset", "subject"]].drop_duplicates())
+        numbers += [("test subjects", f"{subjects:,}"), ("tasks", f"{len(comparison.metrics):,}")]
         numbers += _scores(comparison)
     try:
         model, shares = relative(results)
     except LeftOut:
         return numbers
-    mean = relative_mean(shares)
-    if mean:
+    if mean := relative_mean(shares):
         smallest = min(mean)
-        what = f"of its best score {model} reaches with N = {smallest}{_mean_of(len(shares))}"
+        what = f"of its best score {model} reaches with N = {shown_size(smallest)}{_mean_of(len(shares))}"
         numbers.append((what, f"{mean[smallest]:.1%}"))
     return numbers
 
 
 def cautions(results: Results) -> list[str]:
-    """A line for each task in which a trivial predictor is as good as a trained model with a context."""
-    try:
-        comparison = results.comparison(BASELINES)
-    except LeftOut:
+    """A line for each in-context model and task in which an untrained baseline is as good."""
+    comparison = _comparison(results)
+    if comparison is None:
         return []
     lines = []
-    n = comparison.size
-    for model in (model for model in comparison.models if not is_baseline(model)):
-        for task in comparison.metrics:
-            others = [
-                (differences(comparison.means, model, other, n, comparison.metrics).get(task), other)
-                for other in comparison.trivial
-            ]
-            known = [(found, other) for found, other in others if found is not None]
+    n, metrics = comparison.size, comparison.metrics
+    for model in comparison.of_kind(Kind.IN_CONTEXT):
+        leads = {other: comparison.differences(model, other, n) for other in comparison.of_kind(Kind.UNTRAINED)}
+        for task in metrics:
+            known = [(lead[task], other) for other, lead in leads.items() if task in lead]
             if not known:
                 continue
             least, other = min(known, key=lambda one: one[0].value)
             if least.interval[0] <= 0:
                 verdict = "does not beat" if least.value <= 0 else "does not surely beat"
-                shown = shown_estimate(least, comparison.metrics[task], signed=True)
-                lines.append(f"{model} {verdict} “{other}” in {shown_task(task).lower()} at N = {n}: {shown}.")
+                shown = shown_estimate(least, metrics[task], signed=True)
+                lines.append(
+                    f"{model} {verdict} “{other}” in {shown_task(task).lower()} at N = {shown_size(n)}: {shown}."
+                )
     return lines
 
 
+def _comparison(results: Results) -> Comparison | None:
+    try:
+        return results.comparison(BASELINES)
+    except LeftOut:
+        return None
+
+
 def _scores(comparison: Comparison) -> list[tuple[str, str]]:
-    """Means over tasks, of what has not been trained on and of its differences to the others."""
+    """Means over tasks of the model that has not seen them, and differences to the other models."""
     model, n, metrics = comparison.context_model, comparison.size, comparison.metrics
     if model is None:
         return []
-    told: list[tuple[str, dict[str, Estimate], bool]] = [(f"{model}, N = {n}", comparison.at(model, n), False)]
+    told: list[tuple[str, dict[str, Estimate], bool]] = [(model, comparison.at(model, n), False)]
     told += [
-        (f"{first} minus {second}, N = {n}", differences(comparison.means, first, second, n, metrics), True)
+        (f"{first} minus {second}", comparison.differences(first, second, n), True)
         for first, second in ((SEEN, UNSEEN), (model, BASELINE))
     ]
     return [
         (
-            f"{METRICS[metric]}: {what}{_mean_of(sum(metrics[task] == metric for task in of))}",
+            f"{METRICS[metric]}: {what}, N = {shown_size(n)}{_mean_of(sum(metrics[task] == metric for task in of))}",
             shown_estimate(mean, metric, signed=signed),
         )
         for what, of, signed in told

@@ -1,19 +1,19 @@
-"""The parts of a report: each a figure or a table of the paper, or the reason why it cannot be made of the results."""
+"""The parts of a report: figures and tables of the paper, or the reason why one cannot be made from the results."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from neuralizer_jax.report.comparison import Comparison, differences, of_t1
+from neuralizer_jax.evaluation.scores import Kind
+from neuralizer_jax.report.comparison import Comparison, of_t1
 from neuralizer_jax.report.figures import context_size_figure, differences_figure, scores_figure
 from neuralizer_jax.report.results import LeftOut, Results
-from neuralizer_jax.report.shown_names import BASELINE, SEEN, UNSEEN, shown_task
+from neuralizer_jax.report.shown_names import BASELINE, SEEN, UNSEEN, shown_size, shown_task
 from neuralizer_jax.report.statistics import (
+    Estimate,
     class_scores,
     compared,
-    is_baseline,
     main_metrics,
     main_scores,
     relative_performance,
@@ -22,12 +22,12 @@ from neuralizer_jax.report.statistics import (
 from neuralizer_jax.report.table_formats import Table
 from neuralizer_jax.report.tables import classes_table, differences_table, runtime_table, scores_table
 
-# Names of experiments in the table of scores: baselines, modalities held out, context sizes, new protocol (paper,
-# section 4), ablations.
+# Experiments in the table of scores (paper, section 4): baselines, held-out modalities, context sizes, a new label
+# protocol, ablations.
 BASELINES, MODALITIES, SIZES = "experiment1", "experiment1_modalities", "experiment2"
 PROTOCOL, ABLATIONS = "experiment3", "ablations"
 
-# What a task is told in besides its main metric.
+# The other metric of a task with this main metric.
 _OTHER_METRIC = {"dice": "hd95", "psnr": "ssim"}
 
 _MEANS = "Means over draws, then subjects, then cells (dataset, modality, class)"
@@ -40,8 +40,8 @@ class Item:
 
     Attributes:
         name: of its files.
-        title: its heading.
-        caption: what it shows, and what was averaged over what.
+        title: heading.
+        caption: what it shows, and over what means are taken.
         content: a figure, or a table with the same name and caption.
     """
 
@@ -52,15 +52,15 @@ class Item:
 
 
 def report_items(results: Results, class_names: Mapping[str, str]) -> tuple[list[Item], list[str]]:
-    """All parts that can be made, and of the others a line each that says why not."""
+    """All parts that can be made, and a line with the reason for each of the others."""
     makers: dict[str, Callable[[str], Item]] = {
         "figure4": lambda name: _scores(name, results.comparison(BASELINES), "all modalities (Figure 4)"),
-        "figure4_t1": lambda name: _scores(name, of_t1(results.comparison(BASELINES)), "T1 input alone (Figure 4)"),
+        "figure4_t1": lambda name: _t1(name, results.comparison(BASELINES)),
         "table4": lambda name: _tasks(name, results.comparison(BASELINES)),
         "table_seen_unseen": lambda name: _seen_unseen(name, results.comparison(BASELINES), "task or class"),
         "table_modalities": lambda name: _seen_unseen(name, _own(results, MODALITIES), "modality"),
         "table_baselines": lambda name: _baselines(name, results.comparison(BASELINES)),
-        "table_trivial": lambda name: _trivial(name, results.comparison(BASELINES)),
+        "table_untrained": lambda name: _untrained(name, results.comparison(BASELINES)),
         "table_other_metrics": lambda name: _other_metrics(name, results),
         "figure5": lambda name: _sizes(name, results),
         "table3": lambda name: _classes(name, results, class_names),
@@ -77,44 +77,55 @@ def report_items(results: Results, class_names: Mapping[str, str]) -> tuple[list
     return items, left_out
 
 
-def relative(results: Results) -> tuple[str, dict[str, dict[int, float]]]:
-    """The model whose context sizes are compared, and its `relative_performance`. Raises LeftOut for none."""
+def relative(results: Results) -> tuple[str, dict[str, dict[float, float]]]:
+    """The model whose context sizes are compared, and its `relative_performance`. Raises LeftOut if there is none."""
     name, scores = results.of(SIZES, BASELINES)
-    scores = main_scores(scores)
-    found = [model for model in scores.unique("model") if not is_baseline(model) and model not in results.trivial()]
-    if not found:
+    scores = main_scores(scores[scores["kind"] == Kind.IN_CONTEXT])
+    if scores.empty:
         raise LeftOut(f"{name} has no model with a context")
-    model = SEEN if SEEN in found else found[0]
-    found = relative_performance(scores.where(model=model))
+    models = set(scores["model"])
+    model = SEEN if SEEN in models else min(models)
+    found = relative_performance(scores[scores["model"] == model])
     shares = {task: of for task, of in found.items() if len(of) > 1}
     if not shares:
-        raise LeftOut(f"{name} has no subject with {model} at more than one n")
+        raise LeftOut(f"{name} has no subject with {model} at more than one N")
     return model, shares
 
 
 def _scores(name: str, comparison: Comparison, which: str) -> Item:
-    values = {key: found.value for key, found in comparison.means.items() if key[0] in comparison.models and key[2]}
+    values = {key: found.value for key, found in comparison.means.items() if key[0] in comparison.models}
     if not values:
         raise LeftOut(f"no scores of {which}")
     caption = (
         f"Scores against the number of context members, or of training subjects of the baseline. {_MEANS};"
         f" bars: standard error over modalities, where there are several. {_what_is_compared(comparison)}"
     )
-    figure = scores_figure(values, comparison.errors, comparison.metrics, comparison.size_names)
+    figure = scores_figure(values, comparison.errors, comparison.metrics)
     return Item(name, f"Scores against context size, {which}", caption, figure)
+
+
+def _t1(name: str, comparison: Comparison) -> Item:
+    t1 = of_t1(comparison)
+    if len(t1.given) == len(comparison.given):
+        raise LeftOut("all inputs are T1, see figure4")
+    return _scores(name, t1, "T1 input alone (Figure 4)")
 
 
 def _tasks(name: str, comparison: Comparison) -> Item:
     columns = {model: comparison.at(model, comparison.size) for model in comparison.models}
-    caption = f"Scores at N = {comparison.size}. {_MEANS}, {_INTERVALS}; best in bold. {_what_is_compared(comparison)}"
+    caption = (
+        f"Scores at N = {shown_size(comparison.size)}. {_MEANS}, {_INTERVALS}; best in bold."
+        f" {_what_is_compared(comparison)}"
+    )
     return _table_item(
-        f"Scores at N = {comparison.size} (Table 4)", scores_table(name, caption, columns, comparison.metrics)
+        f"Scores at N = {shown_size(comparison.size)} (Table 4)",
+        scores_table(name, caption, columns, comparison.metrics),
     )
 
 
 def _own(results: Results, experiment: str) -> Comparison:
-    """The comparison of an experiment that no other can stand for. Raises LeftOut where it is missing."""
-    if experiment not in results.scores.unique("experiment"):
+    """The comparison of exactly this experiment. Raises LeftOut if it is missing."""
+    if experiment not in set(results.scores["experiment"]):
         raise LeftOut(f"scores.csv has no {experiment}")
     return results.comparison(experiment)
 
@@ -123,11 +134,10 @@ def _seen_unseen(name: str, comparison: Comparison, held_out: str) -> Item:
     if missing := {SEEN, UNSEEN} - set(comparison.models):
         raise LeftOut(f"no {' or '.join(sorted(missing))} to compare")
     columns = {
-        f"N = {n}": differences(comparison.means, SEEN, UNSEEN, n, comparison.metrics)
-        for n in comparison.shared_sizes(SEEN, UNSEEN)
+        f"N = {shown_size(n)}": comparison.differences(SEEN, UNSEEN, n) for n in comparison.shared_sizes(SEEN, UNSEEN)
     }
     caption = (
-        f"{SEEN} minus {UNSEEN}: what is lost where a {held_out} was not trained on. {_MEANS}, {_INTERVALS}, on the"
+        f"{SEEN} minus {UNSEEN}: what is lost if a {held_out} was not trained on. {_MEANS}, {_INTERVALS}, on the"
         " same subjects and contexts; bold where the interval is above 0."
     )
     return _table_item(f"Seen minus unseen, {held_out}", differences_table(name, caption, columns, comparison.metrics))
@@ -139,8 +149,8 @@ def _baselines(name: str, comparison: Comparison) -> Item:
         raise LeftOut("all models are baselines")
     sizes = comparison.shared_sizes(model, BASELINE)
     if not sizes:
-        raise LeftOut(f"no n at which there are {model} and {BASELINE}")
-    columns = {f"N = {n}": differences(comparison.means, model, BASELINE, n, comparison.metrics) for n in sizes}
+        raise LeftOut(f"no N at which there are {model} and {BASELINE}")
+    columns = {f"N = {shown_size(n)}": comparison.differences(model, BASELINE, n) for n in sizes}
     caption = (
         f"{model} with N context members minus {BASELINE} trained on N subjects of the task. {_MEANS}, {_INTERVALS}, on"
         " the same subjects; bold where the interval is above 0."
@@ -148,39 +158,40 @@ def _baselines(name: str, comparison: Comparison) -> Item:
     return _table_item(f"{model} minus {BASELINE}", differences_table(name, caption, columns, comparison.metrics))
 
 
-def _trivial(name: str, comparison: Comparison) -> Item:
-    if not comparison.trivial:
-        raise LeftOut("no trivial predictors, which are models that models.json has no weights of")
-    models = [model for model in comparison.models if not is_baseline(model)]
-    columns = {model: comparison.at(model, comparison.size) for model in (*models, *comparison.trivial)}
+def _untrained(name: str, comparison: Comparison) -> Item:
+    untrained = comparison.of_kind(Kind.UNTRAINED)
+    if not untrained:
+        raise LeftOut("no untrained baselines")
+    models = [*comparison.of_kind(Kind.IN_CONTEXT), *untrained]
+    columns = {model: comparison.at(model, comparison.size) for model in models}
     caption = (
-        f"Models beside predictors that have learned nothing, at N = {comparison.size}. {_MEANS}; best in bold."
+        f"Models beside untrained baselines at N = {shown_size(comparison.size)}. {_MEANS}; best in bold."
         f" {_what_is_compared(comparison)}"
     )
     table = scores_table(name, caption, columns, comparison.metrics, intervals=False)
-    return _table_item("Trivial predictors", table)
+    return _table_item("Untrained baselines", table)
 
 
 def _other_metrics(name: str, results: Results) -> Item:
     _, scores = results.of(BASELINES)
     comparison = results.comparison(BASELINES)
     metrics = {task: _OTHER_METRIC[metric] for task, metric in main_metrics(scores).items()}
-    keep = np.zeros(len(scores), bool)
-    for task, metric in metrics.items():
-        is_task = scores.codes["task"] == scores.names["task"].index(task)
-        keep |= is_task & (np.array(scores.names["metric"]) == metric)[scores.codes["metric"]]
-    scores = scores.rows(keep).where(model=comparison.models, n=comparison.size)
-    means = task_means(compared(scores))
-    columns = {model: {} for model in comparison.models}
-    for (model, task, _), found in means.items():
+    scores = scores[
+        (scores["metric"] == scores["task"].map(metrics))
+        & scores["model"].isin(comparison.models)
+        & (scores["size"] == comparison.size)
+    ]
+    columns: dict[str, dict[str, Estimate]] = {model: {} for model in comparison.models}
+    for (model, task, _), found in task_means(compared(scores)).items():
         columns[model][task] = found
     if not any(columns.values()):
         raise LeftOut("no hd95 or ssim")
-    missing = scores.rows(~np.isfinite(scores.value))
-    counts = [f"{len(missing.where(model=model))} of {model}" for model in comparison.models]
+    missing = scores[scores["value"].isna()]["model"].value_counts()
+    counts = [f"{missing.get(model, 0)} of {model}" for model in comparison.models]
     caption = (
-        f"Surface distance (95th percentile, mm; less is better) of masks, SSIM of images, at N = {comparison.size}."
-        f" {_MEANS}, {_INTERVALS}; best in bold. Left out for all models since a mask is empty: {', '.join(counts)}."
+        f"Surface distance (95th percentile, mm; less is better) of masks, SSIM of images, at"
+        f" N = {shown_size(comparison.size)}. {_MEANS}, {_INTERVALS}; best in bold. Left out for all models because a"
+        f" mask is empty: {', '.join(counts)}."
     )
     return _table_item("Surface distance and SSIM", scores_table(name, caption, columns, metrics))
 
@@ -188,16 +199,19 @@ def _other_metrics(name: str, results: Results) -> Item:
 def _sizes(name: str, results: Results) -> Item:
     model, shares = relative(results)
     caption = (
-        f"{model}: the share of its best score over context sizes that each size reaches, of Dice as of PSNR. {_MEANS},"
-        " of the subjects that have all sizes; thick: mean of tasks."
+        f"{model}: score (Dice or PSNR) at each context size as a share of the best over sizes. {_MEANS}, of the"
+        " subjects that have all sizes; thick: mean of tasks."
     )
     return Item(name, "Relative performance against context size (Figure 5)", caption, context_size_figure(shares))
 
 
 def _classes(name: str, results: Results, class_names: Mapping[str, str]) -> Item:
     comparison = results.comparison(PROTOCOL)
-    scores = comparison.scores.where(task="segmentation", metric="dice", model=comparison.models)
-    if not any(scores.unique("class")):
+    scores = comparison.scores
+    scores = scores[
+        (scores["task"] == "segmentation") & (scores["metric"] == "dice") & scores["model"].isin(comparison.models)
+    ]
+    if not any(scores["class"]):
         raise LeftOut("no Dice of a class")
     caption = (
         "Dice of each class: mean ± standard deviation over subjects, of a subject's mean over draws and modalities;"
@@ -206,7 +220,7 @@ def _classes(name: str, results: Results, class_names: Mapping[str, str]) -> Ite
     found = class_scores(scores)
     return _table_item(
         "Segmentation by class (Table 3)",
-        classes_table(name, caption, found, comparison.models, class_names, comparison.size_names),
+        classes_table(name, caption, found, comparison.models, class_names),
     )
 
 
@@ -216,10 +230,9 @@ def _ablations(name: str, results: Results) -> Item:
     if SEEN not in comparison.models or not others:
         raise LeftOut(f"{ABLATIONS} has no {SEEN} with another model beside it")
     n = comparison.size
-    columns = {model: differences(comparison.means, model, SEEN, n, comparison.metrics) for model in others}
-    caption = (
-        f"Differences to {SEEN} at N = {n}. {_MEANS}, 95 % bootstrap intervals over subjects, on the same subjects."
-    )
+    columns = {model: comparison.differences(model, SEEN, n) for model in others}
+    intervals = "95 % bootstrap intervals over subjects, on the same subjects"
+    caption = f"Differences to {SEEN} at N = {shown_size(n)}. {_MEANS}, {intervals}."
     if name.startswith("table"):
         return _table_item("Ablations", differences_table(name, caption, columns, comparison.metrics))
     flat = {(model, task): found for model, column in columns.items() for task, found in column.items()}
@@ -239,6 +252,6 @@ def _table_item(title: str, table: Table) -> Item:
 
 def _what_is_compared(comparison: Comparison) -> str:
     kept, given = len(comparison.scores), len(comparison.given)
-    text = f"Compared by {kept:,} of {given:,} scores, those of subjects and contexts that all models have."
+    text = f"Compared by {kept:,} of {given:,} scores, those of the subjects and contexts that all models have."
     uneven = ", ".join(map(shown_task, comparison.uneven()))
     return text + (f" Not all N have the same cells: {uneven}." if uneven else "")

@@ -33,12 +33,15 @@ class Listing:
     lines: Sequence[str]
 
 
+Block = str | Listing | Table | Picture
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of a page: a heading, then paragraphs (text), listings, tables and pictures."""
 
     title: str
-    blocks: Sequence[str | Listing | Table | Picture]
+    blocks: Sequence[Block]
 
 
 def write_page(

@@ -1,35 +1,48 @@
-"""Qualitative grids: what went in, what it should be, what each model made of it, and where it is wrong."""
+"""Qualitative grids: input, context pair, truth, each model's prediction, and its error."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
+import jax.numpy as jnp
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.evaluation.examples import read_example
+from neuralizer_jax.evaluation.scores import ALL
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.metrics import dice, psnr
+from neuralizer_jax.report.figure_style import paper_style
 from neuralizer_jax.report.shown_names import models_in_order, shown_task
-from neuralizer_jax.report.statistics import is_baseline
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_ROWS = 9
 
-# Pixels: least side of an image, space between images; height of letters, as a share of that side: with three models
-# 7 pt where a page is 7 inches wide.
-_LEAST, _GAP, _LETTERS = 160, 6, 0.145
-_DPI = 100
+# Inches: side of an image, gap between groups of columns, height of a row's title, of a line and of the legend.
+_SIDE, _GAP, _TITLE, _LINE, _LEGEND = 1.92, 0.12, 0.4, 0.31, 0.6
+
+# Points, so that letters have 7 points when a grid of three models is printed 7 inches wide.
+_LETTERS = 20
+_OUTLINED: dict[str, Any] = {"color": "white", "path_effects": [withStroke(linewidth=4, foreground="black")]}
 
 # Letters in a line of a heading.
 _HEADING = 12
 
-# The error that is drawn brightest: half of the range of an image.
+# Outlines of the true and the predicted mask (Okabe and Ito, 2008).
+_TRUE, _PREDICTED = "#56B4E9", "#E69F00"
+
+# The error in the brightest colour: half of the range of an image.
 _LARGEST_ERROR = 0.5
 _ERROR_COLOURS = "inferno"
 
-# Axes of what an example holds, and the names that are in its title.
+# Axes of the arrays in an example, and the names in its title.
 _SHAPES = {
     "target_in": ("H", "W", 3),
     "target_out": ("H", "W"),
@@ -48,46 +61,137 @@ def draw_examples(
 ) -> list[Path]:
     """Draws the examples of each experiment to `qualitative_EXPERIMENT.png`, up to 9 rows.
 
-    The columns are the input, a context pair, the truth, then the prediction of each model and its error: the absolute
-    difference to the truth, on a fixed scale. Of a baseline's trainings the one with the most subjects is shown. Of
-    each task those examples come first that most models have predicted.
+    The rows of a task begin with the examples that most models have predicted.
 
     Args:
         examples: files, at least one.
         folder: to write to.
-        class_names: what to call a class; those that are not in it are called as they are.
-        alike: experiments that show what others do: drawn only where there are no others.
+        class_names: names of classes; others keep their label.
+        alike: experiments that look like others; drawn only if there are no others.
 
     Returns:
         The files written.
 
     Raises:
-        InputError: a file that is no example, or that cannot be read or written.
+        InputError: if a file is not an example, or cannot be read or written.
     """
-    loaded = [_load(path) for path in examples]
     experiments: dict[str, list[Example]] = {}
-    for example in loaded:
+    for example in [_load(path) for path in examples]:
         experiments.setdefault(str(example["experiment"]), []).append(example)
     shown = {name: of for name, of in experiments.items() if name not in alike} or experiments
     paths = []
     for experiment, of_experiment in shown.items():
-        rows = _rows(of_experiment)
-        models = models_in_order(model for example in rows for model in _predictions(example))
-        largest = max(size for example in rows for size in example["target_out"].shape)
-        side = largest * -(-_LEAST // largest)
         paths.append(folder / f"qualitative_{re.sub(r'[^A-Za-z0-9_.-]', '-', experiment)}.png")
-        _draw_page(paths[-1], rows, models, side, class_names)
+        with paper_style(), written_whole(paths[-1]) as temporary:
+            examples_figure(most_predicted(of_experiment), class_names).savefig(
+                temporary, dpi=100, metadata={"Software": None}
+            )
     return paths
 
 
-def _rows(examples: Sequence[Example]) -> list[Example]:
-    """The examples to show, by task: of each task the one with the most predictions, then the next ones."""
+def examples_figure(examples: Sequence[Example], class_names: Mapping[str, str]) -> Figure:
+    """A row for each example: input, context pair, truth, then each model's prediction, then each model's error.
+
+    Masks are outlined on the image, the true one in blue and the predicted one in orange. Images have the left
+    hemisphere on the left. Of a baseline's trainings, the one with the most subjects is shown.
+
+    Args:
+        examples: at least one.
+        class_names: names of classes; others keep their label.
+    """
+    models = models_in_order(model for example in examples for model in _predictions(example))
+    headings = ["input", "context in", "context out", "truth", *models, *(f"error of {model}" for model in models)]
+    # Gaps separate context, truth, predictions and errors.
+    lefts = np.arange(len(headings)) * (_SIDE + _GAP / 3)
+    lefts += _GAP * (1 + np.sum([np.arange(len(headings)) >= at for at in (1, 3, 4, 4 + len(models))], axis=0))
+    width, row = float(lefts[-1]) + _SIDE + _GAP, _TITLE + _SIDE
+    headings = [fill(heading, _HEADING) for heading in headings]
+    top = _GAP + _LINE * max(heading.count("\n") + 1 for heading in headings)
+    height = top + len(examples) * row + _LEGEND
+    figure = Figure(figsize=(width, height))
+
+    def add_axes(left: float, bottom: float, across: float, up: float) -> "Axes":
+        return figure.add_axes((left / width, bottom / height, across / width, up / height), xticks=[], yticks=[])
+
+    for left, heading in zip(lefts, headings, strict=True):
+        at = (left + _SIDE / 2) / width, 1 - (top - 0.06) / height
+        figure.text(*at, heading, ha="center", va="baseline", size=_LETTERS, linespacing=1.05)
+    for place, example in enumerate(examples):
+        bottom = height - top - (place + 1) * row
+        title = figure.text(
+            _GAP / width, (bottom + _SIDE + 0.08) / height, _title(example, class_names), size=_LETTERS, weight="bold"
+        )
+        title.set_fontsize(_LETTERS * min(1, 0.95 * width * figure.dpi / title.get_window_extent().width))
+        panels = [add_axes(left, bottom, _SIDE, _SIDE) for left in lefts]
+        _draw_row(panels, example, models)
+    _draw_error_scale(add_axes(float(lefts[-1]), 0.62 * _LEGEND, _SIDE, 0.25 * _LEGEND))
+    if any(_is_mask(example) for example in examples):
+        for left, text, colour in ((lefts[0], "true outline", _TRUE), (lefts[2], "predicted outline", _PREDICTED)):
+            figure.text(left / width, 0.1 / height, f"— {text}", color=colour, size=_LETTERS, weight="bold")
+    return figure
+
+
+def _draw_row(panels: Sequence["Axes"], example: Example, models: Sequence[str]) -> None:
+    """Draws an example into its row of axes."""
+    is_mask, truth, found = _is_mask(example), example["target_out"], _predictions(example)
+    target, pair = _rgb(example["target_in"]), _rgb(example["context_in"][0])
+    for axes, image in zip(panels, (target, pair), strict=False):
+        _show(axes, image)
+    for axes, image, output in ((panels[2], pair, example["context_out"][0]), (panels[3], target, truth)):
+        _show(axes, image if is_mask else _rgb(output))
+        if is_mask:
+            _outline(axes, output, _TRUE)
+    _write(panels[0], "L", 0.03, 0.03)
+    _write(panels[0], "R", 0.97, 0.03, ha="right")
+    for place, model in enumerate(models):
+        axes, errors = panels[4 + place], panels[4 + len(models) + place]
+        if model not in found:
+            for empty in (axes, errors):
+                empty.text(0.5, 0.5, "none", ha="center", va="center", color="0.5", size=_LETTERS)
+                empty.set_axis_off()
+            continue
+        prediction, subjects = found[model]
+        _show(axes, target if is_mask else _rgb(prediction))
+        if is_mask:
+            _outline(axes, truth, _TRUE, 3.2)
+            _outline(axes, prediction, _PREDICTED)
+        _show(errors, np.abs(prediction - truth), cmap=_ERROR_COLOURS, vmax=_LARGEST_ERROR)
+        _write(axes, _score(prediction, truth, is_mask), 0.04, 0.04)
+        if subjects:
+            _write(axes, f"N = {subjects}", 0.04, 0.96, va="top")
+
+
+def _write(axes: "Axes", text: str, x: float, y: float, **where: Any) -> None:
+    axes.text(x, y, text, transform=axes.transAxes, size=_LETTERS, **_OUTLINED, **where)
+
+
+def _show(axes: "Axes", image: np.ndarray, **look: Any) -> None:
+    image = np.nan_to_num(image)
+    axes.imshow(np.clip(image, 0, 1) if image.ndim == 3 else image, **{"vmin": 0, "vmax": 1} | look)
+    axes.spines[:].set_visible(False)
+
+
+def _outline(axes: "Axes", mask: np.ndarray, colour: str, width: float = 1.6) -> None:
+    """Draws the outline of a mask, probabilities above 0.5."""
+    inside = mask > 0.5
+    if inside.any() and not inside.all():
+        axes.contour(inside, levels=[0.5], colors=[colour], linewidths=width)
+
+
+def _draw_error_scale(axes: "Axes") -> None:
+    axes.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=_ERROR_COLOURS, extent=(0, _LARGEST_ERROR, 0, 1))
+    for x, text, side in ((0.0, "0", "left"), (0.5, "error", "center"), (1.0, f"{_LARGEST_ERROR}", "right")):
+        axes.text(x, -0.15, text, transform=axes.transAxes, ha=side, va="top", size=_LETTERS)
+
+
+def most_predicted(examples: Sequence[Example]) -> list[Example]:
+    """Up to `MOST_ROWS` examples by task: for each task the one with the most predictions, then the next ones."""
     by_task: dict[str, list[Example]] = {}
     for example in sorted(examples, key=lambda example: -len(_predictions(example))):
         by_task.setdefault(str(example["task"]), []).append(example)
     in_turn = [example for rank in zip_longest(*by_task.values()) for example in rank if example is not None]
-    chosen = in_turn[:MOST_ROWS]
-    return [example for task in sorted(by_task) for example in by_task[task] if any(example is one for one in chosen)]
+    chosen = {id(example) for example in in_turn[:MOST_ROWS]}
+    return [example for task in sorted(by_task) for example in by_task[task] if id(example) in chosen]
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -98,81 +202,35 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     size = dict(zip("HW", example["target_out"].shape, strict=False))
     for name, axes in _SHAPES.items():
         shape = example[name].shape
-        expected = tuple(size.get(axis, axis) for axis in axes)
+        expected = [axis if isinstance(axis, int) else size.get(axis, axis) for axis in axes]
         fits = len(shape) == len(axes) and all(e in ("k", length) for e, length in zip(expected, shape, strict=True))
         if not fits or not example[name].size or example[name].dtype.kind not in "fiub":
             raise InputError(f"{path}: {name} has shape {shape}, expected [{', '.join(map(str, expected))}]")
     return example
 
 
-def _predictions(example: Example) -> dict[str, tuple[np.ndarray, int]]:
-    """By model its prediction; of a baseline's trainings, NAME@N, that with the largest N, and this N, else 0."""
-    found: dict[str, tuple[int, np.ndarray]] = {}
-    for model, image in zip(example["models"].tolist(), example["predictions"], strict=True):
-        name, _, subjects = model.partition("@")
-        number = int(subjects) if is_baseline(name) and subjects.isdigit() else 0
-        name = name if number else model
-        if name not in found or found[name][0] < number:
-            found[name] = number, image
-    return {name: (image, number) for name, (number, image) in found.items()}
+def _predictions(example: Example) -> dict[str, tuple[np.ndarray, str]]:
+    """Each model's prediction, and a baseline's number of training subjects; of several trainings the one with most."""
+    found: dict[str, tuple[np.ndarray, str]] = {}
+    columns = (example[name].tolist() for name in ("models", "train_subjects"))
+    for model, subjects, image in zip(*columns, example["predictions"], strict=True):
+        if model not in found or _number(found[model][1]) < _number(subjects):
+            found[model] = image, subjects
+    return found
 
 
-def _draw_page(
-    path: Path,
-    examples: Sequence[Example],
-    models: Sequence[str],
-    side: int,
-    class_names: Mapping[str, str],
-) -> None:
-    from matplotlib import colormaps
-    from matplotlib.figure import Figure
-    from matplotlib.patheffects import withStroke
+def _number(subjects: str) -> float:
+    return float("inf") if subjects == ALL else float(subjects or 0)
 
-    columns = ["input", "context in", "context out", "truth", *models, *(f"error of {model}" for model in models)]
-    columns = [fill(column, _HEADING) for column in columns]
-    line = round(1.3 * _LETTERS * side)
-    # More space before the truth, the predictions and the errors.
-    breaks = (3, 4, 4 + len(models))
-    lefts = [
-        _GAP + place * (side + _GAP) + 2 * _GAP * sum(place >= at for at in breaks) for place in range(len(columns))
-    ]
-    headings = line * max(column.count("\n") + 1 for column in columns)
-    row = line + 2 * _GAP + side
-    tops = [headings + number * row + line + 2 * _GAP for number in range(len(examples))]
-    width, height = lefts[-1] + side + _GAP, tops[-1] + side + 3 * _GAP + 2 * line
-    canvas = np.full((height, width, 3), 255, np.uint8)
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
 
-    def write(x: float, y: float, text: str, ha: str = "left", va: str = "center", **style: object) -> None:
-        size = 72 / _DPI * _LETTERS * side
-        drawn = figure.text(
-            x / width, 1 - y / height, text, ha=ha, va=va, size=size, linespacing=1.1, parse_math=False, **style
-        )
-        # A long title is written smaller. Letters are rounded to pixels: their width is not quite in proportion.
-        drawn.set_size(size * min(1, 0.95 * width / max(1, drawn.get_window_extent().width)))
+def _is_mask(example: Example) -> bool:
+    return bool(np.isin(example["target_out"], (0, 1)).all())
 
-    outlined = {"color": "white", "path_effects": [withStroke(linewidth=4, foreground="black")]}
-    for left, column in zip(lefts, columns, strict=True):
-        write(left + side / 2, headings - 0.2 * line, column, ha="center", va="baseline")
-    for top, example in zip(tops, examples, strict=True):
-        write(_GAP, top - _GAP - 0.2 * line, _title(example, class_names), va="baseline", weight="bold")
-        for left, image in zip(lefts, _images(example, models), strict=True):
-            if image is None:
-                write(left + side / 2, top + side / 2, "none", ha="center", color="0.5")
-            else:
-                canvas[top:, left:][:side, :side] = _enlarged(image, side)
-        for left, (score, subjects) in zip(lefts[4:], _scores(example, models), strict=False):
-            write(left + _GAP, top + side - _GAP, score, va="bottom", **outlined)
-            write(left + _GAP, top + _GAP, subjects, va="top", **outlined)
-    ramp = colormaps[_ERROR_COLOURS](np.linspace(0, 1, side))[:, :3]
-    top = tops[-1] + side + 2 * _GAP
-    canvas[top : top + line // 2, lefts[-1] :][:, :side] = np.uint8(np.round(255 * ramp))
-    for text, share, ha in (("0", 0, "left"), ("error", 0.5, "center"), (f"{_LARGEST_ERROR}", 1, "right")):
-        write(lefts[-1] + share * side, top + 1.2 * line, text, ha=ha)
-    # Pixels as they are: nothing is interpolated.
-    figure.figimage(canvas, zorder=-1)
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, metadata={"Software": None})
+
+def _score(prediction: np.ndarray, truth: np.ndarray, is_mask: bool) -> str:
+    """Dice for a mask, else PSNR."""
+    arrays = (jnp.asarray(image[None, ..., None]) for image in (prediction, truth))
+    return f"{float(dice(*arrays)[0]):.2f}" if is_mask else f"{float(psnr(*arrays)[0]):.1f} dB"
 
 
 def _title(example: Example, class_names: Mapping[str, str]) -> str:
@@ -181,47 +239,11 @@ def _title(example: Example, class_names: Mapping[str, str]) -> str:
     return "  ·  ".join([*filter(None, parts), f"N = {len(example['context_in'])}"])
 
 
-def _images(example: Example, models: Sequence[str]) -> list[np.ndarray | None]:
-    """RGB in [0, 1] `[H, W, 3]` for each column, None where there is none."""
-    from matplotlib import colormaps
-
-    truth, found = example["target_out"], _predictions(example)
-    predictions = [found[model][0] if model in found else None for model in models]
-    images = [_grey(example["target_in"]), _grey(example["context_in"][0]), _grey(example["context_out"][0])]
-    images += [_grey(truth), *(None if image is None else _grey(image) for image in predictions)]
-    return images + [
-        None if image is None else colormaps[_ERROR_COLOURS](np.abs(image - truth) / _LARGEST_ERROR)[..., :3]
-        for image in predictions
-    ]
-
-
-def _scores(example: Example, models: Sequence[str]) -> list[tuple[str, str]]:
-    """What stands on each prediction: Dice where the truth is a mask, else PSNR; and a baseline's training subjects."""
-    truth, found = example["target_out"], _predictions(example)
-    is_mask = np.isin(truth, (0, 1)).all()
-    shown = dict.fromkeys(models, ("", ""))
-    for model, (image, subjects) in found.items():
-        score = float((dice if is_mask else psnr)(image[None, ..., None], truth[None, ..., None])[0])
-        shown[model] = f"{score:.2f}" if is_mask else f"{score:.1f} dB", f"N = {subjects}" if subjects else ""
-    return list(shown.values())
-
-
-def _grey(image: np.ndarray) -> np.ndarray:
-    """RGB of an image `[H, W]`, or `[H, W, 3]`: in colours where several channels are used."""
+def _rgb(image: np.ndarray) -> np.ndarray:
+    """RGB of an image `[H, W]`, or `[H, W, 3]`: grey, or in colours if several channels are used."""
     if image.ndim == 3:
         used = np.flatnonzero(image.any((0, 1)))
         if len(used) > 1:
             return image
         image = image[..., used[0] if len(used) else 0]
     return np.repeat(image[..., None], 3, axis=-1)
-
-
-def _enlarged(image: np.ndarray, side: int) -> np.ndarray:
-    """uint8 `[side, side, 3]`: as many times as large as fits, in the middle of white."""
-    pixels = np.uint8(np.round(255 * np.clip(np.nan_to_num(image), 0, 1)))
-    times = side // max(pixels.shape[:2])
-    pixels = pixels.repeat(times, 0).repeat(times, 1)
-    framed = np.full((side, side, 3), 255, np.uint8)
-    top, left = ((side - length) // 2 for length in pixels.shape[:2])
-    framed[top:, left:][: pixels.shape[0], : pixels.shape[1]] = pixels
-    return framed

@@ -1,40 +1,43 @@
-"""The report of a folder of results: figures, tables and a page, all made of its scores."""
+"""The report on a folder of results: figures, tables and a page, made from its scores."""
 
 import json
+import math
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.evaluation.scores import HEADER
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.report.figure_style import save_figure
 from neuralizer_jax.report.headline import cautions, headline
 from neuralizer_jax.report.items import MODALITIES, SIZES, Item, report_items
-from neuralizer_jax.report.page import Listing, Picture, Section, write_page
+from neuralizer_jax.report.page import Block, Listing, Picture, Section, write_page
 from neuralizer_jax.report.qualitative import draw_examples
 from neuralizer_jax.report.results import Results, read_results
 from neuralizer_jax.report.table_formats import Cell, Table, latex, markdown
 
-# CSS pixels an inch: figures are shown larger than they are printed.
+# CSS pixels per inch: figures are shown larger than they are printed.
 _INCH = 130
 
 
 def write_report(folder: Path, out: Path, class_names: Mapping[str, str] | None = None) -> tuple[list[Path], list[str]]:
-    """Writes the report of a folder of results. The same results give the same bytes.
+    """Writes the report on a folder of results. The same results give the same bytes.
 
     Args:
-        folder: with `scores.csv`, and as far as there are `models.json`, `runtime.json`, `examples/*.npz`.
-        out: folder to write to, made where it is missing: figures as PNG and SVG, tables as Markdown and LaTeX,
-            qualitative grids, `index.html`, and `scores.json`, the table of scores by columns.
-        class_names: what to call a class, as `freesurfer:17`; those that are not in it are called as they are.
+        folder: with `scores.csv`, and optionally `models.json`, `runtime.json`, `examples/*.npz`.
+        out: folder to write to, created if missing: figures as PNG and SVG, tables as Markdown and LaTeX, qualitative
+            grids, `index.html`, and `scores.json`, the columns of the table of scores.
+        class_names: names of classes, by labels like `freesurfer:17`; others keep their label.
 
     Returns:
-        The files written, and a line for each part that could not be made, with the reason.
+        The files written, and a line with the reason for each part that could not be made.
 
     Raises:
-        InputError: results that are missing or damaged, or files that cannot be written.
+        InputError: if results are missing or damaged, or files cannot be written.
     """
     class_names = class_names or {}
     results = read_results(folder)
@@ -43,11 +46,12 @@ def write_report(folder: Path, out: Path, class_names: Mapping[str, str] | None 
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: cannot be made ({error.strerror})") from None
-    written, parts = [], {}
+    written: list[Path] = []
+    parts: dict[str, list[Block]] = {}
     for item in items:
         files = _write_item(item, out)
         written += files
-        # A figure and a table of the same stand below one heading.
+        # A figure and a table of the same numbers share a heading.
         blocks = parts.setdefault(item.title, [])
         blocks += [*([item.caption] if item.caption not in blocks else []), _shown(item, files)]
     sections = [Section(title, blocks) for title, blocks in parts.items()]
@@ -62,15 +66,17 @@ def write_report(folder: Path, out: Path, class_names: Mapping[str, str] | None 
     sections.append(_how_it_was_made(results))
     table = out / "scores.json"
     with written_whole(table) as temporary:
-        temporary.write_text(json.dumps(results.scores.columns()), encoding="utf-8")
+        scores = results.scores[HEADER].replace({math.nan: None, math.inf: None})
+        temporary.write_text(json.dumps(scores.to_dict("list")), encoding="utf-8")
     page = out / "index.html"
     write_page(page, f"Results of {folder.resolve().name}", headline(results), cautions(results), sections)
     return [*written, table, page], left_out
 
 
 _EXAMPLES = (
-    "Rows are test subjects. From left to right: input, one of the context pairs, truth, prediction of each model with"
-    " its score, and its absolute error on a fixed scale from 0 to 0.5."
+    "Rows are test subjects, with the left hemisphere on the left. From left to right: input, one of the context pairs,"
+    " truth, prediction of each model with its score, and its absolute error on a fixed scale from 0 to 0.5. Masks are"
+    " outlined on the image: blue the truth, orange the prediction."
 )
 
 
@@ -91,23 +97,29 @@ def _shown(item: Item, files: list[Path]) -> Table | Picture:
 
 
 def _how_it_was_made(results: Results) -> Section:
-    blocks: list = [f"Everything is computed from scores.csv: {len(results.scores):,} rows, SHA-256 {results.sha256}."]
+    blocks: list[Block] = [
+        f"Everything is computed from scores.csv: {len(results.scores):,} rows, SHA-256 {results.sha256}."
+    ]
     if results.models is None:
-        return Section("How it was made", [*blocks, "No models.json: which weights and commands is not known."])
-    columns = {"model": "Model", "experiment": "Experiment", "config": "Configuration", "step": "Step"}
-    columns |= {"weights": "Weights", "sha256": "SHA-256 of the weights"}
-    # One row of a model, however many commands evaluated it.
-    rows = dict.fromkeys(
-        tuple(Cell("" if record.get(key) is None else str(record[key])) for key in columns) for record in results.models
-    )
-    blocks.append(Table("models", "", tuple(columns.values()), (tuple(rows),), numbers=False))
-    commands = list(dict.fromkeys(str(record["command"]) for record in results.models if record.get("command")))
-    if commands:
+        return Section("How it was made", [*blocks, "No models.json: weights and commands are not known."])
+    columns = {"model": "Model", "kind": "Kind", "train_subjects": "Training subjects", "experiment": "Experiment"}
+    columns |= {"config": "Configuration", "step": "Step", "weights": "Weights"}
+    records = pd.DataFrame(list(results.models))
+    records = records.reindex(columns=[*columns, "sha256", "command", "versions"]).astype(object)
+    records = records.where(records.notna(), "")
+    # One row for each model, however many commands evaluated it.
+    rows = records[list(columns)].map(str).drop_duplicates()
+    cells = tuple(tuple(map(Cell, row)) for row in rows.itertuples(index=False))
+    blocks.append(Table("models", "", tuple(columns.values()), (cells,), numbers=False))
+    hashes = records.loc[records["sha256"] != "", ["sha256", "weights"]].map(str).drop_duplicates()
+    if len(hashes):
+        blocks += ["SHA-256 of the weights:", Listing(["  ".join(row) for row in hashes.itertuples(index=False)])]
+    if commands := [str(command) for command in records["command"].drop_duplicates() if command]:
         blocks += ["Commands:", Listing(commands)]
     versions = dict.fromkeys(
-        ", ".join(f"{name} {number}" for name, number in record["versions"].items())
-        for record in results.models
-        if isinstance(record.get("versions"), dict)
+        ", ".join(f"{name} {number}" for name, number in found.items())
+        for found in records["versions"]
+        if isinstance(found, dict)
     )
     own = f"neuralizer-jax {version('neuralizer-jax')}"
     blocks.append(f"Versions: {'; '.join(versions) or 'not known'}; of this report: {own}.")

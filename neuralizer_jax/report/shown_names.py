@@ -1,15 +1,20 @@
-"""How models, tasks and metrics are called and ordered in figures and tables."""
+"""Names and order of models, tasks, sizes and metrics in figures and tables."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 SEEN, UNSEEN, BASELINE = PAPER_MODELS = ("Neuralizer-seen", "Neuralizer-unseen", "Baseline-seen")
 
-# Metrics in the order in which they are shown: of masks, of images.
+# Metrics in their order: of masks, of images.
 METRICS = {"dice": "Dice", "hd95": "HD95 (mm)", "psnr": "PSNR (dB)", "ssim": "SSIM"}
 
 
 def models_in_order(models: Iterable[str]) -> list[str]:
-    """The paper's models first, then the others by name."""
+    """The paper's models first, then the others by name.
+
+    >>> models_in_order(["B", "A", "Neuralizer-seen"])
+    ['Neuralizer-seen', 'A', 'B']
+    """
     models = set(models)
     return [model for model in PAPER_MODELS if model in models] + sorted(models - set(PAPER_MODELS))
 
@@ -20,5 +25,18 @@ def tasks_in_order(metrics: Mapping[str, str]) -> list[str]:
 
 
 def shown_task(task: str) -> str:
-    """A task's name as a person writes it."""
+    """A task's name for readers.
+
+    >>> shown_task("motion_correction")
+    'Motion correction'
+    """
     return task.replace("_", " ").capitalize()
+
+
+def shown_size(size: float) -> str:
+    """A context size, or a number of training subjects.
+
+    >>> shown_size(8.0), shown_size(math.inf)
+    ('8', 'all')
+    """
+    return "all" if math.isinf(size) else f"{size:.0f}"

@@ -1,12 +1,13 @@
-"""A table of text, and the same as Markdown and as LaTeX."""
+"""A table of text, as Markdown, as LaTeX and as plain text."""
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# Where rows have more letters than this, headings that are so much longer than what is below them stand upright; where
-# that is not enough, the table is scaled to the width of the page.
-_MOST_LETTERS, _LONGER = 85, 4
+import numpy as np
+import pandas as pd
+
+# A LaTeX table with more letters in a row is scaled to the width of the page.
+_MOST_LETTERS = 85
 
 _NO_VALUE = "–"  # noqa: RUF001
 
@@ -26,7 +27,7 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a table: plain text, bold where it is the best of its row or column."""
+    """Plain text in a table; bold for the best of its row or column."""
 
     text: str
     bold: bool = False
@@ -37,14 +38,14 @@ NOTHING = Cell(_NO_VALUE)
 
 @dataclass(frozen=True)
 class Table:
-    """A table. Its first column names the rows.
+    """A table whose first column names the rows.
 
     Attributes:
         name: of its files.
-        caption: what it shows, and what was averaged over what; plain text.
-        head: names of the columns.
-        parts: groups of rows, with a line between them.
-        numbers: whether the other columns hold numbers, which stand to the right.
+        caption: plain text.
+        head: headings of the columns.
+        parts: groups of rows, separated by a line.
+        numbers: whether the other columns hold numbers, which are aligned right.
     """
 
     name: str
@@ -53,79 +54,76 @@ class Table:
     parts: tuple[tuple[tuple[Cell, ...], ...], ...]
     numbers: bool = True
 
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The text of all rows."""
+        return pd.DataFrame([[cell.text for cell in row] for part in self.parts for row in part], columns=self.head)
+
+    @property
+    def bold(self) -> np.ndarray:
+        """bool `[rows, columns]`."""
+        return np.array([[cell.bold for cell in row] for part in self.parts for row in part], bool)
+
 
 def signs(text: str) -> str:
-    """The text with a minus sign, as typography has it, before each negative number."""
+    """The text with a typographic minus sign before each negative number."""
     return re.sub(r"(?<![\w-])-(?=\d)", "\u2212", text)
 
 
 def markdown(table: Table) -> str:
-    """As Markdown, the caption above."""
-    lines = [_markdown_row(map(_markdown_text, table.head))]
-    lines.append(_markdown_row([":---", *["---:"] * (len(table.head) - 1)]))
-    for row in (row for part in table.parts for row in part):
-        texts = (_markdown_text(cell.text) for cell in row)
-        lines.append(_markdown_row(f"**{text}**" if cell.bold else text for text, cell in zip(texts, row, strict=True)))
-    return "\n".join([_markdown_text(table.caption), "", *lines, ""])
+    """As Markdown, the caption above.
+
+    >>> print(markdown(Table("t", "Scores.", ("Task", "A"), (((Cell("x"), Cell("0.9", bold=True)),),))))
+    Scores.
+    <BLANKLINE>
+    | Task   |       A |
+    |:-------|--------:|
+    | x      | **0.9** |
+    <BLANKLINE>
+    """
+    cells = table.frame.map(_markdown_text)
+    cells = cells.where(~table.bold, "**" + cells + "**")
+    align = ["left", *["right"] * (len(table.head) - 1)]
+    text = cells.to_markdown(
+        index=False, headers=[_markdown_text(name) for name in table.head], colalign=align, disable_numparse=True
+    )
+    return f"{_markdown_text(table.caption)}\n\n{text}\n"
 
 
 def latex(table: Table) -> str:
-    """As LaTeX, a `table` environment; needs the packages booktabs and, for a wide one, graphicx."""
-    columns = "l" + "r" * (len(table.head) - 1)
-    below = [max(len(row[place].text) for part in table.parts for row in part) for place in range(len(table.head))]
-    letters = [max(len(name), longest) for name, longest in zip(table.head, below, strict=True)]
+    """As a LaTeX `table`, which needs the packages booktabs and, for a wide table, graphicx."""
     heads = [_latex_text(name) for name in table.head]
-    if _is_wide(letters):
-        for place, (name, longest) in enumerate(zip(table.head, below, strict=True)):
-            if len(name) > longest + _LONGER:
-                heads[place], letters[place] = rf"\rotatebox{{90}}{{{heads[place]}}}", longest
-    bodies = [
-        "\n".join(" & ".join(_latex_cell(cell) for cell in row) + r" \\" for row in part)
-        for part in table.parts
-        if part
-    ]
-    tabular = "\n".join(
-        [
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            " & ".join(heads) + r" \\",
-            r"\midrule",
-            "\n\\midrule\n".join(bodies),
-            r"\bottomrule",
-            r"\end{tabular}",
-        ]
+    cells = table.frame.set_axis(range(len(heads)), axis="columns")
+    style = cells.style.hide(axis="index").format(_latex_text).format_index(heads.__getitem__, axis="columns")
+    style = style.apply(lambda _: np.where(table.bold, "textbf:--rwrap;", ""), axis=None)
+    text = style.to_latex(
+        column_format="l" + "r" * (len(table.head) - 1),
+        hrules=True,
+        position_float="centering",
+        caption=_latex_text(table.caption),
+        label="tab:" + re.sub(r"[^A-Za-z0-9]+", "-", table.name),
     )
-    if _is_wide(letters):
-        tabular = f"\\resizebox{{\\textwidth}}{{!}}{{%\n{tabular}}}"
-    label = re.sub(r"[^A-Za-z0-9]+", "-", table.name)
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_latex_text(table.caption)}}}",
-            rf"\label{{tab:{label}}}",
-            tabular,
-            r"\end{table}",
-            "",
-        ]
-    )
+    lines = text.splitlines()
+    row = lines.index(r"\midrule")
+    for part in [part for part in table.parts if part][:-1]:
+        row += len(part) + 1
+        lines.insert(row, r"\midrule")
+    text = "\n".join([*lines, ""])
+    letters = np.maximum(cells.map(len).max(), [len(name) for name in table.head]).sum() + 2 * len(heads)
+    if letters > _MOST_LETTERS:
+        text = text.replace(r"\begin{tabular}", r"\resizebox{\textwidth}{!}{\begin{tabular}")
+        text = text.replace(r"\end{tabular}", r"\end{tabular}}")
+    return text
 
 
-def _is_wide(letters: Sequence[int]) -> bool:
-    return sum(letters) + 2 * len(letters) > _MOST_LETTERS
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def plain(table: Table) -> str:
+    """As plain text for a terminal, the caption below."""
+    text = table.frame.to_string(index=False)
+    return f"{text}\n{table.caption}".rstrip()
 
 
 def _markdown_text(text: str) -> str:
     return re.sub(r"([\\`*_<>|]|\](?=\())", r"\\\1", " ".join(text.split()))
-
-
-def _latex_cell(cell: Cell) -> str:
-    text = _latex_text(cell.text)
-    return rf"\textbf{{{text}}}" if cell.bold else text
 
 
 def _latex_text(text: str) -> str:

@@ -1,31 +1,31 @@
-"""The tables of the paper, from numbers of `statistics.py`: tasks (Table 4), classes (Table 3), differences, time."""
+"""The tables of the paper: tasks (Table 4), classes (Table 3), differences, runtime."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from neuralizer_jax.report.shown_names import METRICS, models_in_order, shown_task, tasks_in_order
+from neuralizer_jax.report.shown_names import METRICS, models_in_order, shown_size, shown_task, tasks_in_order
 from neuralizer_jax.report.statistics import Estimate, mean_of
 from neuralizer_jax.report.table_formats import NOTHING, Cell, Table
 
 _DIGITS = {"dice": 3, "psnr": 2, "ssim": 3, "hd95": 2}
 _LESS_IS_BETTER = ("hd95",)
 
-# More classes than this, and than rows, stand one below the other: on a printed page columns are scarce.
+# More classes than this, and than models and sizes, are rows: a printed page has few columns.
 _MOST_CLASSES = 8
 
-# What a value of `runtime.json` is called, and how a number is shown. The first tell of a model, the others of a
-# prediction.
-_OF_MODEL = {
+# Heading and format of each value in `runtime.json`, first those of a model, then those of a prediction.
+_Format = Callable[[Any], str]
+_OF_MODEL: dict[str, tuple[str, _Format]] = {
     "model": ("Model", str),
     "parameters": ("Parameters", lambda count: f"{count:,.0f}"),
     "training_seconds": ("Training", lambda seconds: _duration(seconds)),
     "training_steps": ("Training steps", lambda count: f"{count:,.0f}"),
 }
-_OF_PREDICTION = {
-    "n": ("N", lambda count: f"{count:,.0f}"),
+_OF_PREDICTION: dict[str, tuple[str, _Format]] = {
+    "context_size": ("N", lambda count: f"{count:,.0f}" if count else NOTHING.text),
     "flops": ("GFLOP", lambda count: _three_digits(count / 1e9)),
     "seconds": ("Prediction (s)", lambda seconds: _three_digits(seconds)),
     "peak_bytes": ("Memory (MiB)", lambda count: _three_digits(count / 2**20)),
@@ -42,18 +42,20 @@ def scores_table(
     *,
     intervals: bool = True,
 ) -> Table:
-    """Means with intervals, a row a task and the means of tasks, the best of each row bold.
+    """Means with intervals, a row for each task and for the means of tasks; the best of each row is bold.
 
     Args:
         name: of the files.
         caption: text.
-        columns: by heading, of tasks.
+        columns: by heading, the estimates of tasks.
         metrics: of each task.
-        intervals: whether to tell them.
+        intervals: whether to show them.
     """
 
     def cells(estimates: Sequence[Estimate | None], metric: str) -> list[Cell]:
-        texts = [estimate and shown_estimate(estimate, metric, interval=False) for estimate in estimates]
+        texts = [
+            None if estimate is None else shown_estimate(estimate, metric, interval=False) for estimate in estimates
+        ]
         best = _best(texts, metric)
         return [
             NOTHING if estimate is None else Cell(shown_estimate(estimate, metric, interval=intervals), text == best)
@@ -69,12 +71,12 @@ def differences_table(
     columns: Mapping[str, Mapping[str, Estimate]],
     metrics: Mapping[str, str],
 ) -> Table:
-    """Differences with intervals, a row a task and the means of tasks; bold where the interval is above 0.
+    """Differences with intervals, a row for each task and for the means of tasks; bold if the interval is above 0.
 
     Args:
         name: of the files.
         caption: text.
-        columns: by heading, of tasks.
+        columns: by heading, the estimates of tasks.
         metrics: of each task.
     """
 
@@ -92,23 +94,21 @@ def differences_table(
 def classes_table(
     name: str,
     caption: str,
-    scores: Mapping[tuple[str, int, str], np.ndarray],
+    scores: Mapping[tuple[str, float, str], np.ndarray],
     models: Iterable[str],
     class_names: Mapping[str, str],
-    size_names: Mapping[int, str],
 ) -> Table:
-    """Mean and standard deviation over subjects of each class, a row a model and n (paper, Table 3).
+    """Mean and standard deviation over subjects for each class, a row for each model and size (paper, Table 3).
 
-    The best of each class is bold. The mean is over classes, its deviation that of the subjects' means. Many classes
-    stand one below the other, then a column is a model and n.
+    The best model of each class is bold. The last column is the mean over classes, with the standard deviation of the
+    subjects' means. If there are many classes, they are the rows.
 
     Args:
         name: of the files.
         caption: text.
-        scores: of `class_scores`.
+        scores: from `class_scores`.
         models: in their order.
-        class_names: what to call a class; those that are not in it are called as they are.
-        size_names: what to call an n.
+        class_names: names of classes; others keep their label.
     """
     keys = [(model, n) for model in models for n in sorted({n for its, n, _ in scores if its == model})]
     classes = sorted({label for _, _, label in scores if label}, key=_natural)
@@ -118,7 +118,7 @@ def classes_table(
         best = _best([mean for mean, _ in shown], "dice")
         columns[label] = [Cell(text, mean == best) if text else NOTHING for mean, text in shown]
     names = [class_names.get(label, label) for label in classes]
-    rows = [f"{model}, N = {size_names.get(n, n)}" for model, n in keys]
+    rows = [f"{model}, N = {shown_size(n)}" for model, n in keys]
     if len(classes) <= max(_MOST_CLASSES, len(rows)):
         lines = [(Cell(row), *cells) for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True)]
         of_model = [[line for line, (its, _) in zip(lines, keys, strict=True) if its == model] for model in models]
@@ -128,10 +128,10 @@ def classes_table(
 
 
 def runtime_table(name: str, caption: str, records: Iterable[Mapping[str, Any]]) -> Table:
-    """Size and time of models: a part a model and device, in it a row an n.
+    """Size and time of models: a part for each model and device, a row for each context size.
 
-    What the row above tells of the model is not told again; columns that nobody has a value for are left out; a device
-    that all have in common stands in the caption.
+    Values of a model are not repeated from row to row, columns without values are left out, and a device that all
+    have in common is named in the caption.
 
     Args:
         name: of the files.
@@ -139,7 +139,7 @@ def runtime_table(name: str, caption: str, records: Iterable[Mapping[str, Any]])
         records: of `runtime.json`, in any order.
     """
     parts: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for record in sorted(records, key=lambda record: _natural(str(record.get("n")))):
+    for record in sorted(records, key=lambda record: _natural(str(record.get("context_size")))):
         parts.setdefault((str(record.get("model")), str(record.get("device"))), []).append(record)
     order = models_in_order(model for model, _ in parts)
     rows = [parts[part] for part in sorted(parts, key=lambda part: (order.index(part[0]), part[1]))]
@@ -153,7 +153,11 @@ def runtime_table(name: str, caption: str, records: Iterable[Mapping[str, Any]])
 
 
 def shown_estimate(estimate: Estimate, metric: str, *, interval: bool = True, signed: bool = False) -> str:
-    """An estimate with the decimals of its metric, its interval in brackets; a difference has a sign."""
+    """An estimate with the decimals of its metric, and its interval in brackets.
+
+    >>> shown_estimate(Estimate(0.8, np.linspace(0.7, 0.9, 41)), "dice")
+    '0.800 [0.705, 0.895]'
+    """
     digits = _DIGITS[metric]
     text = f"{estimate.value:{'+' if signed else ''}.{digits}f}"
     if not interval:
@@ -163,7 +167,7 @@ def shown_estimate(estimate: Estimate, metric: str, *, interval: bool = True, si
 
 
 def _parts(columns: Mapping[str, Mapping[str, Estimate]], metrics: Mapping[str, str], cells) -> tuple:
-    """Rows of tasks, and of the means over the tasks of a metric that all columns have, but those that have none."""
+    """Rows of tasks, then rows of means over tasks: of those tasks that every column with the metric has."""
     tasks = [task for task in tasks_in_order(metrics) if any(task in column for column in columns.values())]
     rows, means = [], []
     for task in tasks:
@@ -182,14 +186,14 @@ def _parts(columns: Mapping[str, Mapping[str, Estimate]], metrics: Mapping[str, 
 
 
 def _best(texts: Sequence[str | None], metric: str) -> str | None:
-    """The best of several numbers as they are shown, so that equal ones are equally good; None where there is one."""
+    """The best of several numbers as shown, so that equal numbers are equally good; None if there is only one."""
     known = [text for text in texts if text is not None]
     if len(known) < 2:
         return None
     return (min if metric in _LESS_IS_BETTER else max)(known, key=float)
 
 
-def _mean_and_deviation(scores, model: str, n: int, label: str, classes: Sequence[str]) -> tuple[str | None, str]:
+def _mean_and_deviation(scores, model: str, n: float, label: str, classes: Sequence[str]) -> tuple[str | None, str]:
     values = scores.get((model, n, label))
     if values is None:
         return None, ""
@@ -199,12 +203,12 @@ def _mean_and_deviation(scores, model: str, n: int, label: str, classes: Sequenc
 
 
 def _natural(text: str) -> list[str | int]:
-    """Text before its numbers, and those by their value."""
+    """A sorting key that orders numbers in text by value."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
 def _runtime_lines(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> tuple[tuple[Cell, ...], ...]:
-    """A row a record of the same model."""
+    """A row for each record of the same model."""
     above: Mapping[str, Any] = {}
     lines = []
     for record in records:
@@ -227,5 +231,5 @@ def _duration(seconds: float) -> str:
 
 
 def _three_digits(value: float) -> str:
-    """A number with three digits that count, or all of those before the point."""
+    """A number with three significant digits, or all of those before the point."""
     return f"{value:,.0f}" if value >= 999.5 else f"{value:#.3g}".rstrip(".")

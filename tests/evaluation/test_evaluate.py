@@ -26,7 +26,7 @@ from neuralizer_jax.evaluation.examples import read_example
 from neuralizer_jax.evaluation.leakage import write_training_subjects
 from neuralizer_jax.evaluation.predictor import Predictor, network
 from neuralizer_jax.evaluation.score_log import ScoresTable
-from neuralizer_jax.evaluation.scores import KEYS, read_scores
+from neuralizer_jax.evaluation.scores import HEADER, Kind, read_scores
 from neuralizer_jax.inference.predict import predict
 from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.unet import UNet
@@ -40,7 +40,7 @@ def evaluated(folder, models, cases=CASES, make_episodes=child.made_up_episodes)
     with ScoresTable(folder / "scores.csv") as table:
         made = evaluate(models, cases, make_episodes, table, experiment="made-up", examples=folder / "examples")
     scores = read_scores(folder / "scores.csv")
-    return made, {scores.at(row, *KEYS): value for row, value in enumerate(scores.value)}
+    return made, {row[:-1]: row[-1] for row in scores[HEADER].itertuples(index=False, name=None)}
 
 
 def assert_close(one, other):
@@ -76,7 +76,7 @@ class TestScores:
                     np.asarray(output)[0, ..., 0], episode["target_out"][0, ..., 0], case.is_segmentation
                 )
                 for metric, value in scores.items():
-                    expected[case.key("made-up", "Neuralizer", n, case.draw, metric)] = value
+                    expected["made-up", "Neuralizer", "in-context", "", 0, n, *case.columns, metric] = value
         assert made == 38
         assert len(expected) == 76
         assert_close(found, expected)
@@ -90,23 +90,23 @@ class TestScores:
         np.testing.assert_array_equal(network("Neuralizer", model, tiny_params).predict(image), plain)
 
     def test_a_network_without_a_context(self, tmp_path, unet):
-        """Once a case, at the number of its training subjects; each training has draws of its own."""
+        """Once a case and training."""
         model, params = unet
         baselines = [
-            network("Baseline-seen", model, params, subjects=8),
-            network("Baseline-seen", model, params, subjects=8, training=2),
+            network("Baseline-seen", model, params, train_subjects="8"),
+            network("Baseline-seen", model, params, train_subjects="8", training=2),
         ]
         made, found = evaluated(tmp_path, baselines)
         assert made == 2 * len(CASES)
-        assert {(key[KEYS.index("n")], key[KEYS.index("draw")]) for key in found} == {(8, d) for d in (0, 1, 200, 201)}
+        assert {key[2:6] for key in found} == {("baseline", "8", 0, 0), ("baseline", "8", 2, 0)}
         episode = child.made_up_episodes([CASES[-1]], 0)
         expected = case_scores(
             np.asarray(model.apply({"params": params}, episode["target_in"]))[0, ..., 0],
             episode["target_out"][0, ..., 0],
             False,
         )
-        for draw in (1, 201):
-            key = CASES[-1].key("made-up", "Baseline-seen", 8, draw, "psnr")
+        for training in (0, 2):
+            key = ("made-up", "Baseline-seen", "baseline", "8", training, 0, *CASES[-1].columns, "psnr")
             assert found[key] == pytest.approx(expected["psnr"], rel=1e-4)
 
     def test_a_large_context_goes_in_parts(self, tiny_model, tiny_params, monkeypatch):
@@ -147,16 +147,18 @@ class TestScores:
 
     def test_names(self, tiny_model, tiny_params, unet):
         for name, (model, params), subjects, expected in (
-            ("Baseline", unet, None, "Baseline: a U-Net without a context, expected Baseline...@N=FILE"),
-            ("Net", unet, 8, "Net: a U-Net without a context"),
-            ("Neuralizer", (tiny_model, tiny_params), 8, "Neuralizer: a network with a context, expected NAME=FILE"),
-            ("Baseline", (tiny_model, tiny_params), None, "Baseline: a network with a context"),
+            ("Net", unet, "", "Net: a U-Net without a context, expected NAME@N=FILE"),
+            ("Neuralizer", (tiny_model, tiny_params), "8", "Neuralizer: a network with a context, expected NAME=FILE"),
         ):
             with pytest.raises(InputError) as error:
-                network(name, model, params, subjects=subjects)
+                network(name, model, params, train_subjects=subjects)
             assert expected in str(error.value)
         with pytest.raises(InputError, match="a U-Net without a context, expected one to be resampled"):
-            network("Baseline", *unet, subjects=1, bootstrap=4)
+            network("Baseline", *unet, train_subjects="1", bootstrap=4)
+
+    def test_kind(self, tiny_model, tiny_params, unet):
+        assert network("Anything", *unet, train_subjects="all").columns == ("Anything", Kind.BASELINE, "all", 0)
+        assert network("Baseline", tiny_model, tiny_params).columns == ("Baseline", Kind.IN_CONTEXT, "", 0)
 
 
 class TestResuming:
@@ -226,7 +228,7 @@ class TestResuming:
 class TestExamples:
     def test_first_of_each_task_with_the_predictions_of_all(self, tmp_path, unet, tiny_model, tiny_params):
         mean = Predictor("Mean", child.mean_of_context)
-        evaluated(tmp_path, [network("Baseline", *unet, subjects=4)])
+        evaluated(tmp_path, [network("Baseline", *unet, train_subjects="4")])
         evaluated(tmp_path, [mean, network("Neuralizer", tiny_model, tiny_params)])
         names = sorted(path.name for path in (tmp_path / "examples").iterdir())
         assert names == [
@@ -247,7 +249,8 @@ class TestExamples:
             "experiment": "made-up", "task": "segmentation", "dataset": "ixi", "modality": "T1",
             "class": "freesurfer:17", "subject": "s0", "n": 3,
         }  # fmt: skip
-        assert example["models"].tolist() == ["Baseline@4", "Mean", "Neuralizer"]
+        assert example["models"].tolist() == ["Baseline", "Mean", "Neuralizer"]
+        assert example["train_subjects"].tolist() == ["4", "", ""]
         np.testing.assert_array_equal(example["predictions"][1], child.mean_of_context(episode)[0])
         output = unet[0].apply({"params": unet[1]}, episode["target_in"])
         np.testing.assert_allclose(example["predictions"][0], output[0, ..., 0], atol=1e-5)
@@ -298,19 +301,24 @@ class TestCommand:
         # Two modalities, seven classes of two subjects each; two transfers.
         assert "32 cases of 2 tasks, 36 contexts left out" in out
         scores = read_scores(tmp_path / "scores.csv")
-        assert scores.unique("experiment") == ["first"]
-        assert scores.unique("model") == ["Baseline-seen", "Neuralizer-seen"]
-        assert scores.where(model="Baseline-seen").unique("n") == [8]
-        assert scores.where(model="Neuralizer-seen").unique("n") == [1, 2]
+        assert set(scores["experiment"]) == {"first"}
+        sizes = scores.groupby(["model", "kind", "train_subjects"])["context_size"].unique()
+        assert {key: found.tolist() for key, found in sizes.items()} == {
+            ("Baseline-seen", "baseline", "8"): [0],
+            ("Neuralizer-seen", "in-context", ""): [1, 2],
+        }
         table = out.split("\n\n")[1].splitlines()
-        assert table[0].split() == ["n=1", "n=2", "n=8"]
-        mean = scores.where(model="Neuralizer-seen", task="modality_transfer", n=2, metric="psnr").value.mean()
-        (line,) = [line for line in table if line.startswith("modality transfer") and "Neuralizer-seen" in line]
+        assert table[0].split() == ["task", "model", "metric", "N=1", "N=2", "N=8"]
+        shown = scores[(scores["task"] == "modality_transfer") & (scores["metric"] == "psnr")]
+        mean = shown[(shown["model"] == "Neuralizer-seen") & (shown["size"] == 2)]["value"].mean()
+        (line,) = [line for line in table if "modality transfer" in line and "Neuralizer-seen" in line]
         assert line.split()[-1] == f"{mean:.2f}"
         models = json.loads((tmp_path / "models.json").read_text())
-        assert [(model["model"], model["experiment"], model["config"]) for model in models] == [
-            ("Neuralizer-seen", "first", str(self.BASE)), ("Baseline-seen", "first", str(self.BASE)),
-        ]  # fmt: skip
+        keys = ("model", "kind", "train_subjects", "training", "experiment", "config")
+        assert [tuple(model[key] for key in keys) for model in models] == [
+            ("Neuralizer-seen", "in-context", "", 0, "first", str(self.BASE)),
+            ("Baseline-seen", "baseline", "8", 0, "first", str(self.BASE)),
+        ]
         assert models[0]["command"].startswith("neuralizer evaluate --config")
         # One of each class, and of each transfer.
         assert len(list((tmp_path / "examples").iterdir())) == 9
@@ -334,7 +342,7 @@ class TestCommand:
             "--config.data.only.tasks=modality_transfer",
         )
         assert "not checked" not in capsys.readouterr().out
-        assert read_scores(tmp_path / "out/scores.csv").unique("model") == ["run"]
+        assert sorted(set(read_scores(tmp_path / "out/scores.csv")["model"])) == ["run"]
         # Other weights of the same name would be mixed with these.
         save_weights(weights, tiny_model, draw_params(tiny_model, seed=9))
         with pytest.raises(InputError, match=r"best\.safetensors: has changed since"):
@@ -351,7 +359,7 @@ class TestCommand:
         few = ("--subjects", "0", "--modalities", "1", "--config.data.only.tasks=modality_transfer", "--sizes", "9")
         self.run(tmp_path / "out", [weights], *few, "--split", "all")
         index = fake_dataset(Path("heads")).index
-        found = read_scores(tmp_path / "out/scores.csv").unique("subject")
+        found = sorted(set(read_scores(tmp_path / "out/scores.csv")["subject"]))
         assert found == sorted(entry["subject"] for entry in index)
         with pytest.raises(InputError, match="no case in split test of heads"):
             self.run(tmp_path / "out", [weights], *few)
@@ -374,8 +382,8 @@ class TestCommand:
         self.run(tmp_path / "out", [weights], *few, "--split", "val", "--context-split", "all")
         assert "contexts are of split train+val+test: a model may have been trained on" in capsys.readouterr().out
         scores = read_scores(tmp_path / "out/scores.csv")
-        assert {split_of[subject] for subject in scores.unique("subject")} == {"val"}
-        assert scores.unique("n") == [9]
+        assert {split_of[subject] for subject in scores["subject"]} == {"val"}
+        assert sorted(set(scores["size"])) == [9]
         with pytest.raises(InputError, match="of heads was trained on"):
             self.run(tmp_path / "again", [weights], *few[:-1], "1", "--split", "all", "--context-split", "val")
 
@@ -389,8 +397,8 @@ class TestCommand:
         self.run(tmp_path / "out", [weights], *few)
         assert "contexts are of split test of regions: a model may have been trained on" in capsys.readouterr().out
         scores = read_scores(tmp_path / "out/scores.csv")
-        assert scores.unique("dataset") == ["heads"]
-        assert scores.unique("modality") == ["T1"]
+        assert sorted(set(scores["dataset"])) == ["heads"]
+        assert sorted(set(scores["modality"])) == ["T1"]
         write_training_subjects(weights.parent, [("heads", "h7", "h7")])
         with pytest.raises(InputError, match=r"person h7 of heads was trained on"):
             self.run(tmp_path / "out", [weights], *few)

@@ -48,7 +48,7 @@ def counted_neuralizer(members, size=SIZE):
 
 
 def record(model="A", n=8, device="cpu, 2 cores", **values):
-    return dict.fromkeys(KEYS) | {"model": model, "n": n, "device": device} | values
+    return dict.fromkeys(KEYS) | {"model": model, "context_size": n, "device": device} | values
 
 
 class TestMeasure:
@@ -60,12 +60,12 @@ class TestMeasure:
 
     def test_a_unet(self):
         model = UNet(features=WIDTH, stages=2)
-        found = measure("B", model, draw_params(model), None, size=SIZE, repeats=1, training=(90.5, 400))
+        found = measure("B", model, draw_params(model), 0, size=SIZE, repeats=1, training=(90.5, 400))
         assert list(found) == list(KEYS)
         assert 1 < found["flops"] / counted_unet() < 1.05
         parameters = 4 * 2 * (9 * WIDTH**2 + WIDTH) + (3 + 1) * WIDTH + (2 * WIDTH + 1) * WIDTH + WIDTH + 1
         assert found["parameters"] == parameters
-        expected = {"model": "B", "n": None, "training_seconds": 90.5, "training_steps": 400}
+        expected = {"model": "B", "context_size": 0, "training_seconds": 90.5, "training_steps": 400}
         assert expected.items() <= found.items()
         assert found["seconds"] > 0
         assert found["device"].startswith("cpu, ")
@@ -98,7 +98,7 @@ class TestTooLittleMemory:
         found = measure("A", tiny_model, tiny_params, 2, size=SIZE, repeats=1)
         assert (found["seconds"], found["peak_bytes"]) == (None, None)
         assert found["flops"] > 0
-        assert (found["model"], found["n"]) == ("A", 2)
+        assert (found["model"], found["context_size"]) == ("A", 2)
 
     def test_a_device_that_has_no_room(self, tiny_model, tiny_params, monkeypatch):
         def full(*arguments):
@@ -106,7 +106,7 @@ class TestTooLittleMemory:
 
         monkeypatch.setattr(runtime, "_time_and_memory", full)
         found = measure("A", tiny_model, tiny_params, 2, size=SIZE)
-        assert (found["seconds"], found["peak_bytes"], found["n"]) == (None, None, 2)
+        assert (found["seconds"], found["peak_bytes"], found["context_size"]) == (None, None, 2)
 
     def test_another_failure_is_one(self, tiny_model, tiny_params, monkeypatch):
         def broken(*arguments):
@@ -120,13 +120,13 @@ class TestTooLittleMemory:
 class TestFile:
     def test_replaced_and_kept(self, tmp_path):
         folder = tmp_path / "new"
-        record_runtime(folder, [record(seconds=1.0), record(n=None), record("B", seconds=2.0), record(device="gpu")])
+        record_runtime(folder, [record(seconds=1.0), record(n=0), record("B", seconds=2.0), record(device="gpu")])
         record_runtime(folder, [record(seconds=3.0), record(n=4)])
         records = json.loads((folder / "runtime.json").read_text())
         assert records == read_runtime(folder)
-        assert [(its["model"], its["n"], its["device"], its["seconds"]) for its in records] == [
+        assert [(its["model"], its["context_size"], its["device"], its["seconds"]) for its in records] == [
             ("A", 8, "cpu, 2 cores", 3.0),
-            ("A", None, "cpu, 2 cores", None),
+            ("A", 0, "cpu, 2 cores", None),
             ("B", 8, "cpu, 2 cores", 2.0),
             ("A", 8, "gpu", None),
             ("A", 4, "cpu, 2 cores", None),
@@ -176,12 +176,13 @@ class TestNames:
     @pytest.mark.parametrize(
         ("argument", "expected"),
         [
-            ("a/best.safetensors", ("a", None, 0, "a/best.safetensors")),
-            ("a/tiny.safetensors", ("tiny", None, 0, "a/tiny.safetensors")),
-            ("Seen, old=x=1/best.safetensors", ("Seen, old", None, 0, "x=1/best.safetensors")),
-            ("a/x=1/w.safetensors", ("w", None, 0, "a/x=1/w.safetensors")),
-            ("Baseline@32=a/b", ("Baseline", 32, 0, "a/b")),
-            ("Baseline@1#2=a/b", ("Baseline", 1, 2, "a/b")),
+            ("a/best.safetensors", ("a", "", 0, "a/best.safetensors")),
+            ("a/tiny.safetensors", ("tiny", "", 0, "a/tiny.safetensors")),
+            ("Seen, old=x=1/best.safetensors", ("Seen, old", "", 0, "x=1/best.safetensors")),
+            ("a/x=1/w.safetensors", ("w", "", 0, "a/x=1/w.safetensors")),
+            ("Baseline@32=a/b", ("Baseline", "32", 0, "a/b")),
+            ("Baseline@1#2=a/b", ("Baseline", "1", 2, "a/b")),
+            ("U-Net@all=a/b", ("U-Net", "all", 0, "a/b")),
         ],
     )
     def test_names_of_weights(self, argument, expected):
@@ -190,7 +191,7 @@ class TestNames:
 
     def test_weights_that_come_along(self, monkeypatch):
         monkeypatch.setitem(PRETRAINED, "little", Path("somewhere/little.safetensors"))
-        assert parse("Seen=little") == ("Seen", None, 0, Path("somewhere/little.safetensors"))
+        assert parse("Seen=little") == ("Seen", "", 0, Path("somewhere/little.safetensors"))
         assert parse("little").name == "little"
 
     @pytest.mark.parametrize("arguments", [["A=x", "A=y"], ["B@2=x", "B@2#0=y"], [""]])
@@ -210,8 +211,8 @@ class TestCommand:
         for _ in range(2):
             assert self.run(out, "--weights", *weights, "--sizes", 2, 1, 2) == 0
         records = read_runtime(out)
-        keys = [("Other", 8), ("Seen", 1), ("Seen", 2), ("Baseline-seen", None)]
-        assert [(its["model"], its["n"]) for its in records] == keys
+        keys = [("Other", 8), ("Seen", 1), ("Seen", 2), ("Baseline-seen", 0)]
+        assert [(its["model"], its["context_size"]) for its in records] == keys
         assert all(list(its) == list(KEYS) and its["seconds"] > 0 for its in records)
         head, *rows, device = capsys.readouterr().out.splitlines()[-5:]
         assert head.split() == ["Model", "Parameters", "N", "GFLOP", "Prediction", "(s)", "Memory", "(MiB)"]
@@ -231,13 +232,14 @@ class TestCommand:
         need = runtime._need
         monkeypatch.setattr(runtime, "_need", lambda compiled: 10**18 if need(compiled) > 100_000 else 1)
         assert self.run(tmp_path, "--weights", f"A={tiny_weights}", "--sizes", 1, 8) == 0
-        assert [(its["n"], its["seconds"] is None) for its in read_runtime(tmp_path)] == [(1, False), (8, True)]
+        measured = [(its["context_size"], its["seconds"] is None) for its in read_runtime(tmp_path)]
+        assert measured == [(1, False), (8, True)]
         assert "A, N = 8: not enough memory for a prediction, recorded without its time\n" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("arguments", "expected"),
         [
-            (["--weights", "A@8=TINY"], "A: a network with a context, expected NAME=FILE, no @N"),
+            (["--weights", "A@8=TINY"], "A: a network with a context, expected NAME=FILE without @8"),
             (["--weights", "A=TINY", "A=TINY"], "A is there twice"),
             (["--weights", "A=TINY", "--size", "15"], "--size: 15, expected a multiple of 2 for the 2 stages of"),
             (["--weights", "A=TINY", "--sizes", "1", "0"], "--sizes: 0, expected 1 or more"),

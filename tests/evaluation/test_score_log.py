@@ -11,20 +11,13 @@ from hypothesis import strategies as st
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.evaluation.leakage import check_no_test_subject, write_training_subjects
 from neuralizer_jax.evaluation.score_log import ScoresTable
-from neuralizer_jax.evaluation.scores import KEYS, read_scores
+from neuralizer_jax.evaluation.scores import HEADER, read_scores
 
 
 def row(number, value=0.5, metric="dice"):
     return (
-        "experiment1",
-        "Neuralizer",
-        "segmentation",
-        "ixi",
-        "T1",
-        "freesurfer:17",
-        8,
-        f"s{number}",
-        0,
+        *("experiment1", "Neuralizer", "in-context", "", 0, 8),
+        *("segmentation", "ixi", "T1", "freesurfer:17", f"s{number}", 0),
         metric,
         value,
     )
@@ -45,13 +38,14 @@ class TestTable:
             on_disk = path.read_text()
             table.append(rows[2:])
         assert on_disk == (
-            "experiment,model,task,dataset,modality,class,n,subject,draw,metric,value\n"
-            "experiment1,Neuralizer,segmentation,ixi,T1,freesurfer:17,8,s0,0,dice,0.333333\n"
-            "experiment1,Neuralizer,segmentation,ixi,T1,freesurfer:17,8,s0,0,hd95,nan\n"
+            "experiment,model,kind,train_subjects,training,context_size,"
+            "task,dataset,modality,class,subject,draw,metric,value\n"
+            "experiment1,Neuralizer,in-context,,0,8,segmentation,ixi,T1,freesurfer:17,s0,0,dice,0.333333\n"
+            "experiment1,Neuralizer,in-context,,0,8,segmentation,ixi,T1,freesurfer:17,s0,0,hd95,nan\n"
         )
         scores = read_scores(path)
-        assert [scores.at(place, *KEYS) for place in range(4)] == [one[:-1] for one in rows]
-        assert scores.value.tolist() == pytest.approx([1 / 3, math.nan, math.nan, 12345.7], rel=1e-5, nan_ok=True)
+        assert [tuple(one[:-1]) for one in scores[HEADER].itertuples(index=False)] == [one[:-1] for one in rows]
+        assert scores["value"].tolist() == pytest.approx([1 / 3, math.nan, math.nan, 12345.7], rel=1e-5, nan_ok=True)
 
     def test_what_is_known_is_not_added(self, tmp_path):
         path = tmp_path / "scores.csv"
@@ -61,7 +55,7 @@ class TestTable:
             table.append([row(1, 0.75), row(2)])
             assert row(2)[:-1] in table.known
             table.append([row(2, 0.75)])
-        assert read_scores(path).value.tolist() == [0.25, 0.5, 0.5]
+        assert read_scores(path)["value"].tolist() == [0.25, 0.5, 0.5]
 
     @settings(max_examples=60)
     @given(st.integers(0, 400))
@@ -80,10 +74,10 @@ class TestTable:
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            ("experiment1,Neuralizer,segmentation", "line 3: 3 values, expected 11"),
-            ("e,m,t,d,T1,,eight,s,0,dice,0.5", "line 3, n: 'eight', expected a whole number"),
-            ("e,m,t,d,T1,,8,s,0,dice,high", "line 3: score 'high', expected a number"),
-            ("e,m,t,d,T1,,8,s,0,dice,nan", "line 3: dice is nan, expected a finite number"),
+            ("experiment1,Neuralizer,segmentation", "line 3: 3 values, expected 14"),
+            ("e,m,in-context,,0,eight,t,d,T1,,s,0,dice,0.5", "line 3, context_size: 'eight', expected a whole number"),
+            ("e,m,in-context,,0,8,t,d,T1,,s,0,dice,high", "line 3: score 'high', expected a number"),
+            ("e,m,in-context,,0,8,t,d,T1,,s,0,dice,nan", "line 3: dice is nan, expected a finite number"),
         ],
     )
     def test_damaged(self, tmp_path, line, expected):

@@ -1,4 +1,4 @@
-"""What has learned nothing is scored like a model, and the report says where a model does not beat it."""
+"""Untrained baselines are scored like models, and the report says where a model does not beat them."""
 
 import argparse
 import json
@@ -19,13 +19,13 @@ from neuralizer_jax.errors import InputError
 from neuralizer_jax.evaluation.case_scores import case_scores
 from neuralizer_jax.evaluation.evaluate import evaluate
 from neuralizer_jax.evaluation.score_log import ScoresTable
-from neuralizer_jax.evaluation.scores import KEYS, read_scores
+from neuralizer_jax.evaluation.scores import HEADER, read_scores
 from neuralizer_jax.evaluation.untrained import (
     input_as_it_is,
     intensity_map,
     mean_context_output,
     nearest_context_pair,
-    trivial_predictors,
+    untrained_baselines,
 )
 from neuralizer_jax.report.report import write_report
 
@@ -147,10 +147,10 @@ def evaluated(folder, cases, make_episodes=child.made_up_episodes):
     """How many predictions were made; and the scores by key."""
     with ScoresTable(folder / "scores.csv") as table:
         made = evaluate(
-            trivial_predictors(), cases, make_episodes, table, experiment="made-up", examples=folder / "examples"
+            untrained_baselines(), cases, make_episodes, table, experiment="made-up", examples=folder / "examples"
         )
     scores = read_scores(folder / "scores.csv")
-    return made, {scores.at(row, *KEYS): value for row, value in enumerate(scores.value)}
+    return made, {row[:-1]: row[-1] for row in scores[HEADER].itertuples(index=False, name=None)}
 
 
 class TestEvaluation:
@@ -163,10 +163,10 @@ class TestEvaluation:
         sizes = sum(len(case.sizes) for case in self.CASES)
         assert made == 4 * sizes - sum(len(case.sizes) for case in masks)
         assert len(found) == 2 * made
-        shown = {(key[1], key[2]) for key in found}
+        shown = {(key[1], key[6]) for key in found}
         tasks = ("segmentation", "denoising", "modality_transfer")
         assert shown == {(name, task) for name in NAMES for task in tasks} - {("Input as it is", "segmentation")}
-        assert {key[6] for key in found} == {1, 3}
+        assert {key[5] for key in found} == {1, 3}
         again, same = evaluated(tmp_path, self.CASES, make_episodes=None)
         assert (again, same) == (0, found)
         # They are no examples to look at.
@@ -185,7 +185,7 @@ class TestEvaluation:
                     prediction = function(made["target_in"][0], *context)
                     scores = case_scores(prediction, made["target_out"][0, ..., 0], case.is_segmentation)
                     for metric, value in scores.items():
-                        expected[case.key("made-up", name, n, case.draw, metric)] = value
+                        expected["made-up", name, "untrained", "", 0, n, *case.columns, metric] = value
         assert found.keys() == expected.keys()
         np.testing.assert_allclose([found[key] for key in found], [expected[key] for key in found], rtol=1e-5)
 
@@ -220,12 +220,12 @@ class TestCommand:
 
     def test_alone_then_beside_a_model(self, tmp_path, capsys, tiny_weights):
         sizes = ("--sizes", "1", "2", "4")
-        alone = self.run(tmp_path, "--trivial", *sizes)
-        assert read_scores(tmp_path / "scores.csv").unique("model") == sorted(NAMES)
+        alone = self.run(tmp_path, "--untrained", *sizes)
+        assert set(read_scores(tmp_path / "scores.csv")["model"]) == set(NAMES)
         _, left_out = write_report(tmp_path, tmp_path / "report")
-        assert any(line.startswith("table_trivial") for line in left_out)
+        assert any(line.startswith("table_untrained") for line in left_out)
 
-        arguments = ("--weights", f"Neuralizer-seen={tiny_weights}", "--trivial", *sizes)
+        arguments = ("--weights", f"Neuralizer-seen={tiny_weights}", "--untrained", *sizes)
         both = self.run(tmp_path, *arguments)
         # Two transfers, and two modalities of a class, of three subjects each: the model's alone are made.
         assert "\n36 predictions" in capsys.readouterr().out
@@ -233,10 +233,10 @@ class TestCommand:
         scores = read_scores(tmp_path / "scores.csv")
         for name in ["Neuralizer-seen", *NAMES]:
             tasks = ["modality_transfer"] + ["segmentation"] * (name != NAMES[0])
-            assert scores.where(model=name).unique("task") == tasks
+            its = scores[scores["model"] == name]
+            assert sorted(set(its["task"])) == tasks
             for task in tasks:
-                of = scores.where(model=name, task=task)
-                assert (of.unique("n"), len(of)) == ([1, 2, 4], 36)
+                assert its[its["task"] == task]["context_size"].value_counts().to_dict() == {1: 12, 2: 12, 4: 12}
 
         records = json.loads((tmp_path / "models.json").read_text())
         assert [(record["model"], record["command"]) for record in records] == [
@@ -251,8 +251,8 @@ class TestCommand:
         assert json.loads((tmp_path / "models.json").read_text()) == records
 
         written, _ = write_report(tmp_path, tmp_path / "report")
-        assert tmp_path / "report/table_trivial.md" in written
-        rows = (tmp_path / "report/table_trivial.md").read_text()
+        assert tmp_path / "report/table_untrained.md" in written
+        rows = (tmp_path / "report/table_untrained.md").read_text()
         assert all(name in rows for name in ("Neuralizer-seen", *NAMES))
         assert not any(name in (tmp_path / "report/table4.md").read_text() for name in NAMES)
         page = (tmp_path / "report/index.html").read_text()
@@ -268,8 +268,8 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("more", "expected"),
         [
-            ([], "neither --weights nor --trivial is given, expected at least one of them"),
-            (["--weights", "Intensity map=a/best.safetensors"], "--weights: Intensity map is what --trivial calls"),
+            ([], "neither --weights nor --untrained is given, expected at least one of them"),
+            (["--weights", "Intensity map=a/best.safetensors"], "--weights: Intensity map is a name of --untrained"),
         ],
     )
     def test_wrong_options(self, tmp_path, more, expected):

@@ -1,4 +1,4 @@
-"""The numbers that are told of trained weights: Dice of structures, what has learned nothing beside it, confidence."""
+"""The reported numbers of trained weights: Dice of structures, untrained baselines beside it, confidence."""
 
 import json
 import sys
@@ -16,11 +16,12 @@ with pytest.MonkeyPatch.context() as patch:
     import pretrained_confidence as confidence
 
 LEFT, RIGHT, STEM = "freesurfer:17", "freesurfer:53", "freesurfer:16"
-TRIVIAL = ("Input as it is", "Mean context output")
+UNTRAINED = ("Input as it is", "Mean context output")
 
 
 def row(label, subject, value, n=1, draw=0):
-    return "experiment1", "Neuralizer-seen", "segmentation", "scans", "T1", label, n, subject, draw, "dice", value
+    model = ("Neuralizer-seen", "in-context", "", 0)
+    return "experiment1", *model, n, "segmentation", "scans", "T1", label, subject, draw, "dice", value
 
 
 class TestStructures:
@@ -46,14 +47,14 @@ def found(tmp_path_factory):
     """The summary of each dataset, the second without contexts of another modality; and the rows of experiment 1."""
     own = {"tasks": ("segmentation", "denoising"), "sizes": (1, 8), "classes": (LEFT, RIGHT, STEM)}
     own |= {"modalities": ("T1",), "subjects": 3, "draws": 2}
-    rows = made_up_rows(models=(pretrained.MODEL, *TRIVIAL), **own)
-    rows = [one for one in rows if one[1:3] != (pretrained.INPUT, "segmentation")]
+    rows = made_up_rows(models=(pretrained.MODEL, *UNTRAINED), **own)
+    rows = [one for one in rows if (one[1], one[6]) != (pretrained.INPUT, "segmentation")]
     more = made_up_rows("experiment3", (pretrained.MODEL,), **(own | {"tasks": ("segmentation",)}))
     contrast = made_up_rows("ablations", (pretrained.MODEL, pretrained.OTHER), **(own | {"sizes": (8,)}))
     folders = {}
     for dataset, ablations in ((pretrained.MAPS, contrast), (pretrained.SCANS, [])):
         folder = write_results(tmp_path_factory.mktemp(dataset), [*rows, *more, *ablations], records=False)
-        known = {pretrained.MODEL: "0" * 64} | dict.fromkeys(TRIVIAL)
+        known = {pretrained.MODEL: "0" * 64} | dict.fromkeys(UNTRAINED)
         records = [{"model": name, "experiment": "experiment1", "sha256": sha} for name, sha in known.items()]
         (folder / "models.json").write_text(json.dumps(records))
         folders[dataset] = pretrained.summary(folder)
@@ -64,8 +65,8 @@ class TestSummary:
     def test_numbers(self, found):
         folders, rows = found
         own = folders[pretrained.SCANS]
-        at_8 = [row for row in rows if row[2] == "denoising" and row[6] == 8 and row[-2] == "psnr"]
-        for model in (pretrained.MODEL, *TRIVIAL):
+        at_8 = [row for row in rows if row[6] == "denoising" and row[5] == 8 and row[-2] == "psnr"]
+        for model in (pretrained.MODEL, *UNTRAINED):
             expected = np.mean([row[-1] for row in at_8 if row[1] == model])
             assert own["tasks"]["denoising"][model] == pytest.approx(expected)
         assert set(own["structures_by_size"]) == {pretrained.MODEL, "Mean context output"}
@@ -83,7 +84,7 @@ class TestSummary:
         assert lines[2] == f"| {pretrained.MODEL} | {values[1]:.3f} | {values[8]:.3f} |"
         (line,) = [line for line in pretrained.tasks_table(own).splitlines() if line.startswith("| Denoising")]
         scores = own["tasks"]["denoising"]
-        best = max(TRIVIAL, key=scores.get)
+        best = max(UNTRAINED, key=scores.get)
         shown = [f"{number:.2f}" for number in (scores[pretrained.MODEL], scores[pretrained.INPUT])]
         more = f"{scores[pretrained.MODEL] - scores[best]:.2f}"
         other = f"{scores[best]:.2f} ({best.lower()})"

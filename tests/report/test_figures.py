@@ -1,19 +1,19 @@
 """Figures and qualitative grids of a report: they show the numbers given, readable at print size, nothing cut off."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from made_up_scores import BASELINE, MODELS, SEEN, TASKS, UNSEEN, write_example
-from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from PIL import Image
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.report.figure_style import paper_style, save_figure, styles
+from neuralizer_jax.report.figure_style import model_looks, paper_style, save_figure
 from neuralizer_jax.report.figures import context_size_figure, differences_figure, relative_mean, scores_figure
-from neuralizer_jax.report.qualitative import draw_examples
+from neuralizer_jax.report.qualitative import draw_examples, examples_figure, most_predicted
 from neuralizer_jax.report.statistics import Estimate
 
 NAN = float("nan")
@@ -61,7 +61,7 @@ def lines_of(axes):
 
 
 def colour(model):
-    return styles([model])[model]["color"]
+    return model_looks([model])[model]["color"]
 
 
 class TestScores:
@@ -69,7 +69,7 @@ class TestScores:
     def test_panels(self, number):
         tasks = tuple(TASKS)[:number]
         values, errors = some_scores(tasks)
-        figure = scores_figure(values, errors, metrics_of(tasks), {})
+        figure = scores_figure(values, errors, metrics_of(tasks))
         assert_readable(figure)
         assert len(figure.axes) == number
         assert figure.get_figwidth() <= 7
@@ -92,7 +92,7 @@ class TestScores:
         errors[SEEN, "denoising", 4] = NAN
         for n in (1, 2, 4, 8, 16, 32):
             errors[BASELINE, "denoising", n] = NAN
-        [axes] = scores_figure(values, errors, {"denoising": "psnr"}, {}).axes
+        [axes] = scores_figure(values, errors, {"denoising": "psnr"}).axes
         bars = {to_hex(c.lines[0].get_color()).upper(): c.lines[2] for c in axes.containers}
         assert bars[colour(BASELINE)] == ()
         [segments] = bars[colour(UNSEEN)]
@@ -106,7 +106,7 @@ class TestScores:
         values, errors = some_scores(["denoising", "segmentation"], (UNSEEN, BASELINE))
         del values[UNSEEN, "denoising", 16]
         values = {key: value for key, value in values.items() if key[:2] != (BASELINE, "segmentation")}
-        figure = scores_figure(values, errors, metrics_of(["denoising", "segmentation"]), {})
+        figure = scores_figure(values, errors, metrics_of(["denoising", "segmentation"]))
         segmentation, denoising = figure.axes
         assert set(lines_of(segmentation)) == {colour(UNSEEN)}
         assert set(lines_of(denoising)) == {colour(UNSEEN), colour(BASELINE)}
@@ -116,27 +116,43 @@ class TestScores:
     def test_many_models(self):
         models = (*MODELS, *(f"A network with quite a long name, number {i}" for i in range(9)))
         values, errors = some_scores(tuple(TASKS)[:2], models)
-        figure = scores_figure(values, errors, metrics_of(tuple(TASKS)[:2]), {})
+        figure = scores_figure(values, errors, metrics_of(tuple(TASKS)[:2]))
         assert_readable(figure)
-        looks = styles(models)
+        looks = model_looks(models)
         assert len({(look["color"], look["marker"]) for look in list(looks.values())[:9]}) == 9
 
     def test_strange_names(self):
         task = r"a_task_with_a_very_long_name,_$\frac{%_of_it"
         values, errors = some_scores([task], (r"$\alpha", "50 % & more"))
-        assert_readable(scores_figure(values, errors, {task: "psnr"}, {}))
+        assert_readable(scores_figure(values, errors, {task: "psnr"}))
 
     def test_all_subjects(self):
         values, errors = some_scores(["denoising"], MODELS, (1, 32))
-        values[BASELINE, "denoising", 64] = 29.0
-        [axes] = scores_figure(values, errors, {"denoising": "psnr"}, {64: "all"}).axes
+        values[BASELINE, "denoising", math.inf] = 29.0
+        [axes] = scores_figure(values, errors, {"denoising": "psnr"}).axes
         assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "4", "8", "16", "32", "all"]
         assert axes.get_xlim()[1] > 64 * 2**0.2
 
     def test_noise_does_not_fill_the_axis(self):
         values = {(SEEN, "segmentation", n): 0.8 + 1e-5 * n for n in (1, 2)}
-        [axes] = scores_figure(values, {}, {"segmentation": "dice"}, {}).axes
-        assert np.ptp(axes.get_ylim()) >= 0.02
+        [axes] = scores_figure(values, {}, {"segmentation": "dice"}).axes
+        assert np.ptp(axes.get_ylim()) >= 0.1
+
+    def test_no_axis_reaches_beyond_the_best_dice(self):
+        values = {(SEEN, "segmentation", n): 0.97 + 0.001 * n for n in (1, 2, 4)}
+        [axes] = scores_figure(values, {}, {"segmentation": "dice"}).axes
+        low, high = axes.get_ylim()
+        assert high <= 1
+        assert low < 0.91
+
+    @pytest.mark.parametrize(
+        ("sizes", "expected"),
+        [((8,), ["8"]), ((14,), ["14"]), ((1, 2, 4, 8, 14), ["1", "2", "4", "8", "14"]), ((math.inf,), ["all"])],
+    )
+    def test_every_size_has_a_tick(self, sizes, expected):
+        figure = scores_figure({(SEEN, "denoising", n): 25.0 for n in sizes}, {}, {"denoising": "psnr"})
+        assert_readable(figure)
+        assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == expected
 
 
 class TestContextSizes:
@@ -207,7 +223,7 @@ class TestFiles:
         for name in ("one", "other"):
             (tmp_path / name).mkdir()
             values, errors = some_scores(["denoising"])
-            figure = scores_figure(values, errors, {"denoising": "psnr"}, {})
+            figure = scores_figure(values, errors, {"denoising": "psnr"})
             paths = save_figure(figure, tmp_path / name, "figure")
             assert [path.name for path in paths] == ["figure.png", "figure.svg"]
             written.append([path.read_bytes() for path in paths])
@@ -222,7 +238,7 @@ class TestFiles:
 
 
 def constant(path, truth, predictions, size=40, label="", task="denoising", experiment="experiment1"):
-    """An example of images of one grey value each."""
+    """An example of images of one grey value each; a baseline's prediction is named NAME@N."""
 
     def image(*values):
         return np.ones((size, size, 1), np.float32) * np.array(values, np.float32)
@@ -230,13 +246,15 @@ def constant(path, truth, predictions, size=40, label="", task="denoising", expe
     write_example(path, size=8)
     with np.load(path) as file:
         content = dict(file)
+    models, _, subjects = zip(*(name.partition("@") for name in predictions), strict=True)
     content |= {
         "target_in": image(0.5, 0, 0),
         "target_out": image(truth)[..., 0],
         "context_in": np.stack([image(0.2, 0, 0), image(0.9, 0, 0)]),
         "context_out": np.stack([image(0.3)[..., 0], image(0.8)[..., 0]]),
         "predictions": np.stack([image(value)[..., 0] for value in predictions.values()]),
-        "models": np.array(list(predictions)),
+        "models": np.array(models),
+        "train_subjects": np.array(subjects),
         "task": np.array(task),
         "class": np.array(label),
         "experiment": np.array(experiment),
@@ -245,73 +263,87 @@ def constant(path, truth, predictions, size=40, label="", task="denoising", expe
     return path
 
 
+def load(*paths):
+    return [dict(np.load(path)) for path in paths]
+
+
 def pixels(path):
     with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB")).astype(int)
+        return np.asarray(picture.convert("L"))
 
 
-def cells(path, columns, rows):
-    """Colours in the middle of each image: of the rows of squares of 160 pixels that there are."""
-    picture = pixels(path)
-    line = round(1.3 * 0.145 * 160)
-    breaks = (3, 4, 4 + (columns - 4) // 2)
-    x = [6 + place * 166 + 12 * sum(place >= at for at in breaks) + 80 for place in range(columns)]
-    bottom = picture.shape[0] - 3 * 6 - 2 * line
-    y = [bottom - (rows - 1 - row) * (line + 12 + 160) - 80 for row in range(rows)]
-    return picture[np.ix_(y, x)]
+def shown(figure, columns):
+    """The value in the middle of each image by row and column; the red one if it is in colours; None without image."""
+    panels = figure.axes[:-1]  # the last one is the scale of errors
+    assert len(panels) % columns == 0
+
+    def middle(axes):
+        if not axes.images:
+            return None
+        image = axes.images[0].get_array()
+        return np.ravel(image[image.shape[0] // 2, image.shape[1] // 2])[0]
+
+    return [[middle(axes) for axes in panels[row : row + columns]] for row in range(0, len(panels), columns)]
 
 
 class TestExamples:
     def test_every_image_is_in_its_place(self, tmp_path):
-        first = constant(tmp_path / "a.npz", 0.4, {SEEN: 0.4, "Baseline-seen@2": 0.9, "Baseline-seen@16": 0.65})
-        second = constant(tmp_path / "b.npz", 0.4, {UNSEEN: 0.15}, size=160)
-        [path] = draw_examples([first, second], tmp_path, {})
-        assert path.name == "qualitative_experiment1.png"
-        shown = cells(path, 10, 2)
-        greys = np.round(255 * np.array([0.5, 0.2, 0.3, 0.4]))[:, None] * np.ones(3)
-        np.testing.assert_allclose(shown[0, :4], greys, atol=1)
-        np.testing.assert_allclose(shown[1, :4], greys, atol=1)
-        inferno = np.round(255 * np.array(colormaps["inferno"]([0.0, 0.5]))[:, :3])
-        np.testing.assert_allclose(shown[0, 4], 255 * 0.4, atol=1)  # seen
-        np.testing.assert_allclose(shown[0, 6], 255 * 0.65, atol=1)  # the baseline of most subjects
-        np.testing.assert_allclose(shown[0, [7, 9]], inferno, atol=2)
-        np.testing.assert_allclose(shown[1, 5], 255 * 0.15, atol=1)
-        np.testing.assert_allclose(shown[1, 8], inferno[1], atol=2)
-        # What a model did not predict stays empty: "none" is written there in grey.
-        picture = pixels(path)
-        assert (shown[0, [5, 8]] > 100).all()
-        # Nothing is cut off.
-        assert all((edge > 250).all() for edge in (picture[:2], picture[-2:], picture[:, :2], picture[:, -2:]))
+        first = constant(tmp_path / "a.npz", 0.4, {SEEN: 0.4, f"{BASELINE}@2": 0.9, f"{BASELINE}@16": 0.65})
+        second = constant(tmp_path / "b.npz", 0.4, {UNSEEN: 0.15, f"{BASELINE}@all": 0.3}, size=160)
+        figure = examples_figure(load(first, second), {})
+        one, other = shown(figure, 10)
+        np.testing.assert_allclose(one[:5], [0.5, 0.2, 0.3, 0.4, 0.4], atol=1e-6)
+        assert one[5] is one[8] is None
+        # Of the baseline's trainings the one with the most subjects.
+        np.testing.assert_allclose([one[6], one[7], one[9]], [0.65, 0, 0.25], atol=1e-6)
+        np.testing.assert_allclose([*other[:4], other[5], other[6]], [0.5, 0.2, 0.3, 0.4, 0.15, 0.3], atol=1e-6)
+        np.testing.assert_allclose(other[8], 0.25, atol=1e-6)
+        texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+        assert [texts.count(text) for text in ("L", "R", "none", "N = 16", "N = all")] == [2, 2, 4, 1, 1]
 
-    def test_a_long_title_is_not_cut_off(self, tmp_path):
-        name = constant(tmp_path / "a.npz", 0.4, {SEEN: 0.4}, label="a structure with a name that is long " * 4)
+    def test_masks_are_outlined_on_the_image(self, tmp_path):
+        write_example(tmp_path / "a.npz", number=0, size=32)
+        figure = examples_figure(load(tmp_path / "a.npz"), {})
+        outlines = [len(axes.collections) for axes in figure.axes[:10]]
+        assert outlines == [0, 0, 1, 1, 2, 2, 2, 0, 0, 0]
+        images = [axes.images[0].get_array() for axes in figure.axes[:7]]
+        for place in (3, 4, 5, 6):
+            np.testing.assert_array_equal(images[place], images[0])
+        np.testing.assert_array_equal(images[2], images[1])
+
+    @pytest.mark.parametrize("label", ["p:1", "a structure with a name that is long " * 4])
+    def test_nothing_is_cut_off(self, tmp_path, label):
+        long = "Of a model with a name of many lines"
+        name = constant(tmp_path / "a.npz", 0.4, {SEEN: 0.4, long: 0.3}, label=label)
         [path] = draw_examples([name], tmp_path, {})
-        assert (pixels(path)[:, -2:] > 250).all()
+        picture = pixels(path)
+        assert all((edge > 250).all() for edge in (picture[:2], picture[-2:], picture[:, :2], picture[:, -2:]))
 
     def test_each_experiment_has_its_models_and_at_most_nine_rows(self, tmp_path):
         names = [constant(tmp_path / f"{number:02d}.npz", 0.4, {SEEN: 0.4}, size=16) for number in range(10)]
         other = constant(tmp_path / "z.npz", 0.4, {UNSEEN: 0.4}, size=16, experiment="ablations")
         paths = draw_examples([*names, other], tmp_path, {})
         assert [path.name for path in paths] == ["qualitative_experiment1.png", "qualitative_ablations.png"]
-        (height, width), (less, same) = (pixels(path).shape[:2] for path in paths)
-        assert height - less == 8 * (30 + 12 + 160)
+        (height, width), (less, same) = (pixels(path).shape for path in paths)
         assert width == same
+        assert height > 5 * less
         assert draw_examples([*names, other], tmp_path, {}, alike=("ablations",)) == paths[:1]
         assert draw_examples([other], tmp_path, {}, alike=("ablations",)) == paths[1:]
 
-    def test_what_most_models_have_predicted_is_shown_of_each_task(self, tmp_path):
+    def test_examples_with_the_most_predictions_come_first(self, tmp_path):
         names = [
-            constant(tmp_path / f"{number:02d}.npz", 0.1 * task, {SEEN: 0.4} | more, size=16, task=f"task {task}")
-            for number, (task, more) in enumerate((task, {}) for task in range(9) for _ in range(2))
+            constant(
+                tmp_path / f"{task}{more}.npz",
+                0.1 * task,
+                {SEEN: 0.4} | ({UNSEEN: 0.9} if more else {}),
+                task=f"task {task}",
+            )
+            for task in range(9)
+            for more in range(2)
         ]
-        # The second of each task has one more.
-        for task in range(9):
-            truth = 0.1 * task
-            constant(names[2 * task + 1], truth, {SEEN: 0.4, UNSEEN: 0.9}, size=16, task=f"task {task}")
-        [path] = draw_examples(names, tmp_path, {})
-        shown = cells(path, 8, 9)
-        np.testing.assert_allclose(shown[:, 3, 0], 255 * 0.1 * np.arange(9), atol=1)
-        np.testing.assert_allclose(shown[:, 5, 0], 255 * 0.9, atol=1)
+        chosen = most_predicted(load(*names))
+        assert [len(example["models"]) for example in chosen] == [2] * 9
+        assert [str(example["task"]) for example in chosen] == [f"task {task}" for task in range(9)]
 
     def test_same_bytes_every_time(self, tmp_path):
         name = constant(tmp_path / "a.npz", 0.4, {SEEN: 0.4}, label="p:1$", task="seg$mentation")

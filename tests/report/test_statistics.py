@@ -10,35 +10,40 @@ from made_up_scores import BASELINE, SEEN, TASKS, UNSEEN, made_up_rows, write_re
 from scipy import stats
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.evaluation.scores import KEYS, read_scores, scores_of
+from neuralizer_jax.evaluation.scores import HEADER, KEYS, Kind, read_scores, scores_of
 from neuralizer_jax.report.statistics import (
     class_scores,
     compared,
     complete,
     main_scores,
     mean_of,
-    modality_means,
+    modality_errors,
     relative_performance,
-    standard_error,
     task_means,
 )
 
 DEFAULTS = {
     "experiment": "experiment1",
     "model": SEEN,
+    "kind": Kind.IN_CONTEXT,
+    "train_subjects": "",
+    "training": 0,
+    "context_size": 1,
     "task": "denoising",
     "dataset": "ixi",
     "modality": "T1",
     "class": "",
-    "n": 1,
     "subject": "a",
     "draw": 0,
     "metric": "psnr",
 }
 
 
-def row(value, **changes):
-    return (*(DEFAULTS | changes).values(), value)
+def row(value, n=1, **changes):
+    size = {"context_size": n}
+    if changes.get("model") == BASELINE:
+        size = {"context_size": 0, "kind": Kind.BASELINE, "train_subjects": str(n)}
+    return (*(DEFAULTS | size | changes).values(), value)
 
 
 def table(*rows):
@@ -100,17 +105,14 @@ class TestMeans:
         mask = {"task": "segmentation"}
         scores = table(row(20), row(0.5, metric="ssim"), row(0.8, metric="dice", **mask), row(9, metric="hd95", **mask))
         chosen = main_scores(scores)
-        assert [chosen.at(place, "task", "metric") for place in range(len(chosen))] == [
-            ("denoising", "psnr"),
-            ("segmentation", "dice"),
-        ]
+        assert chosen[["task", "metric"]].values.tolist() == [["denoising", "psnr"], ["segmentation", "dice"]]
 
     def test_modalities(self):
         rows = [row(20), row(24, dataset="oasis3"), row(30, modality="T2"), row(29, modality="PD"), row(9, n=2)]
-        means = modality_means(table(*rows))
-        np.testing.assert_allclose(means[SEEN, "denoising", 1], [29, 22, 30])
-        assert standard_error(means[SEEN, "denoising", 1]) == pytest.approx(np.std([29, 22, 30], ddof=1) / 3**0.5)
-        assert np.isnan(standard_error(means[SEEN, "denoising", 2]))
+        errors = modality_errors(table(*rows))
+        # The means of the modalities are 29, 22 and 30.
+        assert errors[SEEN, "denoising", 1] == pytest.approx(np.std([29, 22, 30], ddof=1) / 3**0.5)
+        assert np.isnan(errors[SEEN, "denoising", 2])
 
     def test_classes_of_a_protocol(self):
         """Subject b lacks a class; modalities of a subject are averaged first."""
@@ -226,17 +228,26 @@ class TestComparisons:
         assert means[SEEN, "denoising", 1].value == 30
         assert means[BASELINE, "denoising", 1].value == 12
 
+    def test_trainings_of_a_baseline_are_averaged(self):
+        rows = [row(value, model=BASELINE, training=training) for training, value in enumerate((10, 20))]
+        rows += [row(18, model=BASELINE, subject="b")]
+        assert task_means(compared(table(*rows)))[BASELINE, "denoising", 1].value == (15 + 18) / 2
+
+    def test_all_subjects_are_the_largest_size(self):
+        rows = [row(value, model=BASELINE, train_subjects=n) for n, value in (("8", 10), ("32", 11), ("all", 12))]
+        assert [key[2] for key in task_means(table(*rows))] == [8, 32, np.inf]
+
     def test_who_has_no_distance_is_left_out_for_all(self):
         distance = {"metric": "hd95"}
         rows = [row(5, **distance), row(float("nan"), subject="b", **distance)]
         rows += [row(7, model=UNSEEN, **distance), row(1, subject="b", model=UNSEEN, **distance)]
         rows += [row(20), row(30, subject="b"), row(20, model=UNSEEN), row(30, subject="b", model=UNSEEN)]
         kept = compared(table(*rows))
-        assert {key[0]: estimate.value for key, estimate in task_means(kept.where(metric="hd95")).items()} == {
+        assert {key[0]: estimate.value for key, estimate in task_means(kept[kept["metric"] == "hd95"]).items()} == {
             SEEN: 5,
             UNSEEN: 7,
         }
-        assert len(kept.where(metric="psnr")) == 4
+        assert (kept["metric"] == "psnr").sum() == 4
 
     def test_tasks_do_not_touch_each_other(self):
         rows = [row(1), row(2, subject="b", task="inpainting"), row(3, subject="b", task="inpainting", model=UNSEEN)]
@@ -252,7 +263,7 @@ class TestComparisons:
         assert relative_performance(table(*rows)) == {
             "denoising": pytest.approx({1: 48 / 50, 2: 1.0, 4: 49 / 50}),
         }
-        assert len(complete(table(*rows)).where(subject="b")) == 0
+        assert set(complete(table(*rows))["subject"]) == {"a"}
 
 
 def small(seed):
@@ -298,34 +309,43 @@ class TestLaws:
             scores_of(rows)
 
 
+GOOD = ["e", "m", "in-context", "", "0", "1", "t", "d", "T1", "", "s", "1", "psnr", "1"]
+
+
+def changed(value="1", **changes):
+    return [*(dict(zip(KEYS, GOOD, strict=False)) | changes).values(), value]
+
+
 class TestFile:
     def test_read_as_written(self, tmp_path):
         rows = made_up_rows(subjects=2, draws=1, sizes=(1, 4), modalities=("T1", "T2"))
         scores = read_scores(write_results(tmp_path, rows, records=False) / "scores.csv")
-        found = [(*scores.at(place, *KEYS), scores.value[place]) for place in range(len(scores))]
-        expected = sorted((*row[:6], row[6], *row[7:]) for row in rows)
-        assert [row[:-1] for row in found] == [row[:-1] for row in expected]
-        np.testing.assert_array_equal([row[-1] for row in found], [row[-1] for row in expected])
-        assert set(scores.unique("task")) == set(TASKS)
-        assert scores.unique("n") == [1, 4]
+        expected = sorted(rows)
+        assert [tuple(row) for row in scores[list(KEYS)].itertuples(index=False)] == [row[:-1] for row in expected]
+        np.testing.assert_array_equal(scores["value"], [row[-1] for row in expected])
+        assert set(scores["task"]) == set(TASKS)
+        assert set(scores["size"]) == {1, 4}
 
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            (["e", "m", "t", "d", "T1", "", "1", "s", "0", "psnr"], "line 3: 10 values, expected 11"),
-            (["e", "m", "t", "d", "T1", "", "x", "s", "0", "psnr", "1"], "line 3, n: 'x', expected a whole number"),
-            (["e", "m", "t", "d", "T1", "", "1", "s", "-1", "psnr", "1"], "line 3, draw: '-1', expected a whole"),
-            (["e", "m", "t", "d", "T1", "", "1", "s", "0", "psnr", ""], "line 3: score '', expected a number"),
-            (["e", "m", "t", "d", "T1", "", "1", "s", "0", "psnr", "nan"], "line 3: psnr is nan, expected a finite"),
-            (["e", "m", "t", "d", "T1", "", "1", "s", "0", "dice", "inf"], "line 3: dice is inf, expected a finite"),
-            (["e", "m", "t", "d", "T1", "", "1", "s", "1", "psnr", "2"], "lines 2 and 3 are of the same (e, m, t, d,"),
+            (GOOD[:-1], "line 3: 13 values, expected 14"),
+            (changed(context_size="x"), "line 3, context_size: 'x', expected a whole number"),
+            (changed(draw="-1"), "line 3, draw: '-1', expected a whole"),
+            (changed(""), "line 3: score '', expected a number"),
+            (changed("nan"), "line 3: psnr is nan, expected a finite"),
+            (changed("inf", metric="dice"), "line 3: dice is inf, expected a finite"),
+            (changed("2"), "lines 2 and 3 are of the same (e, m, in-context, "),
+            (changed(kind="other"), "line 3: kind 'other', expected in-context, baseline, untrained"),
+            (changed(train_subjects="8"), "line 3: in-context with train_subjects '8' and context_size 1, expected no"),
+            (changed(context_size="0"), "line 3: in-context with train_subjects '' and context_size 0, expected no"),
+            (changed(kind="baseline"), "line 3: baseline with train_subjects '' and context_size 1, expected a number"),
         ],
     )
     def test_wrong_rows(self, tmp_path, line, expected):
         path = tmp_path / "scores.csv"
         with path.open("w", newline="") as stream:
-            good = ["e", "m", "t", "d", "T1", "", "1", "s", "1", "psnr", "1"]
-            csv.writer(stream).writerows([[*KEYS, "value"], good, line])
+            csv.writer(stream).writerows([HEADER, GOOD, line])
         with pytest.raises(InputError) as error:
             read_scores(path)
         assert expected in str(error.value)
@@ -336,8 +356,12 @@ class TestFile:
         ("content", "expected"),
         [
             (b"", "its columns are , expected experiment,model"),
-            (b"model,value\na,1\n", "its columns are model,value, expected experiment,model,task"),
-            (",".join((*KEYS, "value")).encode() + b"\n", "has no row, expected scores"),
+            (b"model,value\na,1\n", "its columns are model,value, expected experiment,model,kind"),
+            (",".join(HEADER).encode() + b"\n", "has no row, expected scores"),
+            (
+                b"experiment,model,task,dataset,modality,class,n,subject,draw,metric,value\n",
+                "(from an earlier version: evaluate again, into another folder)",
+            ),
             (b"\xff\xfe\x00", "is no table of scores"),
             (None, "cannot be read (No such file or directory)"),
         ],
