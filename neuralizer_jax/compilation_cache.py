@@ -1,15 +1,18 @@
-"""Compiled programs kept on disk, so that a second process does not compile what the first one did."""
+"""Keeps compiled programs on disk, so that later processes start faster."""
 
 import os
 from pathlib import Path
 
 
 def use_compilation_cache(folder: str | os.PathLike | None = None) -> None:
-    """Keeps compiled programs in a folder. Call it before the first prediction; the command line does.
+    """Keeps compiled programs in a folder. Call it before the first prediction. The command line does so.
 
     Args:
-        folder: where; None: what `JAX_COMPILATION_CACHE_DIR` says, else `neuralizer_jax` in the user's cache folder
-            (`XDG_CACHE_HOME` or `~/.cache`). Where it cannot be written, nothing is kept.
+        folder: folder of the programs; None: `JAX_COMPILATION_CACHE_DIR` if it is set, else `neuralizer_jax` in the
+            user's cache folder (`XDG_CACHE_HOME` or `~/.cache`). If it is not writable, nothing is kept.
+
+    Example:
+        >>> use_compilation_cache("programs")  # doctest: +SKIP
     """
     import jax
 
@@ -23,6 +26,6 @@ def use_compilation_cache(folder: str | os.PathLike | None = None) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    # JAX's defaults keep only what took more than a second; a prediction is many smaller programs too.
+    # By default, JAX keeps only programs that took over a second to compile. A prediction has many smaller ones.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -1,25 +1,32 @@
-"""Losses of single episodes, in float32: prediction and truth in, one number an episode out.
+"""Losses: prediction and truth in, one float32 number per episode out.
 
 Soft Dice for segmentations, mean squared error for images (Czolbe and Dalca, CVPR 2023, section 3.2), with the
-constants of the published PyTorch code. Where the network has several output channels, the first counts.
+constants of the published PyTorch code. If the network has several output channels, only the first one counts.
 """
 
 import jax
 import jax.numpy as jnp
 
-# Mean squared error below which the loss of images in decibels no longer rewards much: 40 dB.
+# Mean squared error (40 dB) below which the logarithmic loss of images levels off.
 _NEAR = 1e-4
 
 
 def soft_dice_loss(prediction: jax.Array, truth: jax.Array) -> jax.Array:
-    """One minus soft Dice with squares in the denominator and 1 added above and below, as the published code.
+    """Soft Dice loss of the published code: `1 - (2 sum(p t) + 1) / (sum(p^2) + sum(t^2) + 1)`.
+
+    The squares in the denominator are those of V-Net (Milletari, Navab and Ahmadi, 3DV 2016).
 
     Args:
         prediction: `[B, *spatial, C]`.
         truth: the same shape.
 
     Returns:
-        `[B]`, 0 for equal binary masks, empty ones too.
+        `[B]`, 0 for equal binary masks, also for empty ones.
+
+    Example:
+        >>> truth = jnp.array([1.0, 0.0]).reshape(1, 1, 2, 1)
+        >>> soft_dice_loss(jnp.ones((1, 1, 2, 1)), truth).tolist()
+        [0.25]
     """
     axes = tuple(range(1, truth.ndim))
     overlap = jnp.sum(prediction * truth, axes)
@@ -28,19 +35,25 @@ def soft_dice_loss(prediction: jax.Array, truth: jax.Array) -> jax.Array:
 
 
 def sharpened_dice_loss(prediction: jax.Array, truth: jax.Array, sharpness: float, threshold: float = 0.5) -> jax.Array:
-    """Half the soft Dice loss, half that of `sigmoid(sharpness * (prediction - threshold))`.
+    """Mean of the soft Dice losses of the prediction and of `sigmoid(sharpness * (prediction - threshold))`.
 
-    Soft Dice forgives a wide rim of outputs about 0.5 where a border is hard to see; the mask above 0.5 then has all of
-    it. A threshold below 0.5 leaves out more: with anatomy that was not trained on the rim is wider.
+    Soft Dice tolerates a wide rim of outputs near 0.5 along borders that are hard to see, and the mask above 0.5 then
+    contains the whole rim. The sharpened term penalises it. A threshold below 0.5 penalises more of it, which helps on
+    anatomy outside the training data, where the rim is wider.
 
     Args:
         prediction: `[B, *spatial, C]`.
         truth: the same shape.
-        sharpness: slope at the threshold, times 4; 0: soft Dice alone, as published.
-        threshold: where the sharpened mask begins.
+        sharpness: four times the slope at the threshold; 0: soft Dice alone, as published.
+        threshold: output at which the sharpened mask is 1/2.
 
     Returns:
         `[B]`.
+
+    Example:
+        >>> mask = jnp.ones((1, 16, 16, 1))
+        >>> sharpened_dice_loss(0.6 * mask, mask, 20.0).item() < soft_dice_loss(0.6 * mask, mask).item()
+        True
     """
     loss = soft_dice_loss(prediction, truth)
     if not sharpness:
@@ -49,18 +62,23 @@ def sharpened_dice_loss(prediction: jax.Array, truth: jax.Array, sharpness: floa
 
 
 def mse_loss(prediction: jax.Array, truth: jax.Array, sigma_squared: float) -> jax.Array:
-    """Mean squared error over `2 sigma_squared`: the published code's mean over pixels, the paper writes their sum.
+    """Mean squared error over the pixels, divided by `2 sigma_squared`.
 
-    With a variance of 0 each image has its own, its mean squared error, which is what makes the images likeliest: the
-    loss is then `log(1 + mse / 1e-4) / 2`, and a decibel is worth the same in a task with small errors as in others.
+    The negative log-likelihood of Gaussian noise. The mean over pixels is that of the published code; the paper writes
+    a sum. With `sigma_squared` 0, each image has the variance that makes it most likely, its mean squared error: the
+    loss is then `log(1 + mse / 1e-4) / 2`, and a decibel counts the same in tasks with small and with large errors.
 
     Args:
         prediction: `[B, *spatial, C]`.
         truth: the same shape.
-        sigma_squared: variance of the assumed Gaussian noise, 0.05 in the paper; 0: each image's own.
+        sigma_squared: variance of the noise, 0.05 in the paper; 0: one per image.
 
     Returns:
         `[B]`.
+
+    Example:
+        >>> mse_loss(jnp.ones((1, 16, 16, 1)), jnp.zeros((1, 16, 16, 1)), sigma_squared=0.5).tolist()
+        [1.0]
     """
     error = jnp.mean((prediction - truth) ** 2, tuple(range(1, truth.ndim)))
     return error / (2 * sigma_squared) if sigma_squared else jnp.log1p(error / _NEAR) / 2
@@ -75,32 +93,42 @@ def episode_loss(
     dice_sharpness: float = 0.0,
     dice_threshold: float = 0.5,
 ) -> jax.Array:
-    """The loss of each episode of a batch: soft Dice where it `is_segmentation`, mean squared error elsewhere.
+    """Loss of each episode of a batch: Dice loss for segmentations, mean squared error for images.
 
     Args:
-        prediction: the network's output, `[B, *spatial, C]`.
+        prediction: output of the network, `[B, *spatial, C]`.
         episode: with `target_out` `[B, *spatial, 1]` and `is_segmentation` bool `[B]`.
-        segmentation_sigmoid: whether the network's output for a segmentation is a logit.
-        sigma_squared: of `mse_loss`.
-        dice_sharpness: of `sharpened_dice_loss`; 0: soft Dice alone.
-        dice_threshold: of the same.
+        segmentation_sigmoid: whether the output for a segmentation is a logit.
+        sigma_squared: argument of `mse_loss`.
+        dice_sharpness: argument of `sharpened_dice_loss`; 0: soft Dice alone.
+        dice_threshold: argument of `sharpened_dice_loss`.
 
     Returns:
         `[B]`.
+
+    Example:
+        >>> ones = jnp.ones((2, 16, 16, 1))
+        >>> episode = {"target_out": ones, "is_segmentation": jnp.array([True, False])}
+        >>> episode_loss(ones, episode, segmentation_sigmoid=False, sigma_squared=0.05).tolist()
+        [0.0, 0.0]
     """
     is_segmentation = episode["is_segmentation"]
     output = task_output(prediction, is_segmentation, segmentation_sigmoid)
     truth = episode["target_out"].astype(jnp.float32)
     dice = sharpened_dice_loss(output, truth, dice_sharpness, dice_threshold)
     error = mse_loss(output, truth, sigma_squared)
-    # Neither has a root, a logarithm or a denominator near 0: its gradient where it is not chosen is 0 and not NaN.
+    # Both are smooth for any input, so the gradient of the one that is not chosen is 0 and not NaN.
     return jnp.where(is_segmentation, dice, error)
 
 
 def task_output(prediction: jax.Array, is_segmentation: jax.Array, segmentation_sigmoid: bool) -> jax.Array:
-    """What the network says of the target: its first channel, as probability where it is a logit.
+    """The first channel of the network's output, as a probability if it is a logit.
 
     `[B, *spatial, C]`, bool `[B]` -> float32 `[B, *spatial, 1]`.
+
+    Example:
+        >>> task_output(jnp.zeros((2, 1, 1, 3)), jnp.array([True, False]), segmentation_sigmoid=True).ravel().tolist()
+        [0.5, 0.0]
     """
     output = prediction[..., :1].astype(jnp.float32)
     if not segmentation_sigmoid:

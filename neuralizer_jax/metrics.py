@@ -1,21 +1,26 @@
-"""Metrics of single episodes: how good a prediction is, in the numbers that the paper reports (section 4.1)."""
+"""Metrics of predictions, one number per episode: Dice and PSNR, as in the paper (section 4.1)."""
 
 import jax
 import jax.numpy as jnp
 
-# dB: a mean squared error of 1e-10, below what float32 or a stored uint16 image resolves.
+# dB. A mean squared error of 1e-10 is below the resolution of float32 and of images stored as uint16.
 MAX_PSNR = 100.0
 
 
 def dice(prediction: jax.Array, truth: jax.Array) -> jax.Array:
-    """Dice overlap of two masks; a pixel above 0.5 belongs to its mask.
+    """Dice overlap of two masks, `2 |P & T| / (|P| + |T|)`. A pixel above 0.5 belongs to its mask.
 
     Args:
         prediction: `[B, *spatial, C]`.
         truth: the same shape.
 
     Returns:
-        float32 `[B]`, 0 to 1; 1 where both masks are empty.
+        float32 `[B]`, 0 to 1; 1 if both masks are empty.
+
+    Example:
+        >>> prediction, truth = jnp.array([[0.9, 0.7, 0.1, 0.0]]), jnp.array([[1.0, 0.0, 1.0, 0.0]])
+        >>> dice(prediction, truth).tolist()
+        [0.5]
     """
     axes = tuple(range(1, truth.ndim))
     prediction, truth = prediction > 0.5, truth > 0.5
@@ -25,14 +30,18 @@ def dice(prediction: jax.Array, truth: jax.Array) -> jax.Array:
 
 
 def psnr(prediction: jax.Array, truth: jax.Array) -> jax.Array:
-    """Peak signal-to-noise ratio for intensities in [0, 1]; the prediction is clipped to them.
+    """Peak signal-to-noise ratio, `-10 log10(mse)`, for intensities in [0, 1]. The prediction is clipped to this range.
 
     Args:
         prediction: `[B, *spatial, C]`.
         truth: the same shape, in [0, 1].
 
     Returns:
-        float32 `[B]` in dB, at most `MAX_PSNR`, which identical images get in place of infinity.
+        float32 `[B]` in dB. Identical images have `MAX_PSNR` instead of infinity.
+
+    Example:
+        >>> psnr(jnp.full((1, 16, 16, 1), 0.1), jnp.zeros((1, 16, 16, 1))).round(2).tolist()
+        [20.0]
     """
     error = jnp.mean((jnp.clip(prediction, 0, 1) - truth) ** 2, tuple(range(1, truth.ndim)), dtype=jnp.float32)
     return -10 * jnp.log10(jnp.maximum(error, 10 ** (-MAX_PSNR / 10)))

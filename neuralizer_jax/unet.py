@@ -1,6 +1,7 @@
-"""The task-specific baseline: a U-Net with Neuralizer's residual units and no context (paper, section 4.3)."""
+"""The task-specific baseline: a U-Net with the residual units of Neuralizer and no context (paper, section 4.3)."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import flax.linen as nn
@@ -19,22 +20,28 @@ from neuralizer_jax.layers import (
 
 
 class UNet(nn.Module):
-    """Neuralizer's backbone on the target alone. `model.apply({"params": params}, target_in)`; the output is linear.
+    """The backbone of Neuralizer on the target alone. The output is linear.
 
     Attributes:
-        features: channels, one number or one for each stage. The paper's: 64 (616,067 parameters with 3 channels in and
-            out), 256 with all the data (9,837,059).
-        stages: resolutions; each spatial size must be divisible by 2^(stages - 1).
-        in_channels: channels of the input (unused ones zero).
+        features: channels, one number or one for each stage. In the paper 64 (616,067 parameters with 3 channels in and
+            out), and 256 for training on all data (9,837,059).
+        stages: resolutions; each spatial size must be divisible by `2 ** (stages - 1)`.
+        in_channels: channels of the input. Missing ones are filled with zeros.
         out_channels: channels of the output.
         convs: 3x3 convolutions of a residual unit.
         dim: number of spatial axes, 2 or 3.
-        dtype: type to compute in; parameters and output stay float32.
-        remat: recompute the units' activations in the backward pass instead of keeping them.
-        segmentation_sigmoid: whether the output for a segmentation is a logit (applied by losses and inference).
+        dtype: dtype of the computation; parameters and output stay float32.
+        remat: recompute activations in the backward pass instead of keeping them.
+        segmentation_sigmoid: whether the output for a segmentation is a logit. Losses and inference apply the sigmoid.
 
     Raises:
         ValueError: widths that do not fit the stages, or an array that does not fit the model.
+
+    Example:
+        >>> model, target_in = UNet(features=8, stages=2), jax.numpy.ones((1, 16, 16, 1))
+        >>> variables = model.init(jax.random.key(0), target_in)
+        >>> model.apply(variables, target_in).shape
+        (1, 16, 16, 1)
     """
 
     features: int | Sequence[int] = 64
@@ -51,13 +58,14 @@ class UNet(nn.Module):
         widths = stage_widths(self.features, self.stages)
         common = {"dim": self.dim, "dtype": self.dtype}
         unit = nn.remat(ResidualUnit) if self.remat else ResidualUnit
-        coarse_to_fine = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
+        down = list(pairwise(widths))
+        up = [(coarse, fine) for fine, coarse in reversed(down)]
 
         self.target_embedding = PointwiseConv(widths[0], (self.in_channels,), self.dtype)
         self.enc_blocks = [unit(width, self.convs, **common) for width in widths]
-        self.target_down = [Downsample(fine, coarse, **common) for coarse, fine in reversed(coarse_to_fine)]
-        self.target_merge = [UpsampleMerge(fine, (coarse, fine), **common) for coarse, fine in coarse_to_fine]
-        self.dec_blocks = [unit(fine, self.convs, **common) for _, fine in coarse_to_fine]
+        self.target_down = [Downsample(fine, coarse, **common) for fine, coarse in down]
+        self.target_merge = [UpsampleMerge(fine, (coarse, fine), **common) for coarse, fine in up]
+        self.dec_blocks = [unit(fine, self.convs, **common) for _, fine in up]
         self.output_block = OutputBlock(widths[0], self.out_channels, self.convs, **common)
 
     def __call__(self, target_in: jax.Array) -> jax.Array:
@@ -70,6 +78,6 @@ class UNet(nn.Module):
             if stage < self.stages - 1:
                 shortcuts.append(target)
                 target = self.target_down[stage](target)
-        for merge, unit in zip(self.target_merge, self.dec_blocks, strict=True):
-            target = unit(merge(target, shortcuts.pop()))
+        for stage, unit in enumerate(self.dec_blocks):
+            target = unit(self.target_merge[stage](target, shortcuts.pop()))
         return self.output_block(target)
