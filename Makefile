@@ -6,11 +6,12 @@ BIN = $(VENV)/bin
 PYTHON312 ?= $(or $(shell python3.12 -c "print('python3.12')" 2>/dev/null),$(firstword $(wildcard $(HOME)/.pyenv/versions/3.12*/bin/python3.12)))
 SHORT = tests/test_layout.py tests/model tests/inference tests/files
 
-.PHONY: help demo experiments-smoke test test-312 lint types docs tables bench clean
+.PHONY: help demo experiments-smoke test test-optimized test-312 lint types docs tables bench clean
 
 help:
 	@echo "make demo               predict on a brain template, then train a small model on phantoms (writes demo/)"
 	@echo "make test               check the style and run all tests"
+	@echo "make test-optimized     run the numerical tests again, compiled with the optimisations that users have"
 	@echo "make test-312           run a short selection of tests on Python 3.12, if it is installed"
 	@echo "make lint               check the style only (ruff)"
 	@echo "make types              check the types (mypy)"
@@ -28,6 +29,9 @@ experiments-smoke: $(VENV)/installed
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+test-optimized: $(VENV)/installed
+	$(BIN)/python -m pytest --optimized --numprocesses auto tests/model tests/weights tests/inference
 
 test-312:
 ifeq ($(PYTHON312),)

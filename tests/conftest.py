@@ -1,4 +1,4 @@
-"""What all tests share: compiled programs outside of the user's cache, and a tiny model's weights file."""
+"""Settings of all tests: compiled programs stay out of the user's cache; `--optimized`; weights files of tiny models."""
 
 import os
 import shutil
@@ -9,30 +9,48 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# How long an example takes is the machine's affair.
+# Loaded machines take longer than Hypothesis expects.
 settings.register_profile("neuralizer", deadline=None)
 settings.load_profile("neuralizer")
 
-# JAX reads this when it is imported, and the processes that tests start inherit it: so do pytest-xdist's workers.
-_PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
+# JAX reads these when it is imported. Workers of pytest-xdist and processes that tests start inherit them.
+_CACHE = "JAX_COMPILATION_CACHE_DIR"
 _IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
-if not _IS_WORKER:
-    os.environ[_PROGRAMS] = tempfile.mkdtemp(prefix="neuralizer-tests-")
-    # Compiling is most of the time that tests take: small programs are kept too, and none is optimised much.
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--optimized", action="store_true", help="run the tests marked optimized, with the optimisations that users have"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if _IS_WORKER:
+        return
+    os.environ[_CACHE] = tempfile.mkdtemp(prefix="neuralizer-tests-")
+    # Tests spend most of their time compiling: small programs are cached too, and most optimisations are left out.
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    if not config.getoption("optimized"):
+        os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("optimized"):
+        others = [item for item in items if item.get_closest_marker("optimized") is None]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item.get_closest_marker("optimized")]
 
 
 def pytest_unconfigure() -> None:
     if not _IS_WORKER:
-        shutil.rmtree(os.environ[_PROGRAMS], ignore_errors=True)
+        shutil.rmtree(os.environ[_CACHE], ignore_errors=True)
 
 
 def draw_params(model, seed=0):
-    """Parameters with which the output depends on the input, as that of a trained model does.
+    """Parameters with which the output depends on the input, as it does after training.
 
-    Fresh ones (`init_params`) are smaller, and the output is nearly constant.
+    Those of `init_params` are smaller, and the output is nearly constant.
     """
     from flax.traverse_util import unflatten_dict
 
@@ -40,7 +58,7 @@ def draw_params(model, seed=0):
 
     rng = np.random.default_rng(seed)
     params = {}
-    for key, shape in sorted(param_shapes(model).items()):
+    for key, shape in param_shapes(model).items():
         bound = 0.1 if key[-1] == "bias" else (6 / np.prod(shape[:-1])) ** 0.5
         params[key] = rng.uniform(-bound, bound, shape).astype(np.float32)
     return unflatten_dict(params)
@@ -55,7 +73,7 @@ def tiny_model():
 
 @pytest.fixture(scope="session")
 def tiny_params(tiny_model):
-    return draw_params(tiny_model, seed=6)  # both sides of 0.5 in a segmentation
+    return draw_params(tiny_model, seed=6)  # a segmentation has pixels on both sides of 0.5
 
 
 @pytest.fixture(scope="session")

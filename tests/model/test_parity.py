@@ -1,4 +1,4 @@
-"""The network gives the published PyTorch model's numbers, from its weights in their names and layouts."""
+"""The network gives the numbers of the published PyTorch model, from weights in its names and layouts."""
 
 import jax
 import numpy as np
@@ -7,6 +7,8 @@ from golden.golden_weights import CASES, case_expected, case_inputs, case_state_
 from safetensors.numpy import load_file, save_file
 
 from neuralizer_jax import UNet, load_weights, predict, save_weights
+
+pytestmark = pytest.mark.optimized
 
 # The largest difference of an output pixel, in standard deviations of the output: the float32 rounding of a network of
 # 32 convolutions is 1e-6 to 1e-5; GELU by tanh, or one wrong order of concatenation, is 1e-3 to 1.

@@ -39,6 +39,7 @@ def test_each_file_has_a_card_and_a_golden_prediction():
         assert "TODO" not in card
 
 
+@pytest.mark.optimized
 def test_predictions_are_those_of_pytorch():
     for name in PRETRAINED:
         model, params = load_weights(name)
