@@ -1,4 +1,4 @@
-"""Settings of all tests: compiled programs stay out of the user's cache; `--optimized`; weights files of tiny models."""
+"""Settings of all tests: a cache of compiled programs, `--optimized`, and weights files of tiny models."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ _IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--optimized", action="store_true", help="run the tests marked optimized, with the optimisations that users have"
+        "--optimized", action="store_true", help="run the tests marked optimized with the optimisations of users"
     )
 
 
