@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import jax
 
 from neuralizer_jax.inference.chunks import can_be_chunked
-from neuralizer_jax.inference.memory import free_bytes
 from neuralizer_jax.model import Neuralizer
 
 # Bytes of the widest activation of a chunk on a CPU, so that it stays in the cache. Other devices compute as many pairs
@@ -37,14 +36,17 @@ class ContextPlan:
     keep: bool = False
 
 
-def plan_context(model: Neuralizer, size: tuple[int, ...], members: int, devices: Sequence[jax.Device]) -> ContextPlan:
+def plan_context(
+    model: Neuralizer, size: tuple[int, ...], members: int, devices: Sequence[jax.Device], free: int
+) -> ContextPlan:
     """Returns the fastest plan that fits in the free memory.
 
     Args:
         model: the network. If it cannot be chunked, all pairs are computed together.
         size: size of the images, `*spatial`.
         members: number of context pairs.
-        devices: devices that share the pairs, each with the free memory of the first.
+        devices: devices that share the pairs.
+        free: free bytes of the first device, see `memory.free_bytes`; the others are taken to have as much.
     """
     if not can_be_chunked(model):
         return ContextPlan()
@@ -52,7 +54,7 @@ def plan_context(model: Neuralizer, size: tuple[int, ...], members: int, devices
     activation = 4 * widest * math.prod(size)
     first, count = devices[0], len(devices)
     # CPU devices share one memory.
-    budget = _SHARE * free_bytes(first) * (1 if first.platform == "cpu" else count)
+    budget = _SHARE * free * (1 if first.platform == "cpu" else count)
     enough = members
     if first.platform == "cpu" and members * activation > _CPU_TOGETHER_BYTES * count:
         enough = max(1, _CPU_CHUNK_BYTES * count // activation)

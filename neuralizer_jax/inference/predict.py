@@ -17,6 +17,7 @@ from neuralizer_jax.errors import InputError
 from neuralizer_jax.inference.bootstrap import draw_affines, draw_members
 from neuralizer_jax.inference.checks import check_options, chosen_labels
 from neuralizer_jax.inference.chunks import can_be_chunked
+from neuralizer_jax.inference.memory import free_bytes
 from neuralizer_jax.inference.one_pass import Images, Members, one_pass
 from neuralizer_jax.inference.plan import ContextPlan, plan_context
 from neuralizer_jax.intensity import normalize as normalize_image
@@ -140,7 +141,7 @@ def predict(
     size = bootstrap_size or max(32, len(context_in)) if bootstrap else len(context_in)
     plan = ContextPlan(context_chunk, keep_activations)
     if context_chunk is None:
-        plan = plan_context(model, target.shape[:-1], size, devices)
+        plan = plan_context(model, target.shape[:-1], size, devices, free_bytes(devices[0]))
     if plan.chunk is None or plan.keep:
         # Much smaller than the activations, so prepared once for all draws and classes.
         images = partial(_chosen, *images(np.arange(len(context_in))))

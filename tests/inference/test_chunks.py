@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,6 @@ import pytest
 from conftest import draw_params
 
 from neuralizer_jax import InputError, Neuralizer, predict
-from neuralizer_jax.inference import plan as context_plan
 from neuralizer_jax.inference.plan import ContextPlan, plan_context
 from neuralizer_jax.model import PairwiseConvAvg
 
@@ -84,52 +84,46 @@ class TestChoice:
     # A member of this network and size has a widest activation of 4 MiB.
     MODEL, SIZE = Neuralizer(features=64, stages=3), (128, 128)
 
-    def choose(self, monkeypatch, free_mib, members, platform="gpu"):
-        class Device:
-            pass
+    def choose(self, free_mib, members, platform="gpu"):
+        return plan_context(self.MODEL, self.SIZE, members, [SimpleNamespace(platform=platform)], free_mib * MIB)
 
-        Device.platform = platform
-        monkeypatch.setattr(context_plan, "free_bytes", lambda device: free_mib * MIB)
-        return plan_context(self.MODEL, self.SIZE, members, [Device()])
+    def test_all_together_where_they_fit(self):
+        assert self.choose(10_000, 32) == ContextPlan()
 
-    def test_all_together_where_they_fit(self, monkeypatch):
-        assert self.choose(monkeypatch, 10_000, 32) == ContextPlan()
-
-    def test_kept_where_that_fits(self, monkeypatch):
-        plan = self.choose(monkeypatch, 1_000, 32)
+    def test_kept_where_that_fits(self):
+        plan = self.choose(1_000, 32)
         assert plan.keep
         assert 1 <= plan.chunk < 32
 
-    def test_streamed_where_nothing_else_fits(self, monkeypatch):
-        plan = self.choose(monkeypatch, 1_000, 2_000)
+    def test_streamed_where_nothing_else_fits(self):
+        plan = self.choose(1_000, 2_000)
         assert not plan.keep
         assert 1 <= plan.chunk < 32
 
-    def test_one_at_a_time_where_even_one_is_too_much(self, monkeypatch):
-        assert self.choose(monkeypatch, 10, 32) == ContextPlan(1)
+    def test_one_at_a_time_where_even_one_is_too_much(self):
+        assert self.choose(10, 32) == ContextPlan(1)
 
-    def test_few_at_a_time_on_a_cpu(self, monkeypatch):
-        plan = self.choose(monkeypatch, 100_000, 32, "cpu")
+    def test_few_at_a_time_on_a_cpu(self):
+        plan = self.choose(100_000, 32, "cpu")
         assert plan.keep
         assert 1 <= plan.chunk <= 8
 
-    def test_a_small_context_together_on_a_cpu(self, monkeypatch):
-        assert self.choose(monkeypatch, 100_000, 8, "cpu") == ContextPlan()
-        assert self.choose(monkeypatch, 100, 8, "cpu").chunk < 8
+    def test_a_small_context_together_on_a_cpu(self):
+        assert self.choose(100_000, 8, "cpu") == ContextPlan()
+        assert self.choose(100, 8, "cpu").chunk < 8
 
-    def test_blocks_of_ones_own_get_all_members_at_once(self, monkeypatch):
+    def test_blocks_of_ones_own_get_all_members_at_once(self):
         class Block(PairwiseConvAvg):
             pass
 
-        monkeypatch.setattr(context_plan, "free_bytes", lambda device: 10 * MIB)
         model = self.MODEL.clone(block=Block)
-        assert plan_context(model, self.SIZE, 500, jax.local_devices()) == ContextPlan()
+        assert plan_context(model, self.SIZE, 500, jax.local_devices(), 10 * MIB) == ContextPlan()
         with pytest.raises(InputError, match="blocks of its own"):
             predict(model, draw_params(model), *arrays(3), context_chunk=2)
 
     @pytest.mark.parametrize("free_mib", [0, 1, 1000])
     def test_scarce_memory_changes_no_prediction(self, monkeypatch, free_mib):
-        monkeypatch.setattr(context_plan, "free_bytes", lambda device: free_mib * MIB)
+        monkeypatch.setattr("neuralizer_jax.inference.predict.free_bytes", lambda device: free_mib * MIB)
         episode = arrays(20)
         close(predict(MODEL, PARAMS, *episode).mean, together(MODEL, PARAMS, *episode))
 
