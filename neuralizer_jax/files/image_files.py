@@ -13,6 +13,7 @@ import numpy as np
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.image_formats import (
+    check_finite,
     check_is_file,
     encode_npy,
     encode_npz,
@@ -23,14 +24,12 @@ from neuralizer_jax.files.image_formats import (
     read_npz,
     read_raster,
     reading,
+    whole_numbers,
 )
 from neuralizer_jax.files.nifti import NiftiSource, encode_nifti, read_plane
 from neuralizer_jax.files.planes import SliceChoice
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
-
-# Relative rounding error of a whole number that a header's float32 factor scales.
-_ROUNDING = 1e-6
 
 Kind = Literal["image", "labels"]
 
@@ -180,34 +179,15 @@ def _supported_suffix(path: Path) -> str:
     return suffix
 
 
-def _check_finite(values: np.ndarray) -> None:
-    bad = values.size - int(np.isfinite(values).sum())
-    if bad:
-        raise InputError(f"{bad} of {values.size} values are NaN or infinite, expected finite numbers")
-
-
 def _as_intensities(values: np.ndarray, full_scale: int | None) -> np.ndarray:
     """Returns a float32 copy of the values, divided by `full_scale` if there is one."""
     with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused
         pixels = np.asarray(values).astype(np.float32) if full_scale is None else values / np.float32(full_scale)
-    _check_finite(pixels)
+    check_finite(pixels)
     return np.ascontiguousarray(pixels, np.float32)
 
 
 def _as_labels(values: np.ndarray) -> np.ndarray:
-    """Returns an int32 copy of whole numbers."""
-    values = np.asarray(values)
-    if values.ndim != 2:
-        raise InputError(f"has the shape {values.shape}, expected a mask or label map [H, W]")
-    if values.dtype.kind == "f":
-        _check_finite(values)
-        whole = np.rint(values)
-        fractional = np.abs(values - whole) > _ROUNDING * np.maximum(1, np.abs(values))
-        if fractional.any():
-            value = float(values[fractional][0])
-            raise InputError(f"holds the value {value:g}, expected a mask or label map with whole numbers")
-        values = whole
-    limits = np.iinfo(np.int32)
-    if values.min() < limits.min or values.max() > limits.max:
-        raise InputError(f"labels run from {values.min()} to {values.max()}, expected {limits.min} to {limits.max}")
-    return np.ascontiguousarray(values, np.int32)
+    if np.ndim(values) != 2:
+        raise InputError(f"has the shape {np.shape(values)}, expected a mask or label map [H, W]")
+    return whole_numbers(np.ascontiguousarray(values), np.int32)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # 8192 x 8192, far beyond what the model's memory allows.
 MAX_PIXELS = 2**26
+_ROUNDING = 1e-6
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339  # tags
 
@@ -75,6 +76,35 @@ def check_plane_size(shape: Sequence[int]) -> None:
     if not 0 < math.prod(map(int, shape)) <= MAX_PIXELS:
         size = " x ".join(map(str, shape))
         raise InputError(f"claims an image of {size} pixels, expected at least 1 and at most {MAX_PIXELS}")
+
+
+def check_finite(values: np.ndarray) -> None:
+    """Raises InputError for NaN and infinity."""
+    if bad := values.size - np.count_nonzero(np.isfinite(values)):
+        raise InputError(f"{bad} of {values.size} values are NaN or infinite, expected finite numbers")
+
+
+def whole_numbers(values: np.ndarray, dtype: type[np.integer]) -> np.ndarray:
+    """Converts masks and label maps of any type to integers, with the rounding of a header's float32 factor.
+
+    Raises:
+        InputError: a value is not finite, not whole or outside `dtype`.
+
+    Example:
+        >>> whole_numbers(np.array([0, 17.0000001]), np.uint16)
+        array([ 0, 17], dtype=uint16)
+    """
+    limits, whole, fraction = np.iinfo(dtype), values, False
+    if values.dtype.kind == "f":
+        check_finite(values)
+        exact = values.astype(np.float64)
+        whole = np.rint(exact)
+        fraction = np.abs(exact - whole) > _ROUNDING * np.maximum(1, np.abs(exact))
+    wrong = fraction | (whole < limits.min) | (whole > limits.max)
+    if wrong.any():
+        expected = f"expected a mask or label map with whole numbers from {limits.min} to {limits.max}"
+        raise InputError(f"holds the value {values[wrong][0]}, {expected}")
+    return whole.astype(dtype)
 
 
 def smallest_integers(labels: np.ndarray, dtypes: Sequence[type[np.integer]]) -> np.ndarray:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.image_formats import check_is_file, one_line, reading
+from neuralizer_jax.files.image_formats import check_finite, check_is_file, one_line, reading, whole_numbers
 from neuralizer_jax.files.planes import axis_directions
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ _CHUNK = 2**20
 # Start of a FreeSurfer volume: version, four lengths, type, degrees of freedom, goodRASFlag.
 _MGH_START = struct.Struct(">7ih")
 _MGH_VERSION = b"\x00\x00\x00\x01"
-
-# Relative rounding error of a whole number that a header's float32 factor scales.
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +121,12 @@ def read_volume(path: Path, *, labels: bool = False, grid_of: Path | None = None
         values = volume.stored().astype(np.float32).reshape(lengths)
         values *= np.float32(volume.proxy.slope)
         values += np.float32(volume.proxy.inter)
-        if bad := values.size - np.count_nonzero(np.isfinite(values)):
-            raise InputError(f"{bad} of {values.size} voxels are NaN or infinite, expected finite numbers")
-        if labels:
-            values = _as_labels(values)
+        check_finite(values)
+        if labels:  # plane by plane, to save memory
+            integers = np.empty_like(values, np.uint16)
+            for index in range(lengths[2]):
+                integers[..., index] = whole_numbers(values[..., index], np.uint16)
+            values = integers
         elif values.min() == values.max():
             raise InputError(f"is constant (all voxels are {values.flat[0]:g}), expected an image")
     import nibabel as nib
@@ -211,20 +210,6 @@ def _known_affine(volume: OpenVolume) -> np.ndarray:
         )
     axis_directions(volume.image.affine)  # raises if it has none
     return volume.image.affine
-
-
-def _as_labels(values: np.ndarray) -> np.ndarray:
-    """Converts finite values to uint16, plane by plane to save memory."""
-    labels = np.empty_like(values, np.uint16)
-    for index in range(values.shape[2]):
-        plane = values[..., index]
-        whole = np.rint(plane)
-        fraction = np.abs(plane - whole) > _ROUNDING * np.maximum(1, np.abs(plane))
-        wrong = fraction | (whole < 0) | (whole > np.iinfo(np.uint16).max)
-        if wrong.any():
-            raise InputError(f"holds the value {plane[wrong][0]:g}, expected labels: whole numbers from 0 to 65535")
-        labels[..., index] = whole
-    return labels
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.image_formats import whole_numbers
 from neuralizer_jax.inference.bootstrap import draw_affines, draw_members
 from neuralizer_jax.inference.checks import check_options, chosen_labels
 from neuralizer_jax.inference.chunks import can_be_chunked
@@ -130,8 +131,8 @@ def predict(
     labels: tuple[int, ...] = ()
     classes = None
     if task == "segmentation":
-        present = {value for member in context_out for value in np.unique(_whole_numbers(member)).tolist()} - {0}
-        labels = chosen_labels(present, label_values)
+        present = {value for member in context_out for value in np.unique(_label_map(member)).tolist()}
+        labels = chosen_labels(present - {0}, label_values)
         # With several labels, the background competes as a class of its own.
         classes = np.array(labels if len(labels) == 1 else (0, *labels), np.int32)
     multiple = 2 ** (model.stages - 1)
@@ -186,7 +187,7 @@ def _prepared(context_in, context_out, normalize, classes, multiple, indices):
     if classes is None:
         outputs = np.stack([_normalized(context_out[index], normalize) for index in indices])
     else:
-        outputs = np.stack([_whole_numbers(context_out[index]) for index in indices])
+        outputs = np.stack([_label_map(context_out[index]) for index in indices])
         outputs = np.where(np.isin(outputs, classes), outputs, 0)
     return pad_to_multiple(images, multiple, axes)[0], pad_to_multiple(outputs, multiple, axes)[0]
 
@@ -216,16 +217,12 @@ def _check_sizes(target, context_in, context_out):
             raise InputError(f"{name} has size {x.shape[1:-1]}, expected that of the target, {target.shape[:-1]}")
 
 
+def _label_map(context_out):
+    try:
+        return whole_numbers(context_out, np.int32)
+    except InputError as error:
+        raise InputError(f"context_out {error}") from None
+
+
 def _chosen(context_in, context_out, indices):
     return context_in[indices], context_out[indices]
-
-
-def _whole_numbers(context_out):
-    """Converts label maps to int32. Raises InputError for a value that is not a whole number of that type."""
-    # float64 holds every int32.
-    rounded = np.round(context_out.astype(np.float64)).clip(-(2**31), 2**31 - 1).astype(np.int32)
-    if (wrong := rounded != context_out).any():
-        raise InputError(
-            f"context_out holds {context_out[wrong].flat[0]:g}, expected masks or label maps with whole numbers"
-        )
-    return rounded

@@ -88,7 +88,7 @@ BAD_FILES = {
     "negative.nii": (patched(GOOD, (44, "<h", -6)), "claims 5 x -6 x 7 voxels"),
     "complex.nii": (nifti(np.ones((5, 6, 7), np.complex64)), "complex"),
     "rgb.nii": (nifti(RGB), "colour"),
-    "nan.nii": (nifti(with_values(np.nan, np.inf, -np.inf)), "3 of 210 voxels are NaN or infinite"),
+    "nan.nii": (nifti(with_values(np.nan, np.inf, -np.inf)), "3 of 210 values are NaN or infinite"),
     "beyond_float32.nii": (nifti(np.full((5, 6, 7), 1e300)), "210 of 210"),
     "nan.mgz": (gzip.compress(mgh(with_values(np.nan))), "1 of 210"),
     "constant.nii": (nifti(np.full((5, 6, 7), 7.5, np.float32)), r"constant \(all voxels are 7\.5\)"),
@@ -107,7 +107,7 @@ BAD_FILES = {
 ONLY_BAD_IMAGES = ("constant.nii", "zero.mgh")
 
 BAD_LABELS = {
-    "fraction.nii": (nifti(with_values(0.5)), "value 0.5, expected labels"),
+    "fraction.nii": (nifti(with_values(0.5)), "value 0.5, expected a mask or label map"),
     "nearly.nii": (nifti(with_values(3.0002)), "value 3.0002"),
     "negative.nii": (nifti(with_values(-1)), "value -1"),
     "large.nii": (nifti(np.full((5, 6, 7), 65536, np.int32)), "value 65536"),

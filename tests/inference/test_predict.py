@@ -244,7 +244,7 @@ NAN[1, 2, 3] = np.nan
         ({"context_in": images(2, 8, 8)}, "2 inputs and 3 outputs"),
         ({"context_out": images(3, 4, 8)}, "context_out has size (4, 8)"),
         ({"context_out": images(3, 8, 8, 2)}, "C from 1 to 1"),
-        ({"context_out": images(3, 8, 8), "task": "segmentation"}, "expected masks or label maps with whole numbers"),
+        ({"context_out": images(3, 8, 8), "task": "segmentation"}, "expected a mask or label map with whole numbers"),
         ({"context_out": np.zeros((3, 8, 8)), "task": "segmentation"}, "0 everywhere"),
         ({"context_out": np.full((3, 8, 8), 2**40), "task": "segmentation"}, "whole numbers"),
         ({"context_out": label_maps(), "task": "segmentation", "label_values": [4, 5]}, "label_values: 5 occurs in no"),

@@ -250,7 +250,7 @@ class TestDropped:
         image[30, 30, 30] = value
         raw = subject(tmp_path)
         save(raw.images["T1"], image)
-        assert "1 of 307200 voxels are NaN or infinite" in self.reason(raw)
+        assert "1 of 307200 values are NaN or infinite" in self.reason(raw)
 
     def test_constant(self, tmp_path):
         raw = subject(tmp_path)
