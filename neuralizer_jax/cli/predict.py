@@ -130,16 +130,8 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.files.planes import parse_slice
 
     labels = None if options.labels is None else sorted({label for part in options.labels for label in part})
-    settings = {
-        "task": options.task,
-        "label_values": labels,
-        "normalize": options.normalize,
-        "bootstrap": options.bootstrap,
-        "bootstrap_size": options.bootstrap_size,
-        "augment": options.augment,
-        "seed": options.seed,
-        "context_chunk": options.context_chunk,
-    }
+    names = ("task", "normalize", "bootstrap", "bootstrap_size", "augment", "seed", "context_chunk")
+    settings = {name: getattr(options, name) for name in names} | {"label_values": labels}
     checks.check_settings(settings, options.figure)
     weights = checks.weights_to_use(options.weights)
     choice = None if options.slice is None else parse_slice(options.slice)
@@ -241,10 +233,7 @@ def _pairs(options: argparse.Namespace, targets: list[Path]) -> "ContextPairs":
 
 
 def _destinations(options: argparse.Namespace, targets: list[Path]) -> tuple[list[Path], Path | None]:
-    """Returns the main output of each target, and the folder to make for them, or None.
-
-    `--out` is a file for one target, or a folder in which each output has the name of its target.
-    """
+    """Returns the output of each target, a file or named as its target in a folder; and the folder to make, or None."""
     from neuralizer_jax.files.image_files import IMAGE_SUFFIXES, image_suffix
 
     out = options.out
@@ -259,9 +248,7 @@ def _destinations(options: argparse.Namespace, targets: list[Path]) -> tuple[lis
         raise InputError(f"{out}: is one file for {len(targets)} targets, expected a folder")
     names = [target.name for target in targets]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(
-            f"{twice}: {names.count(twice)} targets have this name, expected different names for one folder"
-        )
+        raise InputError(f"{twice}: {names.count(twice)} targets have this name, expected different names in {out}")
     return [out / name for name in names], None if out.is_dir() else out
 
 

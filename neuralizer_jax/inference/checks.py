@@ -30,25 +30,22 @@ def check_options(
         Traceback (most recent call last):
         neuralizer_jax.errors.InputError: bootstrap_size: needs bootstrap, expected a number of context sets to resample
     """
-    if task not in TASKS:
-        raise InputError(f"task: is {task!r}, expected {' or '.join(TASKS)}")
-    if normalize not in NORMALIZATIONS:
-        raise InputError(f"normalize: is {normalize!r}, expected {', '.join(NORMALIZATIONS)}")
-    if label_values is not None and task != "segmentation":
-        raise InputError("label_values: apply to a segmentation only, expected task segmentation")
-    if label_values is not None and not len(label_values):
-        raise InputError("label_values: is empty, expected at least one label")
-    if bootstrap < 0:
-        raise InputError(f"bootstrap: is {bootstrap}, expected the number of context sets to resample, 0 for none")
-    if bootstrap_size is not None and bootstrap_size < 1:
-        raise InputError(f"bootstrap_size: is {bootstrap_size}, expected at least 1 pair")
-    for name, given in (("augment", augment), ("bootstrap_size", bootstrap_size is not None)):
-        if given and not bootstrap:
-            raise InputError(f"{name}: needs bootstrap, expected a number of context sets to resample")
-    if context_chunk is not None and context_chunk < 1:
-        raise InputError(f"context_chunk: is {context_chunk}, expected at least 1 pair")
-    if seed < 0:
-        raise InputError(f"seed: is {seed}, expected 0 or more")
+    chosen, size, chunk = label_values, bootstrap_size, context_chunk
+    needs_bootstrap = "needs bootstrap, expected a number of context sets to resample"
+    for name, valid, message in (
+        ("task", task in TASKS, f"is {task!r}, expected {' or '.join(TASKS)}"),
+        ("normalize", normalize in NORMALIZATIONS, f"is {normalize!r}, expected {', '.join(NORMALIZATIONS)}"),
+        ("label_values", chosen is None or task == "segmentation", "needs a segmentation, expected task segmentation"),
+        ("label_values", chosen is None or len(chosen) > 0, "is empty, expected at least one label"),
+        ("bootstrap", bootstrap >= 0, f"is {bootstrap}, expected the number of context sets to resample, 0 for none"),
+        ("bootstrap_size", size is None or size >= 1, f"is {size}, expected at least 1 pair"),
+        ("bootstrap_size", size is None or bootstrap > 0, needs_bootstrap),
+        ("augment", not augment or bootstrap > 0, needs_bootstrap),
+        ("context_chunk", chunk is None or chunk >= 1, f"is {chunk}, expected at least 1 pair"),
+        ("seed", seed >= 0, f"is {seed}, expected 0 or more"),
+    ):
+        if not valid:
+            raise InputError(f"{name}: {message}")
 
 
 def chosen_labels(present: Collection[int], label_values: Collection[int] | None) -> tuple[int, ...]:
