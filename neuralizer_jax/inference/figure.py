@@ -56,7 +56,7 @@ def draw_figure(
     width = _HEIGHT * target.shape[1] / target.shape[0]
     size = (width * sum(ratios) + 1, 2 * _HEIGHT + 0.7)
     figure = Figure(figsize=size, dpi=150, facecolor="white", layout="compressed")
-    rows = [["target", *(f"{row}{index}" for index in range(shown)), *large] for row in ("in", "out")]
+    rows: list = [["target", *(f"{row}{index}" for index in range(shown)), *large] for row in ("in", "out")]
     axes = figure.subplot_mosaic(rows, width_ratios=ratios, gridspec_kw={"wspace": 0.02, "hspace": 0.02})
     for place in axes.values():
         place.set_axis_off()
@@ -103,15 +103,15 @@ def _show(axes, image: np.ndarray, labels: np.ndarray | None = None) -> None:
         axes.imshow(labels, interpolation="nearest")
 
 
-def _label_colours(values: Sequence[int]) -> dict[int, np.ndarray]:
+def _label_colours(values: Sequence[int]) -> dict[int, tuple[float, float, float]]:
     """Returns a colour for each label, RGB in [0, 1]."""
     from matplotlib import colormaps
 
     colours = colormaps["tab10"](range(10))[:, :3] if len(values) <= 10 else label_palette()[1:255] / 255
-    return {value: colours[index % len(colours)] for index, value in enumerate(values)}
+    return {value: tuple(colours[index % len(colours)]) for index, value in enumerate(values)}
 
 
-def _coloured(labels: np.ndarray, colours: Mapping[int, np.ndarray]) -> np.ndarray:
+def _coloured(labels: np.ndarray, colours: Mapping[int, tuple[float, float, float]]) -> np.ndarray:
     """Returns RGBA `[H, W, 4]` of a label map, transparent where it has no label with a colour."""
     picture = np.zeros((*labels.shape, 4))
     for value, colour in colours.items():

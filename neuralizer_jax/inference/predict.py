@@ -46,7 +46,7 @@ class Prediction:
 
 
 def predict(
-    model: Neuralizer,
+    model: nn.Module,
     params: dict[str, Any],
     target: np.ndarray,
     context_in: np.ndarray,
@@ -67,7 +67,7 @@ def predict(
     """Predicts the output of a target from context pairs.
 
     Args:
-        model: the network, from `load_weights`.
+        model: a `Neuralizer`, from `load_weights`.
         params: its parameters.
         target: `[*spatial]` or `[*spatial, C]`; `*spatial` is `H, W` for a 2-D network.
         context_in: `[N, *spatial]` or `[N, *spatial, C]`, the inputs of the N context pairs.
@@ -118,15 +118,14 @@ def predict(
     )
     if keep_activations and context_chunk is None:
         raise InputError("keep_activations: needs context_chunk, expected a number of pairs to compute together")
-    check_model(model, context_chunk)
+    model = check_model(model, context_chunk)
     target = _with_channels("target", target, model.dim, model.in_channels)
     context_in = _with_channels("context_in", context_in, model.dim, model.in_channels, stack=True)
     context_out = _with_channels("context_out", context_out, model.dim, 1, stack=True)
     _check_sizes(target, context_in, context_out)
-    for name, images in (("target", target[None]), ("context_in", context_in)):
-        if constant := [index for index, image in enumerate(images) if image.min() == image.max()]:
-            member = f" (member {constant[0]})" if name == "context_in" else ""
-            raise InputError(f"{name}{member}: every pixel is {images[constant[0]].flat[0]:g}, expected an image")
+    for name, image in (("target", target), *((f"context_in (pair {i})", x) for i, x in enumerate(context_in))):
+        if image.min() == image.max():
+            raise InputError(f"{name}: every pixel is {image.flat[0]:g}, expected an image")
 
     labels: tuple[int, ...] = ()
     classes = None
@@ -162,12 +161,13 @@ def predict(
     return Prediction(mean[1:], std[1:], classes[mean.argmax(0)], labels)
 
 
-def check_model(model: nn.Module, context_chunk: int | None) -> None:
-    """Raises InputError for a network without a context, or one that cannot compute it in chunks where it must."""
+def check_model(model: object, context_chunk: int | None) -> Neuralizer:
+    """Returns the network, or raises InputError if it has no context, or cannot compute it in chunks where it must."""
     if not isinstance(model, Neuralizer):
         raise InputError(f"{type(model).__name__} takes no context, expected a Neuralizer")
     if context_chunk is not None and not can_be_chunked(model):
         raise InputError("context_chunk: this network has blocks of its own, expected the published ones")
+    return model
 
 
 def _default_device():

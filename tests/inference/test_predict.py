@@ -240,7 +240,7 @@ NAN[1, 2, 3] = np.nan
         ({"target": images(8, 9)}, "context_in has size (8, 8), expected that of the target, (8, 9)"),
         ({"context_in": images(0, 8, 8), "context_out": images(0, 8, 8)}, "context_in has shape (0, 8, 8"),
         ({"context_in": NAN}, "context_in holds 1 NaN"),
-        ({"context_in": np.zeros((3, 8, 8))}, "context_in (member 0): every pixel is 0"),
+        ({"context_in": np.zeros((3, 8, 8))}, "context_in (pair 0): every pixel is 0"),
         ({"context_in": images(2, 8, 8)}, "2 inputs and 3 outputs"),
         ({"context_out": images(3, 4, 8)}, "context_out has size (4, 8)"),
         ({"context_out": images(3, 8, 8, 2)}, "C from 1 to 1"),
