@@ -194,6 +194,16 @@ def test_wrong_settings_end_in_one_line(change, expected, tmp_path, capsys):
     assert error.count("\n") == 1
 
 
+def test_out_of_memory_names_what_helps_training(tmp_path, capsys, monkeypatch):
+    def train(*_):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 123 bytes")
+
+    monkeypatch.setattr("neuralizer_jax.training.loop.train", train)
+    command = ["train", "--config", "base", "--workdir", str(tmp_path / "run"), "--data", *DATA]
+    assert main([*command, *changes()]) == 2
+    assert "out of memory, try --config.train.accumulate=2" in capsys.readouterr().err
+
+
 def test_a_file_runs_by_itself(tmp_path):
     command = [sys.executable, str(FOLDER / "baseline_unet.py"), ":task=denoising", "--workdir", str(tmp_path / "run")]
     done = subprocess.run([*command, "--data", str(tmp_path / "none")], capture_output=True, text=True, check=False)
