@@ -13,6 +13,7 @@ has a folder with its own report; `python benchmarks/pretrained.py` sums them up
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments.common.command_builder import report
 from neuralizer_jax.cli.experiment_file import run_file
@@ -39,8 +40,10 @@ _REGIONS = tuple(f"neuromorphometrics:{label}" for label in _SHOWN)
 _ALL_SHOW = "--config.data.classes.min_pixels=20"
 
 # Tasks with one input image, for which a context of another modality makes sense.
-_ONE_IMAGE = ("segmentation", "skull_stripping", "super_resolution", "motion_correction")
-_ONE_IMAGE += ("undersampled_reconstruction", "denoising", "inpainting")
+_ONE_IMAGE = (
+    *("segmentation", "skull_stripping", "super_resolution", "motion_correction"),
+    *("undersampled_reconstruction", "denoising", "inpainting"),
+)
 
 
 def get_commands(
@@ -71,17 +74,19 @@ def get_commands(
         return Command(command, folder / "scores.csv", always=True)
 
     sizes = {dataset: ("--untrained", "--sizes", *map(str, its)) for dataset, its in _SIZES.items()}
-    segmentation, structures, shown = ("segmentation",), {"classes": _STRUCTURES}, {"modalities": _MODALITIES}
+    segmentation: dict[str, Any] = {"tasks": ("segmentation",)}
+    structures: dict[str, Any] = {"classes": _STRUCTURES}
+    shown: dict[str, Any] = {"modalities": _MODALITIES}
     at_8 = ("--sizes", "8", "--modalities", "1")
-    other = {"tasks": _ONE_IMAGE} | structures | shown
+    other = structures | shown | {"tasks": _ONE_IMAGE}
     return [
         evaluate(MAPS, "experiment1", *sizes[MAPS], "--modalities", "2", **structures, **shown),
-        evaluate(MAPS, "experiment3", *sizes[MAPS], "--modalities", "1", most=regions, tasks=segmentation, **shown),
+        evaluate(MAPS, "experiment3", *sizes[MAPS], "--modalities", "1", most=regions, **segmentation, **shown),
         evaluate(MAPS, "ablations", *at_8, **other),
         evaluate(MAPS, "ablations", *at_8, "--context-modality", "other", name=_OTHER, **other),
         report(out / MAPS),
         evaluate(SCANS, "experiment1", *sizes[SCANS], _ALL_SHOW, most=scans, **structures),
-        evaluate(SCANS, "experiment3", *sizes[SCANS], most=regions, tasks=segmentation, classes=_REGIONS),
+        evaluate(SCANS, "experiment3", *sizes[SCANS], most=regions, **segmentation, classes=_REGIONS),
         report(out / SCANS),
     ]
 

@@ -21,8 +21,10 @@ from neuralizer_jax.weights.pretrained import DEFAULT, weights_path
 # White matter, cortex, lateral ventricles, thalamus, hippocampus, putamen, left and right; brain stem.
 _STRUCTURES = tuple(f"freesurfer:{label}" for label in (2, 41, 3, 42, 4, 43, 10, 49, 17, 53, 12, 51, 16))
 
-_TASKS = ("segmentation", "super_resolution", "motion_correction", "undersampled_reconstruction", "denoising")
-_TASKS += ("inpainting",)
+_TASKS = (
+    *("segmentation", "super_resolution", "motion_correction"),
+    *("undersampled_reconstruction", "denoising", "inpainting"),
+)
 
 
 def get_commands(out: Path, data: Path, weights: str = DEFAULT) -> list[Command]:

@@ -34,7 +34,7 @@ _STRUCTURE_TRAINING = {"train.learning_rate": 3e-4}
 _ARTEFACT_TRAINING = {"train.learning_rate": 2e-3, "train.sigma_squared": 0.0}
 
 # Least number of pixels of a structure in an image.
-_SHOWN = {"data.classes.min_pixels": 20}
+_SHOWN: dict[str, object] = {"data.classes.min_pixels": 20}
 
 
 def get_commands(out: Path, data: Path, weights: str = DEFAULT, steps: int = 400, features: int = 32) -> list[Command]:
@@ -63,7 +63,7 @@ def get_commands(out: Path, data: Path, weights: str = DEFAULT, steps: int = 400
             "validation.every": total_steps,
         }
         training |= _STRUCTURE_TRAINING if label else _ARTEFACT_TRAINING
-        arguments = {"task": task, "subjects": subjects} | ({"classes": label} if label else {})
+        arguments = {"task": task, "subjects": str(subjects)} | ({"classes": label} if label else {})
         config = with_arguments("baseline_unet", arguments)
         command = ("train", "--config", config, "--workdir", shown_path(workdir), *on_data, *flags(training))
         return Command(command, workdir / "best.safetensors")

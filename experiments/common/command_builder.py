@@ -48,7 +48,7 @@ class CommandBuilder:
         named = {}
         for number, repeats in subjects.items():
             for repeat in range(repeats):
-                arguments = cell | {"subjects": str(number), "repeat": str(repeat)}
+                arguments = {**cell, "subjects": str(number), "repeat": str(repeat)}
                 run = "_".join(["unet", *arguments.values()]).replace(":", "")
                 name = f"Baseline-seen@{number or 'all'}" + (f"#{repeat}" if repeat else "")
                 named[name] = self.train(run, with_arguments("baseline_unet", arguments), changes, dataset)
@@ -72,7 +72,7 @@ class CommandBuilder:
             dataset: to evaluate on; empty: those of the scale.
         """
         of_scale = {"classes": self.scale.classes, "modalities": self.scale.modalities}
-        only = ({} if dataset else of_scale) | dict(only or {})
+        only = {**({} if dataset else of_scale), **(only or {})}
         command = (
             *("evaluate", "--config", self._config("neuralizer_seen"), "--experiment", experiment),
             *(*_weights(models), "--out", shown_path(self.out), *self._data(dataset)),

@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
             print(f"  {folder / name}")
     if summary["ended"].startswith("SIG"):
         print("the same command goes on from there")
-        # As a shell tells it of a process that a signal has ended; SIGTERM is how a cluster asks, and was obeyed.
+        # 130 as in a shell after Ctrl-C. SIGTERM is a cluster's request: the run obeyed it, so that is no failure.
         sys.exit(0 if summary["ended"] == "SIGTERM" else 130)
 
 
@@ -115,7 +115,7 @@ def training_episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episode
 
 
 def _batches(stream: "EpisodeStream", step: int) -> "Generator[dict[str, np.ndarray], None, None]":
-    """The batches from a step on: by tf.data, or where TensorFlow is not installed by threads, the same."""
+    """The batches from a step on, by tf.data or, if TensorFlow is not installed, by threads: the same batches."""
     if find_spec("tensorflow") is None:
         from input_pipeline.episodes.threads import episode_iterator
 

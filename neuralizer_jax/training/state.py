@@ -8,6 +8,7 @@ from flax import struct
 from ml_collections import ConfigDict
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.training.optimizer import make_optimizer
 from neuralizer_jax.weights import architecture, init_params, load_weights
 from neuralizer_jax.weights.parameters import Params
@@ -101,7 +102,7 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
 def _load(model: nn.Module, weights: str, key: jax.Array) -> Params:
     """The parameters of a weights file or of shipped weights, widened if their network is narrower than `model`."""
     found, params = load_weights(weights)
-    if can_widen(found, model):
+    if isinstance(model, Neuralizer) and can_widen(found, model):
         return widen(params, model, key)
     described, expected = architecture.describe(found), architecture.describe(model)
     if described != expected:
