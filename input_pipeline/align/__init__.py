@@ -1,1 +1,1 @@
-"""Affine alignment of a subject to MNI152 space: by its segmentation (`centroids`) or by its image (`intensity`)."""
+"""Alignment to MNI152 space by structures (`centroids`) or intensities, and of one scan of a subject to another."""

@@ -1,6 +1,6 @@
-"""Affine alignment of a segmented subject to MNI152: its structures' centroids on those of `reference.py`.
+"""Affine alignment of a segmented subject to MNI152: matches the centroids of its structures with `reference.py`.
 
-Only world coordinates enter, so how a volume's axes are stored has no influence, and left is never taken for right.
+Only world coordinates are used. The order of a volume's axes has no influence, and left and right cannot be confused.
 """
 
 from collections.abc import Mapping
@@ -13,25 +13,25 @@ from neuralizer_jax.errors import InputError
 # {label: (centroid [3] in mm of world space (RAS), volume in mm3)}
 Centroids = Mapping[int, tuple[np.ndarray, float]]
 
-MIN_STRUCTURES = 6  # an affine map has 12 unknowns, a structure gives 3 equations
+MIN_STRUCTURES = 6  # an affine map has 12 unknowns, each structure gives 3 equations
 _MIN_EXTENT_MM = 5.0  # standard deviation of the matched centroids along their flattest direction
-_SCALES = (1 / 3, 3.0)  # what a head's size can be of another's
-_TOLERANCE_MM = 2.0  # how far a structure's centroid strays between healthy subjects: no reason to trust it less
-_SMALL_MM3 = 1000.0  # a structure of this volume has half the weight of a large one
+_SCALES = (1 / 3, 3.0)  # plausible ratio of the sizes of two heads
+_TOLERANCE_MM = 2.0  # normal variation of a centroid between subjects; smaller distances keep their full weight
+_SMALL_MM3 = 1000.0  # a structure with this volume has half the weight of a large one
 
-# FreeSurfer and SynthSeg numbers that are a part, or another name, of a structure of the table. As SynthSeg folds them;
-# choroid plexus is a part of the lateral ventricle.
+# FreeSurfer and SynthSeg labels of parts of a structure -> label of the structure, merged as in SynthSeg. The choroid
+# plexus is part of the lateral ventricle.
 _FOLDED = {25: 2, 57: 41, 136: 4, 137: 5, 163: 43, 164: 44, 31: 4, 63: 43, 9: 10, 48: 49, 19: 3, 55: 42, 20: 3, 56: 42}
 
 
 @dataclass(frozen=True)
 class AffineFit:
-    """An affine map found from centroids.
+    """An affine map fitted to centroids.
 
     Attributes:
-        matrix: `[4, 4]`, world of the subject (mm, RAS) -> world of MNI152 (mm, RAS).
-        residual_mm: weighted root mean square distance of the matched centroids to the reference's, in MNI152 mm.
-        matched: labels the map rests on, wrong structures left out.
+        matrix: `[4, 4]`, world of the subject (mm, RAS) -> MNI152 (mm, RAS).
+        residual_mm: weighted root mean square distance between aligned and reference centroids, mm in MNI152.
+        matched: labels used for the fit, without outliers.
     """
 
     matrix: np.ndarray
@@ -40,11 +40,19 @@ class AffineFit:
 
 
 def label_centroids(labels: np.ndarray, affine: np.ndarray) -> dict[int, tuple[np.ndarray, float]]:
-    """Centroid `[3]` in mm and volume in mm3 of every label but 0.
+    """Centroid `[3]` in mm and volume in mm3 of every label except 0.
 
     Args:
         labels: `[X, Y, Z]`, whole numbers of any type.
         affine: `[4, 4]`, voxel -> world in mm (RAS).
+
+    Raises:
+        InputError: if `labels` does not have three axes, or holds values that are not whole numbers.
+
+    >>> labels = np.zeros((4, 4, 4), int)
+    >>> labels[1:3, 0, 0] = 17
+    >>> label_centroids(labels, np.eye(4))
+    {17: (array([1.5, 0. , 0. ]), 2.0)}
     """
     labels, affine = np.asarray(labels), np.asarray(affine, np.float64)
     if labels.ndim != 3:
@@ -70,7 +78,12 @@ def label_centroids(labels: np.ndarray, affine: np.ndarray) -> dict[int, tuple[n
 
 
 def fold_variants(centroids: Centroids) -> dict[int, tuple[np.ndarray, float]]:
-    """The same with parts united: cortical parcels (FreeSurfer 1000s, 2000s, 11100s, 12100s) to 3 and 42, and so on."""
+    """Merges parts of structures: cortical parcels (FreeSurfer 1000s, 2000s, 11100s, 12100s) into 3 and 42, and so on.
+
+    >>> parts = {1001: (np.zeros(3), 1.0), 1035: (np.full(3, 4.0), 3.0)}  # two parcels of the left cortex
+    >>> fold_variants(parts)
+    {3: (array([3., 3., 3.]), 4.0)}
+    """
     parts: dict[int, list[tuple[np.ndarray, float]]] = {}
     for label, part in centroids.items():
         left = 1000 <= label < 2000 or 11100 <= label < 11200
@@ -86,19 +99,27 @@ def fold_variants(centroids: Centroids) -> dict[int, tuple[np.ndarray, float]]:
 
 
 def fit_affine(moving: Centroids, reference: Centroids) -> AffineFit:
-    """The affine map that takes the centroids of `moving` to those of `reference`, by weighted least squares.
+    """Fits the affine map from the centroids of `moving` to those of `reference` by robust weighted least squares.
 
-    Small structures weigh less, as few voxels move their centroids far; from some millilitres on all weigh about the
-    same, as where a structure lies differs between subjects whatever its size. Wrong structures are left out: the
-    weights are refined by the distances that remain, first as for least absolute distances, then with Tukey's biweight
-    at 4.685 robust standard deviations (Holland and Welsch 1977, https://doi.org/10.1080/03610927708827533). The fit
-    runs reference -> moving and is inverted, as the reference is what has no error: however far away a wrong structure
-    is, it cannot pull the map towards itself as a lever. In the end distances are in MNI152 mm, so that a subject and
-    its affine copy get the same fit.
+    Small structures have smaller weights, because a few voxels move their centroids far. Above a few millilitres
+    weights are about equal, because the position of large structures varies as much between subjects. Outliers are
+    excluded: weights are refined from the residual distances, first as for least absolute distances, then with Tukey's
+    biweight at 4.685 robust standard deviations (Holland and Welsch 1977, https://doi.org/10.1080/03610927708827533).
+    The map reference -> moving is fitted and then inverted, because the reference has no errors: a distant outlier then
+    has no leverage. Final distances are measured in MNI152, so that a subject and its affine copy get the same fit.
+
+    Args:
+        moving: of the subject.
+        reference: `REFERENCE_CENTROIDS`.
 
     Raises:
-        InputError: with fewer than `MIN_STRUCTURES` structures, structures in (nearly) a plane, left and right
-            swapped, or a scale that no head has.
+        InputError: for fewer than `MIN_STRUCTURES` structures, structures that lie nearly in a plane, swapped left and
+            right, or an implausible scale.
+
+    >>> from input_pipeline.align.reference import REFERENCE_CENTROIDS
+    >>> shifted = {label: (centroid + 10, volume) for label, (centroid, volume) in REFERENCE_CENTROIDS.items()}
+    >>> fit_affine(shifted, REFERENCE_CENTROIDS).matrix[:3, 3].round(6)
+    array([-10., -10., -10.])
     """
     moving = fold_variants(moving)
     labels = np.array(sorted(moving.keys() & reference.keys()), int)
@@ -114,7 +135,7 @@ def fit_affine(moving: Centroids, reference: Centroids) -> AffineFit:
         weights = base / np.maximum(np.linalg.norm(_move(source, matrix) - target, axis=-1), _TOLERANCE_MM)
     for _ in range(50):
         distance = _distances(_solve_checked(source, target, weights), source, target)
-        # 1.538: the median distance of points scattered with standard deviation 1 along each axis.
+        # 1.538: the median length of a 3-D vector with independent standard normal components.
         cut = 4.685 * max(_TOLERANCE_MM, float(np.median(distance)) / 1.538)
         weights = base * np.clip(1 - (distance / cut) ** 2, 0, None) ** 2
         _check_count(int(np.count_nonzero(weights)))
@@ -133,7 +154,7 @@ def _check_count(count: int) -> None:
 
 
 def _solve(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Affine matrix `[4, 4]` source -> target of least weighted squares, of points `[n, 3]`."""
+    """The weighted least-squares affine matrix `[4, 4]` between points `[n, 3]`, source -> target."""
     share = weights / weights.sum()
     source_mean, target_mean = share @ source, share @ target
     root = np.sqrt(share)[:, None]
@@ -144,7 +165,7 @@ def _solve(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.nd
 
 
 def _solve_checked(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """As `_solve`; raises InputError where the points do not determine the matrix, or it is none of a head."""
+    """As `_solve`. Raises InputError if the points do not determine the matrix, or it is implausible for a head."""
     covariance = np.cov(source, rowvar=False, aweights=weights, ddof=0)
     if np.linalg.eigvalsh(covariance)[0] < _MIN_EXTENT_MM**2:
         raise InputError("the matched structures lie nearly in a plane, expected structures all over the brain")
@@ -165,5 +186,5 @@ def _move(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def _distances(to_moving: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Distances in MNI152 mm between the reference and the centroids brought there."""
+    """Distances between the aligned and the reference centroids, mm in MNI152."""
     return np.linalg.norm(_move(target, np.linalg.inv(to_moving)) - source, axis=-1)

@@ -1,4 +1,4 @@
-"""Whether an aligned subject is fit for use: nothing of the brain cut off, the right structures in the slice."""
+"""Checks of an aligned subject: the brain is inside the grid, and the slice shows the expected structures."""
 
 import numpy as np
 
@@ -6,22 +6,21 @@ from input_pipeline.space.grid import AFFINE, SHAPE, SLICE_Y
 from input_pipeline.space.tissue_classes import BRAIN_CLASSES, CLASSES, class_indices
 from neuralizer_jax.errors import InputError
 
-# What the slice through brain stem, hippocampus, thalamus and lateral ventricles has to show, in FreeSurfer's numbers;
-# of a pair one side is enough.
+# Structures that the default slice must show, by FreeSurfer labels. One side of a pair is enough.
 _STRUCTURES = {"brain stem": (16,), "hippocampus": (17, 53), "thalamus": (10, 49), "lateral ventricle": (4, 43)}
 
-# Brains of adults reach about 0.9 and more; a tumour or a cut field of view takes some of it.
+# Healthy adults reach about 0.9 and more. Tumours and cropped fields of view reduce it.
 _MIN_MASK_DICE = 0.75
 
-# Not the brain stem: where it ends below is up to the segmentation, and often below the grid.
+# Without the brain stem, which segmentations often continue below the grid.
 _BRAIN = [CLASSES.index(name) for name in BRAIN_CLASSES if name != "brain_stem"]
 
 
 def check_inside_grid(labels: np.ndarray, affine: np.ndarray, to_mni: np.ndarray) -> None:
-    """Raises InputError where the brain reaches out of the grid: no label may lie outside, as in the paper.
+    """Raises InputError if a label of the brain lies outside of the grid, as in the paper.
 
     Args:
-        labels: `[X, Y, Z]` in FreeSurfer's numbers; what is not brain does not count.
+        labels: `[X, Y, Z]`, FreeSurfer labels.
         affine: `[4, 4]`, voxel -> world in mm.
         to_mni: `[4, 4]`, world -> MNI152 in mm.
     """
@@ -34,10 +33,10 @@ def check_inside_grid(labels: np.ndarray, affine: np.ndarray, to_mni: np.ndarray
 
 
 def check_slice_structures(labels: np.ndarray) -> None:
-    """Raises InputError where one of the structures the default slice is there for is not in it.
+    """Raises InputError if brain stem, hippocampus, thalamus or lateral ventricle is missing in the default slice.
 
     Args:
-        labels: the slice at `grid.SLICE_Y`, in FreeSurfer's numbers.
+        labels: the slice at `grid.SLICE_Y`, FreeSurfer labels.
     """
     present = set(np.unique(labels).tolist())
     missing = [name for name, values in _STRUCTURES.items() if not present.intersection(values)]
@@ -46,11 +45,11 @@ def check_slice_structures(labels: np.ndarray) -> None:
 
 
 def check_mask_agrees(mask: np.ndarray, template: np.ndarray) -> None:
-    """Raises InputError where a subject's brain mask is far from the template's: the alignment failed.
+    """Raises InputError if the subject's brain mask has a low Dice with the template's: the alignment failed.
 
     Args:
-        mask: `[S, 192, 192]` bool, the subject's.
-        template: the template's on the same slices.
+        mask: `[S, 192, 192]` bool, of the subject.
+        template: `[S, 192, 192]` bool, of the template on the same slices.
     """
     dice = 2 * (mask & template).sum() / max(1, mask.sum() + template.sum())
     if dice < _MIN_MASK_DICE:

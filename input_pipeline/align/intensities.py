@@ -1,8 +1,7 @@
-"""Affine alignment of an image to the T1-weighted MNI152 template (nilearn's, skull-stripped, 1 mm) by its intensities.
+"""Affine registration of an image to the T1-weighted MNI152 template (nilearn's, skull-stripped, 1 mm).
 
-Mattes mutual information (https://doi.org/10.1109/TMI.2003.809072), so that other modalities than T1 can do, though
-less well. Everything runs on one thread and on all voxels of coarse grids; nothing is drawn at random: the same input
-gives the same map.
+The metric is Mattes mutual information (https://doi.org/10.1109/TMI.2003.809072), which also works for other modalities
+than T1, though less accurately. The result is deterministic: one thread, all voxels of coarse grids, no random samples.
 """
 
 from dataclasses import dataclass
@@ -16,21 +15,21 @@ from scipy import ndimage
 from input_pipeline.align.pyramid import Grid, one_thread, pyramid
 from neuralizer_jax.errors import InputError
 
-_START_ANGLES = (-20, 0, 20)  # degrees about each axis; the optimiser reaches the angles between them and to 30
-_STARTS = 5  # the best of them are followed
-_BRAIN_HEIGHT_MM = 150  # from the crown of a head to below its brain
-_SCALES = (0.5, 2.0)  # what a head's size can be of another's
+_START_ANGLES = (-20, 0, 20)  # degrees about each axis; the optimiser reaches angles between them and up to 30
+_STARTS = 5  # the best starts are optimised
+_BRAIN_HEIGHT_MM = 150  # from the crown of the head to below the brain
+_SCALES = (0.5, 2.0)  # plausible ratio of the sizes of two heads
 _BINS = 32
 
 
 @dataclass(frozen=True)
 class IntensityFit:
-    """An affine map found from intensities.
+    """An affine map found by registration.
 
     Attributes:
-        matrix: `[4, 4]`, world of the subject (mm, RAS) -> world of MNI152 (mm, RAS).
-        mutual_information: of image and template over the template's brain once aligned, in nats; larger is better.
-            Comparable between subjects of the same modality.
+        matrix: `[4, 4]`, world of the subject (mm, RAS) -> MNI152 (mm, RAS).
+        mutual_information: of aligned image and template over the template's brain, nats; larger is better. Comparable
+            between subjects of one modality.
     """
 
     matrix: np.ndarray
@@ -40,19 +39,19 @@ class IntensityFit:
 def register_to_template(
     volume: np.ndarray, affine: np.ndarray, *, mask: np.ndarray | None = None, skull_stripped: bool
 ) -> IntensityFit:
-    """The affine map of an image to MNI152.
+    """Registers an image to MNI152.
 
-    Starts from turns of up to 20 degrees about each axis, then similarity at 8 mm, affine at 4 and 2 mm. A head turned
-    by more than some 35 degrees is not found; left and right are never exchanged.
+    Starts from rotations by up to 20 degrees about each axis; then a similarity transform at 8 mm, and an affine one at
+    4 and 2 mm. Heads rotated by more than about 35 degrees are not found. Left and right are never exchanged.
 
     Args:
         volume: `[X, Y, Z]`, one image.
         affine: `[4, 4]`, voxel -> world in mm (RAS).
-        mask: brain mask on the same voxels, with which the volume counts as skull-stripped.
+        mask: brain mask on the same voxels; the volume is set to 0 outside of it.
         skull_stripped: whether the volume is 0 outside of the brain.
 
     Raises:
-        InputError: for an image without contrast, or where the result has a scale that no head has.
+        InputError: for an image without contrast, or an implausible scale.
     """
     volume, affine = np.nan_to_num(np.asarray(volume, np.float32)), np.asarray(affine, np.float64)
     if volume.ndim != 3:
@@ -65,7 +64,7 @@ def register_to_template(
         raise InputError("volume without contrast or positive values, expected an image of a head")
     stripped = skull_stripped or mask is not None
 
-    # Zeros around a brain are true; what lies around a head's field of view is not known.
+    # Zeros around a skull-stripped brain are known; intensities around a head's field of view are not.
     moving = pyramid(volume, affine, margin=32 if stripped else 0)
     with one_thread():
         transform, information = _register(_template(), moving, stripped)
@@ -93,14 +92,14 @@ def _template() -> tuple[Grid, ...]:
 def _register(
     template: tuple[Grid, ...], image: tuple[Grid, ...], stripped: bool
 ) -> tuple[sitk.AffineTransform, float]:
-    """The map world of the template -> world of the image, and the mutual information."""
+    """The map from the world of the template to the world of the image, and the mutual information."""
     transform = _affine_of(_best_similarity(template[0], image[0], _start(template[1], image[1], stripped), stripped))
     _optimise(template[1], image[1], transform, stripped, 1.0)
     return transform, _optimise(template[2], image[2], transform, stripped, 0.5)
 
 
 def _start(template: Grid, image: Grid, stripped: bool) -> tuple[np.ndarray, np.ndarray, float]:
-    """Centre of the template's brain, of the image's, and how much larger the image's is."""
+    """Centre of the template's brain, centre of the image's brain, and ratio of their sizes."""
     template_centre, template_volume = _brain(template, True)
     centre, volume = _brain(image, stripped)
     size = float(np.clip(np.cbrt(volume / template_volume), 0.8, 1.25)) if stripped else 1.0
@@ -108,7 +107,7 @@ def _start(template: Grid, image: Grid, stripped: bool) -> tuple[np.ndarray, np.
 
 
 def _brain(image: Grid, stripped: bool) -> tuple[np.ndarray, float]:
-    """Rough centre in mm and volume in mm3: of the foreground, in a whole head of what is near its crown."""
+    """Rough centre in mm and volume in mm3 of the foreground; of a full head, only of its upper part."""
     foreground = image.values > 0.15 * np.percentile(image.values[image.values > 0], 98)
     points = np.argwhere(foreground) * image.spacing + image.origin
     if not stripped:
@@ -145,7 +144,7 @@ def _affine_of(transform: sitk.Similarity3DTransform) -> sitk.AffineTransform:
 
 
 def _optimise(template: Grid, image: Grid, transform: sitk.Transform, stripped: bool, step: float) -> float:
-    """Optimises `transform` (world of the template -> world of the image) in place; the mutual information."""
+    """Optimises `transform` (world of the template -> world of the image) in place; returns the mutual information."""
     method = _method(template, transform, stripped)
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=step, minStep=step / 100, numberOfIterations=100, relaxationFactor=0.6
@@ -156,7 +155,7 @@ def _optimise(template: Grid, image: Grid, transform: sitk.Transform, stripped: 
 
 
 def _method(template: Grid, transform: sitk.Transform, stripped: bool) -> sitk.ImageRegistrationMethod:
-    """Mutual information over the template's brain; of a skull-stripped image with the edge around the brain."""
+    """Mutual information over the template's brain; for skull-stripped images, also over the edge around it."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetInterpolator(sitk.sitkLinear)

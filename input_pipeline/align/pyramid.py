@@ -1,4 +1,4 @@
-"""Volumes as SimpleITK registers them here: on upright isotropic grids from coarse to fine, on one thread."""
+"""Volumes for registration with SimpleITK: axis-aligned isotropic grids from coarse to fine, and a single thread."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from input_pipeline.space.resample import resample_to_grid
 
 @dataclass(frozen=True)
 class Grid:
-    """A volume on an upright isotropic grid: values, voxel size in mm, world of voxel 0 in mm."""
+    """A volume on an axis-aligned isotropic grid: values, voxel size in mm, world coordinates of voxel 0 in mm."""
 
     values: np.ndarray
     spacing: float
@@ -27,7 +27,7 @@ class Grid:
         return matrix
 
     def image(self) -> sitk.Image:
-        """For SimpleITK, whose world is then RAS as well: it has no say in what its axes mean."""
+        """As a SimpleITK image, in RAS coordinates."""
         image = sitk.GetImageFromArray(self.values.transpose())
         image.SetSpacing([float(self.spacing)] * 3)
         image.SetOrigin(self.origin.tolist())
@@ -35,12 +35,12 @@ class Grid:
 
 
 def pyramid(volume: np.ndarray, affine: np.ndarray, margin: float) -> tuple[Grid, ...]:
-    """The volume at 8, 4 and 2 mm, each smoothed from the finer one, with a margin of zeros in mm.
+    """Resamples a volume to 8, 4 and 2 mm. Each level is smoothed from the next finer one.
 
     Args:
         volume: `[X, Y, Z]` float32.
         affine: `[4, 4]`, voxel -> world in mm (RAS).
-        margin: on all sides, mm.
+        margin: width of the zeros added on all sides, mm.
     """
     levels = []
     for spacing in (2, 4, 8):
@@ -51,7 +51,7 @@ def pyramid(volume: np.ndarray, affine: np.ndarray, margin: float) -> tuple[Grid
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Sums in one order, hence the same result every time. SimpleITK has no such setting for one registration."""
+    """Runs SimpleITK on one thread, for sums in a fixed order. It has no such setting for a single registration."""
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:

@@ -1,16 +1,15 @@
-"""Where brain structures lie in MNI152 space (mm, RAS), in FreeSurfer's numbers.
+"""Centroids and volumes of brain structures in MNI152 space, by FreeSurfer label.
 
 Made by `benchmarks/make_reference_centroids.py` from the 14 training label maps of SynthSeg
-(github.com/BBillot/SynthSeg, Apache 2.0): each subject's affine to nilearn's MNI152 template by mutual information, the
-median centroid and volume over subjects and both sides, refined by aligning the subjects to the medians. Symmetric as
-the template is. Over the subjects the centroids stray (root mean square, after alignment to this table) by 1 to 2 mm
-for white matter and cortex, 1 to 3 mm for deep structures, brain stem and cerebellum, 4 mm for the lateral ventricles,
-up to 8 mm for their inferior horns.
+(github.com/BBillot/SynthSeg, Apache 2.0): each subject is registered to nilearn's MNI152 template; the median over
+subjects and both sides is refined by aligning the subjects to it. The table is symmetric, like the template. After
+alignment to it, the centroids of subjects vary (root mean square) by 1 to 2 mm for white matter and cortex, 1 to 3 mm
+for deep structures, brain stem and cerebellum, 4 mm for the lateral ventricles, up to 8 mm for their inferior horns.
 """
 
 import numpy as np
 
-# label: name, centroid in mm, volume in mm3
+# label: name, centroid in mm (RAS), volume in mm3
 _TABLE = {
     2: ("left cerebral white matter", (-28.7, -18.0, 19.0), 302160),
     3: ("left cerebral cortex", (-32.6, -17.1, 16.1), 297650),

@@ -1,7 +1,7 @@
-"""Rigid alignment of one scan of a subject to another scan of the same subject, of another modality as a rule.
+"""Rigid registration of two scans of one subject, usually of different modalities.
 
-Mattes mutual information (https://doi.org/10.1109/TMI.2003.809072) over what both fields of view show. Everything runs
-on one thread and on all voxels of coarse grids; nothing is drawn at random: the same input gives the same map.
+The metric is Mattes mutual information (https://doi.org/10.1109/TMI.2003.809072) where the fields of view overlap. The
+result is deterministic: one thread, all voxels of coarse grids, no random samples.
 """
 
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from input_pipeline.align.pyramid import Grid, one_thread, pyramid
 from neuralizer_jax.errors import InputError
 
 _TURNS = ((0, 0, 0), *((axis * angle).tolist() for axis in np.eye(3) for angle in (-10, 10)))  # degrees
-_LIFTS_MM = (-40, -20, 0, 20, 40)  # by which the centre of a slab may lie higher than that of the head
-_BRAIN_HEIGHT_MM = 150  # from the crown of a head to below its brain
-_EDGE_MM = 8  # of what surrounds a head or brain: its outline tells as much as what is inside
+_LIFTS_MM = (-40, -20, 0, 20, 40)  # shifts along z from the centre of the head to the centre of a slab
+_BRAIN_HEIGHT_MM = 150  # from the crown of the head to below the brain
+_EDGE_MM = 8  # around head or brain, because the outline is informative too
 _MIN_OVERLAP_ML = 200
 _MAX_TURN, _MAX_MOVE_MM = 45, 100
 _BINS = 32
-_RADIUS_MM = 70  # of a head: how far a turn by one radian moves it, so that the optimiser turns and shifts alike
+_RADIUS_MM = 70  # of a head: balances rotation (radians) and translation (mm) in the optimiser
 
 
 @dataclass(frozen=True)
 class RigidFit:
-    """A rigid map found from intensities.
+    """A rigid map found by registration.
 
     Attributes:
-        matrix: `[4, 4]` float64, world of the moving scan (mm, RAS) -> world of the fixed one (mm, RAS).
-        mutual_information: of the aligned scans over the part of the fixed head or brain that both show, in nats;
-            larger is better. Comparable between subjects of the same two modalities.
+        matrix: `[4, 4]` float64, world of the moving scan (mm, RAS) -> world of the fixed scan (mm, RAS).
+        mutual_information: of the aligned scans over the part of the fixed head or brain that both show, nats; larger
+            is better. Comparable between subjects with the same two modalities.
     """
 
     matrix: np.ndarray
@@ -40,12 +40,11 @@ class RigidFit:
 def register_rigid(
     moving: np.ndarray, moving_affine: np.ndarray, fixed: np.ndarray, fixed_affine: np.ndarray, *, skull_stripped: bool
 ) -> RigidFit:
-    """The rigid map of one scan to another of the same subject.
+    """Registers one scan to another of the same subject.
 
-    Starts where the headers place the scans (also turned by 10 degrees) and from matched centres of mass (also shifted
-    along z, as a slab may be); at 8 mm both are followed, at 4 and 2 mm the better of them by mutual information. A
-    head that lies turned by more than some 40 degrees is not found, and not always refused: its mutual information is
-    low then.
+    Two starts are optimised at 8 mm: the position in the headers (also rotated by 10 degrees), and matched centres of
+    mass (also shifted along z, for slabs). The one with more mutual information is refined at 4 and 2 mm. Heads rotated
+    by more than about 40 degrees are not found, and not always refused; their mutual information is low.
 
     Args:
         moving: `[X, Y, Z]`, one image.
@@ -55,9 +54,8 @@ def register_rigid(
         skull_stripped: whether both are 0 outside of the brain.
 
     Raises:
-        InputError: for an image without contrast, where the fields of view share less than 200 ml of the head or
-            brain, or where the result turns the scan by more than 45 degrees or moves it by more than 100 mm from its
-            start.
+        InputError: for an image without contrast, if the fields of view share less than 200 ml of the head or brain, or
+            if the result rotates the scan by more than 45 degrees or moves it by more than 100 mm from its start.
     """
     moving_levels = _levels(moving, moving_affine, "moving")
     fixed_levels = _levels(fixed, fixed_affine, "fixed")
@@ -74,14 +72,14 @@ def register_rigid(
 
 @dataclass(frozen=True)
 class _Level:
-    """A scan on a coarse grid, and which of its voxels count (uint8)."""
+    """A scan on a coarse grid, and the mask of the voxels that the metric uses (uint8)."""
 
     scan: Grid
     mask: Grid
 
 
 def _levels(volume: np.ndarray, affine: np.ndarray, name: str) -> tuple[_Level, ...]:
-    """At 8, 4 and 2 mm; what lies in the field of view counts. Raises InputError for an image without contrast."""
+    """The scan at 8, 4 and 2 mm, masked by its field of view. Raises InputError for an image without contrast."""
     volume, affine = np.nan_to_num(np.asarray(volume, np.float32)), np.asarray(affine, np.float64)
     if volume.ndim != 3:
         raise InputError(f"{name} volume of shape {volume.shape}, expected three axes")
@@ -96,13 +94,13 @@ def _grid_of(mask: np.ndarray, like: Grid) -> Grid:
 
 
 def _near_head(level: _Level, skull_stripped: bool) -> _Level:
-    """The same with only the head or brain and the edge around it counting."""
+    """The same, masked by the head or brain and the edge around it."""
     distance = ndimage.distance_transform_edt(~_head(level.scan, skull_stripped), sampling=level.scan.spacing)
     return _Level(level.scan, _grid_of((distance < _EDGE_MM) & (level.mask.values > 0), level.scan))
 
 
 def _head(scan: Grid, skull_stripped: bool) -> np.ndarray:
-    """The foreground: brain where skull-stripped, otherwise the head from its crown to below the brain."""
+    """The foreground: the brain if skull-stripped, else the head from its crown to below the brain."""
     head = scan.values > 0.15 * np.percentile(scan.values[scan.values > 0], 98)
     if not skull_stripped:
         height = scan.origin[2] + scan.spacing * np.arange(head.shape[2])
@@ -116,15 +114,15 @@ def _centre(level: _Level, skull_stripped: bool) -> np.ndarray:
 
 
 def _points(mask: np.ndarray, grid: Grid) -> np.ndarray:
-    """World coordinates `[n, 3]` in mm of the voxels in a mask."""
+    """World coordinates `[n, 3]` in mm of the voxels of a mask."""
     return np.argwhere(mask) * grid.spacing + grid.origin
 
 
 def _field_of_view(grid: Grid, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
-    """Where a grid lies in a volume of this shape and affine, less a voxel: around it, no value is made up."""
+    """Which voxels of a grid lie at least a voxel inside a volume: further out, values are extrapolated."""
     to_voxel = np.linalg.inv(affine) @ grid.affine()
     inside = np.ones(grid.values.shape, bool)
-    x, y, z = np.ogrid[tuple(slice(n) for n in inside.shape)]
+    x, y, z = np.ogrid[tuple(slice(int(length)) for length in inside.shape)]
     for row, size in zip(to_voxel[:3], shape, strict=True):
         index = row[0] * x + row[1] * y + row[2] * z + row[3]
         inside &= (index > -0.01) & (index < size - 0.99)
@@ -134,9 +132,9 @@ def _field_of_view(grid: Grid, shape: tuple[int, ...], affine: np.ndarray) -> np
 def _best_start(
     fixed: _Level, moving: _Level, by_centre: np.ndarray
 ) -> tuple[sitk.Euler3DTransform, sitk.Euler3DTransform]:
-    """The better start and what it came to, both world of the fixed scan -> world of the moving one.
+    """The better start and its optimised transform, both world of the fixed scan -> world of the moving scan.
 
-    By mutual information times overlap: of few voxels the information alone comes out too large.
+    They are compared by mutual information times overlap: over few voxels, mutual information is overestimated.
     """
     by_header = [(turn, np.zeros(3)) for turn in _TURNS]
     by_mass = [((0, 0, 0), by_centre + np.array((0, 0, lift))) for lift in _LIFTS_MM]
@@ -159,7 +157,7 @@ def _best_start(
 
 
 def _overlap_ml(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform) -> float:
-    """How much of what counts in the fixed scan falls on what counts in the moving one."""
+    """Overlap of the fixed and the moving mask in ml."""
     matrix = np.linalg.inv(moving.scan.affine()) @ _matrix(transform) @ fixed.scan.affine()
     index = np.rint(np.argwhere(fixed.mask.values) @ matrix[:3, :3].T + matrix[:3, 3]).astype(int)
     index = index[((index >= 0) & (index < moving.mask.values.shape)).all(1)]
@@ -178,7 +176,7 @@ def _matrix(transform: sitk.Euler3DTransform) -> np.ndarray:
 
 
 def _optimise(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform, step: float, last_step: float) -> float:
-    """Optimises `transform` (world of the fixed scan -> world of the moving one) in place; the mutual information."""
+    """Optimises `transform` (world of fixed -> world of moving scan) in place; returns the mutual information."""
     method = _method(fixed, moving, transform)
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=step, minStep=last_step, numberOfIterations=100, relaxationFactor=0.6
@@ -189,7 +187,7 @@ def _optimise(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform, s
 
 
 def _method(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform) -> sitk.ImageRegistrationMethod:
-    """Mutual information over what counts in both scans."""
+    """Mutual information over the overlap of both masks."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricUseMovingImageGradientFilter(False)
@@ -201,7 +199,7 @@ def _method(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform) -> 
 
 
 def _check(start: sitk.Euler3DTransform, end: sitk.Euler3DTransform, fixed: _Level, moving: _Level) -> None:
-    """Raises InputError where the result is none that scans of one session can have."""
+    """Raises InputError if the result is implausible for two scans of one subject."""
     overlap = _overlap_ml(fixed, moving, end)
     if overlap < _MIN_OVERLAP_ML:
         raise InputError(f"the aligned scans share {overlap:.0f} ml, expected at least {_MIN_OVERLAP_ML}")

@@ -10,7 +10,7 @@ from input_pipeline.prepare.dropped import Dropped
 from input_pipeline.prepare.run_jobs import dropped_reason, load_subject, subject_file
 from input_pipeline.prepare.splits import split_subjects
 from input_pipeline.slices.job import Job
-from input_pipeline.slices.record import SubjectRecord, to_example, to_steps
+from input_pipeline.slices.record import SubjectRecord, quantize, to_example
 from input_pipeline.space.modalities import series_of
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.intensity import Window, apply_window, dataset_windows, foreground_median
@@ -44,7 +44,7 @@ class PreparedDataset:
     def _scaled(self, record: SubjectRecord, quantiles: np.ndarray) -> SubjectRecord:
         windows = [self.windows[series_of(modality)] for modality in record.modalities]
         images = [
-            to_steps(apply_window(image / foreground_median(volume), window))
+            quantize(apply_window(image / foreground_median(volume), window))
             for image, volume, window in zip(record.images, quantiles, windows, strict=True)
         ]
         return replace(record, images=np.stack(images))

@@ -1,1 +1,1 @@
-"""One subject: its files in, its aligned slices out."""
+"""From the files of one subject to the record of its aligned slices: read, align, cut, check."""

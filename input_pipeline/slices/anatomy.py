@@ -1,40 +1,32 @@
-"""What is known of a scanned subject's anatomy: its segmentation and brain mask, and how it lies in MNI152 space."""
+"""The anatomy of a scanned subject: its whole-brain segmentation and brain mask, found or made."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from input_pipeline.align.centroids import fit_affine, label_centroids
-from input_pipeline.align.checks import check_inside_grid
-from input_pipeline.align.intensities import register_to_template
-from input_pipeline.align.reference import REFERENCE_CENTROIDS
-from input_pipeline.raw.derivatives import make_brain_mask, make_segmentation
+from input_pipeline.raw.derivatives import (
+    Index,
+    find_brain_mask,
+    find_segmentation,
+    make_brain_mask,
+    make_segmentation,
+)
 from input_pipeline.raw.subject import RawLabels, RawSubject
-from input_pipeline.slices.settings import Align
+from input_pipeline.slices.images import preference
 from input_pipeline.space.protocols import fold_freesurfer, to_freesurfer
-from input_pipeline.space.resample import resample_to_grid
 from neuralizer_jax.files.volumes import read_volume
 
 
-@dataclass(frozen=True, eq=False)
-class Scan:
-    """An image: its modality, values `[X, Y, Z]` float32, and affine `[4, 4]`, voxel -> world in mm (RAS)."""
-
-    modality: str
-    volume: np.ndarray
-    affine: np.ndarray
-
-
 @dataclass(frozen=True)
-class Beside:
-    """What of a subject lies beside its images or in the user's folder of segmentations, and where more is made.
+class Derivatives:
+    """The user's segmentation and brain mask of a subject, and where missing ones are made.
 
     Attributes:
-        modality: of the image that segmentation and mask are of; None where there is neither.
-        segmentation: in FreeSurfer's numbers.
-        brain_mask: above 0 inside.
-        made: folder for what programs make.
+        modality: the image that segmentation and mask belong to; None if there are none.
+        segmentation: file with FreeSurfer labels.
+        brain_mask: file, above 0 inside.
+        made: folder for the output of segmentation programs.
     """
 
     modality: str | None
@@ -45,13 +37,13 @@ class Beside:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """A map in the world of the reference image.
+    """A label map or brain mask in the world of the reference image.
 
     Attributes:
-        values: `[X, Y, Z]`, FreeSurfer's numbers, or above 0 in the brain.
+        values: `[X, Y, Z]`, FreeSurfer labels, or above 0 in the brain.
         affine: `[4, 4]`, voxel -> world in mm (RAS).
-        source: of `subject_record.SOURCES`.
-        protocol: whose numbers the file has (`protocols.PROTOCOLS`); None for a mask.
+        source: one of `record.SOURCES`.
+        protocol: label protocol of the file; None for a brain mask.
     """
 
     values: np.ndarray
@@ -59,91 +51,101 @@ class Labels:
     source: str
     protocol: str | None = None
 
+    @property
+    def volume(self) -> tuple[np.ndarray, np.ndarray]:
+        """Values and affine."""
+        return self.values, self.affine
 
-@dataclass(frozen=True, eq=False)
-class Alignment:
-    """The reference image's world in MNI152: a record's `to_mni`, `alignment`, `residual_mm`, `mutual_information`."""
 
-    to_mni: np.ndarray
-    method: str
-    residual_mm: float | None = None
-    mutual_information: float | None = None
+def find_derivatives(raw: RawSubject, index: Index, made: Path) -> Derivatives:
+    """The derivatives of the preferred image with a segmentation, else of the preferred image with a brain mask.
+
+    Args:
+        raw: the subject.
+        index: the user's files that are not beside the images (`index_segmentations`).
+        made: folder for the output of segmentation programs.
+
+    Raises:
+        InputError: if several files fit equally well.
+    """
+    found = [
+        Derivatives(
+            modality,
+            find_segmentation(raw.images[modality], raw.subject, index),
+            find_brain_mask(raw.images[modality], raw.subject, index),
+            made,
+        )
+        for modality in sorted(raw.images, key=preference)
+    ]
+    with_segmentation = (derivatives for derivatives in found if derivatives.segmentation)
+    with_mask = (derivatives for derivatives in found if derivatives.brain_mask)
+    return next(with_segmentation, None) or next(with_mask, None) or Derivatives(None, None, None, made)
 
 
 def read_published(raw: RawSubject, labels: RawLabels) -> tuple[np.ndarray, np.ndarray]:
-    """Values and affine of one of the dataset's label maps, on the grid that it is on."""
+    """Values and affine of one of the dataset's label maps, on the grid that it was drawn on."""
     return read_volume(labels.path, labels=True, grid_of=raw.images[labels.grid_of] if labels.grid_of else None)
 
 
-def subject_segmentation(raw: RawSubject, reference: str, beside: Beside) -> Labels | None:
-    """The whole-brain segmentation in FreeSurfer's numbers: the user's, else made, else the dataset's own; else None.
+def read_segmentation(raw: RawSubject, reference: str, derivatives: Derivatives) -> Labels | None:
+    """The whole-brain segmentation with FreeSurfer labels, from the first source available; None without any.
 
-    A dataset's own counts before one is made where it has FreeSurfer's protocol, and last where it has another, of
-    which only some structures have a FreeSurfer number. Raises InputError for a file that cannot be used.
+    1. The user's file.
+    2. The dataset's own, if it has FreeSurfer labels.
+    3. A new one, made by `mri_synthseg` if it is installed.
+    4. The dataset's own in another protocol, converted. Only some of its structures have a FreeSurfer label.
+
+    Args:
+        raw: the subject.
+        reference: modality of the reference image.
+        derivatives: of the subject.
+
+    Raises:
+        InputError: for a file that cannot be used, or if the program fails.
     """
     published = next((labels for labels in raw.labels if labels.protocol == "freesurfer"), None)
     other = next((labels for labels in raw.labels if labels.protocol in ("hammers", "neuromorphometrics")), None)
-    if beside.segmentation:
-        path, source = beside.segmentation, "found"
+    path: Path | None
+    if derivatives.segmentation:
+        path, source = derivatives.segmentation, "found"
     elif published:
         path, source = published.path, "published"
-    elif path := make_segmentation(raw.images[reference], beside.made / f"{raw.subject}_synthseg.nii.gz"):
-        source = "mri_synthseg"
-    elif other:
+    else:
+        made = derivatives.made / f"{raw.subject}_synthseg.nii.gz"
+        path, source = make_segmentation(raw.images[reference], made), "mri_synthseg"
+    if path:
+        values, affine = read_volume(path, labels=True)
+        return Labels(fold_freesurfer(values), affine, source, "freesurfer")
+    if other:
         values, affine = read_published(raw, other)
         return Labels(to_freesurfer(values, other.protocol), affine, "mapped", other.protocol)
-    else:
-        return None
-    values, affine = read_volume(path, labels=True)
-    return Labels(fold_freesurfer(values), affine, source, "freesurfer")
+    return None
 
 
-def subject_brain_mask(raw: RawSubject, reference: str, beside: Beside) -> Labels | None:
-    """The brain mask: the dataset's own, else the user's, else, of a full head, made; else None."""
+def read_brain_mask(raw: RawSubject, reference: str, derivatives: Derivatives) -> Labels | None:
+    """The brain mask, from the first source available; None without any.
+
+    1. The dataset's own.
+    2. The user's file.
+    3. For full heads, a new one made by `mri_synthstrip` if it is installed.
+
+    Args:
+        raw: the subject.
+        reference: modality of the reference image.
+        derivatives: of the subject.
+
+    Raises:
+        InputError: for a file that cannot be used, or if the program fails.
+    """
+    path: Path | None = None
+    source = "mri_synthstrip"
     if raw.brain_mask:
         path, source = raw.brain_mask, "published"
-    elif beside.brain_mask:
-        path, source = beside.brain_mask, "found"
-    elif not raw.skull_stripped and (
-        path := make_brain_mask(raw.images[reference], beside.made / f"{raw.subject}_synthstrip.nii.gz")
-    ):
-        source = "mri_synthstrip"
-    else:
+    elif derivatives.brain_mask:
+        path, source = derivatives.brain_mask, "found"
+    elif not raw.skull_stripped:
+        path = make_brain_mask(raw.images[reference], derivatives.made / f"{raw.subject}_synthstrip.nii.gz")
+    if not path:
         return None
     values, affine = read_volume(path)
     return Labels((values > 0).astype(np.uint8), affine, source)
-
-
-def align(
-    scan: Scan, segmentation: Labels | None, mask: Labels | None, *, skull_stripped: bool, by: Align = "auto"
-) -> Alignment:
-    """Aligns a subject's reference image to MNI152.
-
-    Args:
-        scan: the reference image.
-        segmentation: of the subject, in FreeSurfer's numbers.
-        mask: brain mask of the subject.
-        skull_stripped: whether the image is 0 outside of the brain.
-        by: `auto` matches the centroids of the segmentation, and registers the image to the template where there is
-            none. `intensities` always registers the image, without a published mask: a new scan has neither that nor
-            labels.
-
-    Raises:
-        InputError: where the alignment fails, or leaves a part of the segmented brain outside of the grid.
-    """
-    if segmentation is not None and by == "auto":
-        by_centroids = fit_affine(label_centroids(segmentation.values, segmentation.affine), REFERENCE_CENTROIDS)
-        alignment = Alignment(by_centroids.matrix, "centroids", residual_mm=by_centroids.residual_mm)
-    else:
-        inside = None
-        if mask is not None and (by == "auto" or mask.source != "published"):
-            inside = resample_to_grid(
-                mask.values, mask.affine, np.eye(4), labels=True, shape=scan.volume.shape, grid_affine=scan.affine
-            )
-        fit = register_to_template(
-            scan.volume, scan.affine, mask=None if inside is None else inside > 0, skull_stripped=skull_stripped
-        )
-        alignment = Alignment(fit.matrix, "intensity", mutual_information=fit.mutual_information)
-    if segmentation is not None:
-        check_inside_grid(segmentation.values, segmentation.affine, alignment.to_mni)
-    return alignment

@@ -1,7 +1,4 @@
-"""Subjects without images: label maps in MNI152 space in, records with synthesised images of every modality out.
-
-Two populations: `labelmap_jobs` of a folder's label maps, `phantom_jobs` of the phantom.
-"""
+"""Subjects without scans: from label maps, or the phantom, to records with synthetic images of every modality."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
@@ -15,7 +12,7 @@ from input_pipeline.align.checks import check_inside_grid, check_slice_structure
 from input_pipeline.align.reference import REFERENCE_CENTROIDS
 from input_pipeline.raw.subject import RawSubject
 from input_pipeline.slices.job import Job, MadeSubject
-from input_pipeline.slices.record import SubjectRecord, to_steps
+from input_pipeline.slices.record import SubjectRecord, quantize
 from input_pipeline.slices.settings import PrepareSettings
 from input_pipeline.space import grid
 from input_pipeline.space.modalities import MODALITIES
@@ -28,37 +25,37 @@ from input_pipeline.synthesis.images import DTI_DIRECTIONS, brain_mask, synthesi
 from input_pipeline.synthesis.phantom import phantom_label_map, subject_seed
 from neuralizer_jax.files.volumes import read_volume
 
-# Synthesis blurs over the neighbouring planes.
+# Planes on either side of a slice, because synthesis blurs across planes.
 _MARGIN = 1
 
 
 def labelmap_jobs(subjects: Sequence[RawSubject], settings: PrepareSettings) -> Iterator[Job]:
-    """The subjects made of each label map: itself (`NAME`) and warped ones (`NAME-w001` and on), and if asked for as
-    many with the hemispheres exchanged (`NAME-swapped`).
+    """Subjects made from label maps: the map itself (`NAME`) and warped copies (`NAME-w001`, ...).
 
-    A subject is the same however many there are.
+    With `swap_hemispheres` each is made a second time with left and right exchanged (`NAME-swapped`, ...). A subject
+    does not depend on the number of subjects.
     """
     sides = (False, True) if settings.swap_hemispheres else (False,)
     for subject, swapped, variant in product(subjects, sides, range(settings.subjects_per_map)):
         name = f"{subject.subject}{'-swapped' if swapped else ''}{f'-w{variant:03d}' if variant else ''}"
         rng = generator(settings.seed, "labelmaps", name)
         own, stripped = int(rng.integers(2**32)), bool(rng.uniform() < settings.skull_stripped)
-        make = partial(_of_labelmap, subject, name, settings.slices, bool(variant), swapped, stripped, own)
+        make = partial(_from_labelmap, subject, name, settings.slices, bool(variant), swapped, stripped, own)
         yield Job(name, subject.person, make)
 
 
 def phantom_jobs(settings: PrepareSettings) -> Iterator[Job]:
-    """Subjects of the phantom, `phantom-000` and on: a subject is the same however many there are."""
+    """Subjects made from the phantom (`phantom-000`, ...). A subject does not depend on the number of subjects."""
     for index in range(settings.subjects):
         name, own = f"phantom-{index:03d}", subject_seed(settings.seed, index)
         stripped = bool(generator(own, "stripped").uniform() < settings.skull_stripped)
-        yield Job(name, name, partial(_of_phantom, name, settings.slices, stripped, own))
+        yield Job(name, name, partial(_from_phantom, name, settings.slices, stripped, own))
 
 
-def _of_labelmap(
+def _from_labelmap(
     raw: RawSubject, subject: str, y: tuple[int, ...], warped: bool, swapped: bool, stripped: bool, seed: int
 ) -> MadeSubject:
-    labels, fit = _on_grid(raw.labels[0].path)
+    labels, fit = _align(raw.labels[0].path)
     planes = _planes(y)
     labels = swap_hemispheres(labels) if swapped else labels
     slab = vary_anatomy(labels, seed, planes) if warped else labels[:, planes.start : planes.stop]
@@ -68,7 +65,7 @@ def _of_labelmap(
     )  # fmt: skip
 
 
-def _of_phantom(subject: str, y: tuple[int, ...], stripped: bool, seed: int) -> MadeSubject:
+def _from_phantom(subject: str, y: tuple[int, ...], stripped: bool, seed: int) -> MadeSubject:
     planes = _planes(y)
     slab = vary_anatomy(phantom_label_map()[0], seed, planes)
     return _synthesize(
@@ -79,7 +76,7 @@ def _of_phantom(subject: str, y: tuple[int, ...], stripped: bool, seed: int) -> 
 def _synthesize(
     slab: np.ndarray, planes: range, y: tuple[int, ...], stripped: bool, seed: int, to_mni: np.ndarray, **origin
 ) -> MadeSubject:
-    """The record of a slab of labels `[192, len(planes), 192]`; `origin` holds the fields that say whose it is."""
+    """Makes the record of a slab of labels `[192, len(planes), 192]`; `origin` has the record's other fields."""
     columns = [grid.coronal_index(place) - planes.start for place in y]
 
     def slices(volume: np.ndarray) -> np.ndarray:
@@ -88,10 +85,10 @@ def _synthesize(
     labels = fold_freesurfer(slices(slab))
     if grid.SLICE_Y in y:
         check_slice_structures(labels[y.index(grid.SLICE_Y)])
-    series = [(modality, None) for modality in MODALITIES if modality != "DTI"]
+    series: list[tuple[str, int | None]] = [(modality, None) for modality in MODALITIES if modality != "DTI"]
     series += [("DTI", direction) for direction in range(DTI_DIRECTIONS)]
     images = [
-        to_steps(slices(synthesize_image(slab, modality, seed=seed, skull_stripped=stripped, direction=direction)))
+        quantize(slices(synthesize_image(slab, modality, seed=seed, skull_stripped=stripped, direction=direction)))
         for modality, direction in series
     ]
     inside = slices(brain_mask(slab))
@@ -119,14 +116,14 @@ def _synthesize(
 
 
 def _planes(y: tuple[int, ...]) -> range:
-    """The planes of the grid that synthesis of the slices at y mm takes."""
+    """The planes of the grid that are needed to synthesise slices at y mm."""
     columns = [grid.coronal_index(place) for place in y]
     return range(max(0, min(columns) - _MARGIN), min(grid.SHAPE[1], max(columns) + _MARGIN + 1))
 
 
-@lru_cache(maxsize=1)  # the subjects of a map come one after another
-def _on_grid(path: Path) -> tuple[np.ndarray, AffineFit]:
-    """The label map on the grid, and how it came there. Raises InputError where it cannot be aligned or is cut off."""
+@lru_cache(maxsize=1)  # all subjects of a map are made one after another
+def _align(path: Path) -> tuple[np.ndarray, AffineFit]:
+    """Aligns a label map: the map on the grid, and the fit. Raises InputError if it cannot be aligned or is cut off."""
     labels, affine = read_volume(path, labels=True)
     fit = fit_affine(label_centroids(labels, affine), REFERENCE_CENTROIDS)
     check_inside_grid(labels, affine, fit.matrix)

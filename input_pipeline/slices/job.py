@@ -1,4 +1,4 @@
-"""The unit of work of preparing a dataset: one subject, made in any process, in any order."""
+"""The unit of work when a dataset is prepared: one subject. Jobs run in any process and in any order."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from input_pipeline.slices.record import SubjectRecord
 
 @dataclass(frozen=True, eq=False)
 class MadeSubject:
-    """What a job gives.
+    """The result of a job.
 
     Attributes:
-        record: without split yet; images in float32 and their own units, or final, in uint16.
-        quantiles: `[M, 1001]` of each image's volume (`intensity.foreground_quantiles`); None where the images
+        record: without a split. Scans are float32 in the unit of the file; synthetic images are final, uint16.
+        quantiles: `[M, 1001]`, foreground of each image's volume (`intensity.foreground_quantiles`); None if the images
             are final.
         dropped: images that were left out, with the reason.
     """
@@ -30,8 +30,8 @@ class Job:
 
     Attributes:
         subject: id, unique in the dataset.
-        person: subjects of the same person stay on one side of every split.
-        make: makes it; can be pickled. Raises InputError with the reason where the subject is to be dropped.
+        person: subjects of one person are in the same split.
+        make: makes the subject; can be pickled. Raises InputError with the reason if the subject is dropped.
     """
 
     subject: str

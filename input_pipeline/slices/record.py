@@ -1,6 +1,6 @@
-"""One subject as all that comes after preparation sees it: slices on the MNI grid, labels, and where all of it is from.
+"""The record of a subject, the contract between preparation and training: slices on the grid, labels and their sources.
 
-Made by `scan_slices`, `labelmap_slices` and `phantom_slices`; written by `builders` and read by `slice_store`.
+Made by `from_scans` and `from_labelmaps`, written by `prepare.tfds_builder`, read by `store.records`.
 """
 
 from collections.abc import Mapping
@@ -8,51 +8,52 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-# How a label map or a brain mask came to be.
+# Sources of a label map or a brain mask.
 SOURCES = (
     "published",  # part of the dataset
-    "mapped",  # part of the dataset, in the numbers of another protocol
-    "found",  # the user's
-    "mri_synthseg",  # made by the program
-    "mri_synthstrip",  # made by the program
-    "nonzero",  # where a skull-stripped image is not zero
-    "segmentation",  # mask of the label map
-    "template",  # those of MNI152: true only as far as alignment goes
-    "synthetic",  # what the image was made from
+    "mapped",  # part of the dataset, converted to FreeSurfer labels
+    "found",  # the user's file
+    "mri_synthseg",  # made by this program
+    "mri_synthstrip",  # made by this program
+    "nonzero",  # where the skull-stripped image is not 0
+    "segmentation",  # the brain of the label map
+    "template",  # from MNI152, only as accurate as the alignment
+    "synthetic",  # the image was made from it
 )
 
-# How the affine map to MNI152 was found; `none`: made there.
+# Methods of alignment to MNI152; `none`: made in MNI152.
 ALIGNMENTS = ("centroids", "intensity", "none")
 
-_INTENSITY_STEPS = 65535
+# Intensities in [0, 1] are stored as whole numbers from 0 to this.
+_MAX_INTENSITY = 65535
 
 
 @dataclass(frozen=True, eq=False)
 class SubjectRecord:
-    """M images, P label maps and one brain mask of a subject, on the same S coronal slices (`grid.coronal_image`).
+    """M images, P label maps and a brain mask of a subject, on the same S coronal slices (`grid.coronal_image`).
 
     Attributes:
-        dataset: its name.
+        dataset: name of the dataset.
         subject: id, unique in the dataset.
-        person: subjects of the same person share it, and their split.
+        person: subjects of one person share it, and are in the same split.
         split: `train`, `val` or `test`; empty while the dataset is being prepared.
-        age: years, None where not published.
-        sex: `F` or `M`, None where not published.
-        y: `[S]` int16, where the slices lie, mm in MNI152.
-        modalities: M names, `modalities.MODALITIES` and `DTI-00` and so on.
-        images: `[M, S, 192, 192]` uint16, 0 to 65535 for [0, 1]; float32 in the file's own units while the dataset is
-            being prepared.
-        coverage: `[M, S]` float32, share of the brain in the slice that the image's field of view covers.
+        age: years; None if not published.
+        sex: `F` or `M`; None if not published.
+        y: `[S]` int16, position of the slices, mm in MNI152.
+        modalities: M names of `space.modalities`, such as `T1` or `DTI-00`.
+        images: `[M, S, 192, 192]` uint16, 0 to 65535 for [0, 1] (`quantize`); float32 in the unit of the file while the
+            dataset is being prepared.
+        coverage: `[M, S]` float32, share of the brain in the slice within the image's field of view.
         to_mni: `[M, 4, 4]` float64, world of the image's file (mm, RAS) -> MNI152 (mm, RAS).
-        protocols: P names, of `protocols.PROTOCOLS`.
+        protocols: P names of `protocols.PROTOCOLS`.
         labels: `[P, S, 192, 192]` uint16.
-        label_sources: P names, of `SOURCES`.
+        label_sources: P names of `SOURCES`.
         brain_mask: `[S, 192, 192]` bool.
-        mask_source: of `SOURCES`.
-        skull_stripped: whether the images are zero outside of the brain.
+        mask_source: one of `SOURCES`.
+        skull_stripped: whether the images are 0 outside of the brain.
         alignment: one of `ALIGNMENTS`.
-        residual_mm: root mean square distance of the aligned structures' centroids; None but for `centroids`.
-        mutual_information: with the template, nats; None but for `intensity`.
+        residual_mm: root mean square distance of the aligned structures' centroids; None unless aligned by `centroids`.
+        mutual_information: of image and template, nats; None unless aligned by `intensity`.
     """
 
     dataset: str
@@ -77,8 +78,8 @@ class SubjectRecord:
     mutual_information: float | None = None
 
     def image(self, modality: str, slice_index: int = 0) -> np.ndarray:
-        """One slice `[192, 192]` of a modality, float32 in [0, 1]. Raises ValueError where the subject has none."""
-        return from_steps(self.images[self.modalities.index(modality), slice_index])
+        """One slice `[192, 192]` of a modality, float32 in [0, 1]. Raises ValueError if there is none."""
+        return dequantize(self.images[self.modalities.index(modality), slice_index])
 
 
 _TEXTS = ("dataset", "subject", "person", "split", "mask_source", "alignment")
@@ -87,8 +88,8 @@ _OPTIONAL_NUMBERS = ("age", "residual_mm", "mutual_information")
 
 
 def to_example(record: SubjectRecord) -> dict[str, np.ndarray | str | list[str] | float | bool]:
-    """The record as a flat dictionary of arrays, numbers and texts: a missing number is NaN, a missing sex empty."""
-    example = {field.name: getattr(record, field.name) for field in fields(record)}
+    """Converts a record to a flat dictionary. Missing numbers become NaN, a missing sex an empty text."""
+    example: dict = {field.name: getattr(record, field.name) for field in fields(record)}
     example |= {name: list(example[name]) for name in _TEXT_LISTS}
     example |= {name: np.nan if example[name] is None else float(example[name]) for name in _OPTIONAL_NUMBERS}
     example["sex"] = record.sex or ""
@@ -97,7 +98,7 @@ def to_example(record: SubjectRecord) -> dict[str, np.ndarray | str | list[str] 
 
 
 def from_example(example: Mapping) -> SubjectRecord:
-    """The record of such a dictionary, also of one whose texts are bytes (TFDS) or NumPy scalars (`.npz`)."""
+    """Converts such a dictionary to a record. Texts may be bytes (TFDS) or NumPy scalars (`.npz`)."""
     values = {field.name: example[field.name] for field in fields(SubjectRecord)}
     values |= {name: _text(values[name]) for name in (*_TEXTS, "sex")}
     values |= {name: tuple(_text(value) for value in values[name]) for name in _TEXT_LISTS}
@@ -108,14 +109,22 @@ def from_example(example: Mapping) -> SubjectRecord:
     return SubjectRecord(**values)
 
 
-def to_steps(image: np.ndarray) -> np.ndarray:
-    """Intensities in [0, 1] as uint16; what lies outside is clipped."""
-    return np.rint(np.clip(image, 0, 1) * np.float32(_INTENSITY_STEPS)).astype(np.uint16)
+def quantize(image: np.ndarray) -> np.ndarray:
+    """Converts intensities in [0, 1] to uint16, and clips values outside.
+
+    >>> quantize(np.array([-0.1, 0, 0.5, 1]))
+    array([    0,     0, 32768, 65535], dtype=uint16)
+    """
+    return np.rint(np.clip(image, 0, 1) * np.float32(_MAX_INTENSITY)).astype(np.uint16)
 
 
-def from_steps(steps: np.ndarray) -> np.ndarray:
-    """The reverse of `to_steps`, float32."""
-    return steps.astype(np.float32) / np.float32(_INTENSITY_STEPS)
+def dequantize(image: np.ndarray) -> np.ndarray:
+    """The inverse of `quantize`, float32 in [0, 1].
+
+    >>> dequantize(np.array([0, 65535], np.uint16))
+    array([0., 1.], dtype=float32)
+    """
+    return image.astype(np.float32) / np.float32(_MAX_INTENSITY)
 
 
 def _text(value: bytes | str | np.ndarray) -> str:

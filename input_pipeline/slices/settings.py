@@ -1,4 +1,4 @@
-"""How a dataset is prepared: what a user may choose."""
+"""The settings with which a dataset is prepared."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,19 @@ Align = Literal["auto", "intensities"]
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """How a dataset is prepared; each dataset uses some of it (`prepare.jobs.settings_of`).
+    """The settings with which a dataset is prepared; each dataset uses some of them (`prepare.jobs.settings_of`).
 
     Attributes:
         slices: y of the coronal slices, mm in MNI152.
-        segmentations: folder of the user's segmentations and brain masks (`brain_segmentation`), where they do not lie
-            beside the images.
-        align: how scans are aligned to MNI152. `auto`: by the centroids of the segmentation's structures, else by the
-            image's intensities. `intensities`: always by intensities, so that labels have no influence.
-        subjects: how many.
-        subjects_per_map: how many are made of a label map, itself among them.
-        swap_hemispheres: whether there are as many again with left and right exchanged.
-        skull_stripped: share of the subjects whose images are, from 0 to 1.
+        segmentations: folder of the user's segmentations and brain masks, if they are not beside the images
+            (`raw.derivatives`).
+        align: how scans are aligned to MNI152. `auto`: by the centroids of the segmentation's structures, or by the
+            image's intensities if there is no segmentation. `intensities`: always by intensities, as for a new scan,
+            which has no labels.
+        subjects: number of subjects of the phantom.
+        subjects_per_map: subjects made from each label map, including the map itself.
+        swap_hemispheres: whether each of them is made a second time with left and right exchanged.
+        skull_stripped: share of subjects with skull-stripped images, from 0 to 1.
         seed: of everything random.
     """
 
@@ -36,5 +37,5 @@ class PrepareSettings:
     seed: int = 0
 
 
-# These say how many subjects there are, not what a subject is like: they may change from run to run.
+# These change the number of subjects, not the subjects: they may differ between runs in one folder.
 COUNTS = ("subjects", "subjects_per_map", "swap_hemispheres")

@@ -8,8 +8,8 @@ import pytest
 from miniature_head import ORIENTATIONS, SPACING, head_affine, head_image, head_labels, save
 from scipy.spatial.transform import Rotation
 
+from input_pipeline.align import to_mni
 from input_pipeline.raw.subject import RawLabels, RawSubject
-from input_pipeline.slices import anatomy
 from input_pipeline.slices.from_scans import scan_jobs
 from input_pipeline.space.grid import coronal_image, coronal_index
 from input_pipeline.space.protocols import fold_freesurfer
@@ -297,5 +297,5 @@ class TestDropped:
 
         wrong = np.eye(4)
         wrong[0, 3] = 60
-        monkeypatch.setattr(anatomy, "register_to_template", lambda *_, **__: IntensityFit(wrong, 0.1))
+        monkeypatch.setattr(to_mni, "register_to_template", lambda *_, **__: IntensityFit(wrong, 0.1))
         assert "agrees with the template's by a Dice of" in self.reason(raw)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from input_pipeline.slices.record import SubjectRecord, from_example, from_steps, to_example, to_steps
+from input_pipeline.slices.record import SubjectRecord, dequantize, from_example, quantize, to_example
 
 
 def record(**changes):
@@ -59,12 +59,12 @@ def test_texts_may_be_bytes():
 
 
 @given(hnp.arrays(np.float32, 20, elements=st.floats(0, 1, width=32)))
-def test_steps_are_finer_than_any_scanner(image):
-    assert np.abs(from_steps(to_steps(image)) - image).max() < 1e-5
+def test_quantisation_is_finer_than_any_scanner(image):
+    assert np.abs(dequantize(quantize(image)) - image).max() < 1e-5
 
 
-def test_steps_clip():
-    np.testing.assert_array_equal(to_steps(np.array([-0.5, 0, 1, 7])), [0, 0, 65535, 65535])
+def test_quantisation_clips():
+    np.testing.assert_array_equal(quantize(np.array([-0.5, 0, 1, 7])), [0, 0, 65535, 65535])
 
 
 def test_image_of_a_modality():
