@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from input_pipeline.space.protocols import FREESURFER_FOLD
 from neuralizer_jax.errors import InputError
 
 # {label: (centroid [3] in mm of world space (RAS), volume in mm3)}
@@ -18,10 +19,6 @@ _MIN_EXTENT_MM = 5.0  # standard deviation of the matched centroids along their 
 _SCALES = (1 / 3, 3.0)  # plausible ratio of the sizes of two heads
 _TOLERANCE_MM = 2.0  # normal variation of a centroid between subjects; smaller distances keep their full weight
 _SMALL_MM3 = 1000.0  # a structure with this volume has half the weight of a large one
-
-# FreeSurfer and SynthSeg labels of parts of a structure -> label of the structure, merged as in SynthSeg. The choroid
-# plexus is part of the lateral ventricle.
-_FOLDED = {25: 2, 57: 41, 136: 4, 137: 5, 163: 43, 164: 44, 31: 4, 63: 43, 9: 10, 48: 49, 19: 3, 55: 42, 20: 3, 56: 42}
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def label_centroids(labels: np.ndarray, affine: np.ndarray) -> dict[int, tuple[n
 
 
 def fold_variants(centroids: Centroids) -> dict[int, tuple[np.ndarray, float]]:
-    """Merges parts of structures: cortical parcels (FreeSurfer 1000s, 2000s, 11100s, 12100s) into 3 and 42, and so on.
+    """Merges parts of structures, as `fold_freesurfer` does: cortical parcels into one cortex per side, and so on.
 
     >>> parts = {1001: (np.zeros(3), 1.0), 1035: (np.full(3, 4.0), 3.0)}  # two parcels of the left cortex
     >>> fold_variants(parts)
@@ -86,10 +83,7 @@ def fold_variants(centroids: Centroids) -> dict[int, tuple[np.ndarray, float]]:
     """
     parts: dict[int, list[tuple[np.ndarray, float]]] = {}
     for label, part in centroids.items():
-        left = 1000 <= label < 2000 or 11100 <= label < 11200
-        right = 2000 <= label < 3000 or 12100 <= label < 12200
-        whole = 3 if left else 42 if right else _FOLDED.get(label, label)
-        parts.setdefault(whole, []).append(part)
+        parts.setdefault(int(FREESURFER_FOLD[label]), []).append(part)
     united = {}
     for label, pieces in sorted(parts.items()):
         volumes = np.array([volume for _, volume in pieces])

@@ -108,7 +108,8 @@ def _table(mapping: dict[int, int], others: np.ndarray) -> np.ndarray:
     return table
 
 
-_FOLD = _table(_FOLDED, np.arange(2**16))
+# Lookup table `[65536]` of `fold_freesurfer`, for labels with a side.
+FREESURFER_FOLD = _table(_FOLDED, np.arange(2**16))
 _TO_FREESURFER = {
     "neuromorphometrics": _table(NEUROMORPHOMETRICS_TO_FREESURFER, np.zeros(2**16)),
     "hammers": _table(HAMMERS_TO_FREESURFER, np.zeros(2**16)),
@@ -129,7 +130,7 @@ def fold_freesurfer(labels: np.ndarray) -> np.ndarray:
     >>> fold_freesurfer(np.array([17, 1012, 2030, 24]))  # hippocampus, two cortical parcels, CSF
     array([17,  3, 42, 24], dtype=uint16)
     """
-    folded = _FOLD[labels]
+    folded = FREESURFER_FOLD[labels]
     sideless = np.isin(folded, _SIDELESS_WHITE)
     if sideless.any():
         left, right = np.argwhere(folded == 2), np.argwhere(folded == 41)

@@ -6,8 +6,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from input_pipeline.align.centroids import fold_variants
-from input_pipeline.align.reference import REFERENCE_CENTROIDS
 from input_pipeline.space.protocols import (
     HAMMERS_TO_FREESURFER,
     NEUROMORPHOMETRICS_TO_FREESURFER,
@@ -87,19 +85,6 @@ def test_white_matter_without_a_side_goes_to_the_nearer_one(labels):
     assume((np.abs(to_left - to_right) > 1e-6).all())
     np.testing.assert_array_equal(folded[sideless], np.where(to_left < to_right, 2, 41))
     np.testing.assert_array_equal(fold_freesurfer(swap_hemispheres(labels)), swap_hemispheres(folded))
-
-
-def test_folding_agrees_with_that_of_centroids():
-    """Where the alignment unites a structure's parts, a folded map has the same parts in the structure."""
-    centroids = {
-        value: (np.array([value, 0.0, 0.0]), 1.0) for value in [*VALUES, *NOT_SWAPPED, *range(11100, 11200)] if value
-    }
-    for value, part in centroids.items():
-        (united,) = fold_variants({value: part})
-        if united != value:
-            assert fold_one(value) == united, value
-    for structure in REFERENCE_CENTROIDS:
-        assert fold_one(structure) == structure
 
 
 # --- Hammers and Neuromorphometrics ---

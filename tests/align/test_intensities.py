@@ -1,0 +1,41 @@
+"""Registration to the template recovers affine maps, bit for bit the same each time."""
+
+import numpy as np
+import pytest
+from affine_maps import move, reorient, world_affine
+
+from input_pipeline.align.intensities import register_to_template
+from neuralizer_jax.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def template():
+    """nilearn's template at 2 mm: every other voxel."""
+    from nilearn.datasets import load_mni152_template
+
+    image = load_mni152_template(resolution=1)
+    return np.asarray(image.dataobj, np.float32)[::2, ::2, ::2], image.affine @ np.diag([2.0, 2, 2, 1])
+
+
+def test_recovers_an_affine_map(template):
+    volume, affine = template
+    transform = world_affine((15, -12, 18), (0.85, 1.1, 1.15), (0.05, -0.03, 0), (35, -300, 20))
+    stored, stored_affine = reorient(volume, transform @ affine, (2, 0, 1), (0, 2))
+    fit = register_to_template(stored, stored_affine, skull_stripped=True)
+    points = move(np.argwhere(volume > 0)[::97], affine)
+    assert np.linalg.norm(move(points, fit.matrix @ transform) - points, axis=-1).mean() < 1
+    assert fit.mutual_information > 1
+
+    # The same again, bit for bit; and what lies outside of the mask has no influence.
+    unstripped = np.where(stored > 0, stored, np.random.default_rng(0).random(stored.shape))
+    again = register_to_template(unstripped, stored_affine, mask=stored > 0, skull_stripped=False)
+    np.testing.assert_array_equal(again.matrix, fit.matrix)
+
+
+def test_refuses_what_has_no_contrast():
+    with pytest.raises(InputError, match="contrast"):
+        register_to_template(np.ones((4, 4, 4)), np.eye(4), skull_stripped=True)
+    with pytest.raises(InputError, match="mask"):
+        register_to_template(np.ones((4, 4, 4)), np.eye(4), mask=np.ones((2, 2, 2)), skull_stripped=True)
+    with pytest.raises(InputError, match="three axes"):
+        register_to_template(np.ones((4, 4)), np.eye(4), skull_stripped=True)
