@@ -1,16 +1,16 @@
-"""How well subjects are aligned to MNI152: by their structures' centroids and by their images.
+"""Accuracy of the alignment to MNI152, by centroids and by intensities.
 
-From the repository root, with folders of label maps in FreeSurfer's numbers (`*.nii.gz`), of the subjects of the
-MICCAI 2012 multi-atlas challenge (`*_SS.nii.gz`, `*_glm.nii.gz`), and of one scan (`t1_skullstripped.nii.gz` and
+Run from the repository root, with a folder of label maps with FreeSurfer labels (`*.nii.gz`), a folder of the MICCAI
+2012 multi-atlas challenge (`*_SS.nii.gz`, `*_glm.nii.gz`), and a folder with one scan (`t1_skullstripped.nii.gz` and
 `t1_skullstripped_seg.nii.gz`):
 
     python benchmarks/alignment.py --labelmaps LABELMAPS --multiatlas MULTIATLAS --scan SCAN
 
-Recovery: labels (nearest) and image (linear) are resampled through a random affine map of up to 30 degrees, 40 mm,
-20 % scale and 5 % shear, and aligned anew. The error is the mean distance, over the brain's voxels and in MNI152 mm,
-to where the alignment of the untransformed subject puts them. Overlap: mean Dice, over pairs of subjects of a set, of
-the structures in the coronal slice. A label map's image is a plain one made of its labels. Writes `alignment.json`
-and `alignment.md` to `benchmarks/results`.
+Recovery: labels (nearest voxel) and image (linear) are resampled by a random affine map with up to 30 degrees, 40 mm,
+20 % scale and 5 % shear, and aligned again. The error is the mean distance of the brain's voxels, in MNI152 mm, to
+their position after alignment of the untransformed subject. Overlap: mean Dice of the structures in the coronal slice,
+over pairs of subjects of a set. Label maps have a plain image made from their labels. Writes `alignment.json` and
+`alignment.md` to `benchmarks/results`.
 """
 
 import argparse
@@ -34,11 +34,11 @@ from input_pipeline.align.centroids import fit_affine, label_centroids  # noqa: 
 from input_pipeline.align.intensities import register_to_template  # noqa: E402
 from input_pipeline.align.reference import REFERENCE_CENTROIDS  # noqa: E402
 from input_pipeline.space.grid import SLICE_Y, coronal_index  # noqa: E402
-from input_pipeline.space.protocols import NEUROMORPHOMETRICS_TO_FREESURFER  # noqa: E402
+from input_pipeline.space.protocols import to_freesurfer  # noqa: E402
 from input_pipeline.space.resample import resample_to_grid  # noqa: E402
 
-# Structures that the slice cuts in most subjects: white matter, cortex, ventricles, thalamus, putamen,
-# hippocampus, ventral diencephalon of both sides, third ventricle, brain stem.
+# Structures in the slice of most subjects: white matter, cortex, ventricles, thalamus, putamen, hippocampus and
+# ventral diencephalon of both sides, third ventricle, brain stem.
 SLICE_LABELS = (2, 41, 3, 42, 4, 43, 10, 49, 12, 51, 17, 53, 28, 60, 14, 16)
 METHODS = ("centre of mass", "centroids", "intensity")
 
@@ -49,25 +49,23 @@ def load(path):
 
 
 def subjects(options):
-    """`(set, name, image, labels, affine)` one after another."""
+    """Yields `(set, name, image, labels, affine)`."""
     paths = sorted(options.labelmaps.glob("*.nii.gz"))
     for path in paths:
         labels, affine = load(path)
         labels = np.where(np.isin(labels, list(BRIGHTNESS)), labels, 0).astype(np.int32)
         yield "label maps", path.name.partition(".")[0], synthetic_t1(labels), labels, affine
-    to_freesurfer = np.zeros(1 + max(NEUROMORPHOMETRICS_TO_FREESURFER), np.int32)
-    to_freesurfer[list(NEUROMORPHOMETRICS_TO_FREESURFER)] = list(NEUROMORPHOMETRICS_TO_FREESURFER.values())
     for path in sorted(options.multiatlas.glob("*_SS.nii.gz")):
         name = path.name.partition("_")[0]
         labels, _ = load(path.with_name(f"{name}_glm.nii.gz"))
         image, affine = load(path)
-        yield "multi-atlas", name, image, to_freesurfer[labels], affine
+        yield "multi-atlas", name, image, to_freesurfer(labels, "neuromorphometrics"), affine
     image, affine = load(options.scan / "t1_skullstripped.nii.gz")
     yield "scan", "t1_skullstripped", image, load(options.scan / "t1_skullstripped_seg.nii.gz")[0], affine
 
 
 def random_affine(rng):
-    """World -> world: up to 30 degrees about any axis, 40 mm, 20 % scale, 5 % shear."""
+    """World -> world, with up to 30 degrees about any axis, 40 mm, 20 % scale and 5 % shear."""
     axis = rng.normal(size=3)
     rotation = Rotation.from_rotvec(np.deg2rad(rng.uniform(-30, 30)) * axis / np.linalg.norm(axis)).as_matrix()
     shear = np.eye(3)
@@ -79,7 +77,7 @@ def random_affine(rng):
 
 
 def transformed_grid(labels, affine, matrix):
-    """Shape and affine of an upright grid of 1 mm around the labels once transformed."""
+    """Shape and affine of an axis-aligned 1 mm grid around the transformed labels."""
     inside = np.argwhere(labels > 0)
     low, high = inside.min(0), inside.max(0)
     corners = np.array(list(product(*zip(low, high, strict=True))))
@@ -122,7 +120,7 @@ def align(image, labels, affine):
 
 
 def measure(options):
-    """A record for each subject, and the slices of each set and method."""
+    """One record per subject, and the slices of each set and method."""
     records, slices = [], {}
     plane = [coronal_index(SLICE_Y)]
     for number, (kind, name, image, labels, affine) in enumerate(subjects(options)):
@@ -149,7 +147,7 @@ def measure(options):
 
 
 def overlap(cuts):
-    """Mean Dice over pairs of subjects, for each structure."""
+    """Mean Dice of each structure over pairs of subjects."""
     dice = {}
     for label in SLICE_LABELS:
         masks = [cut == label for cut in cuts]

@@ -1,16 +1,16 @@
-"""The table of `input_pipeline/align/reference.py`, where structures lie in MNI152 space, from label maps.
+"""Makes the table of `input_pipeline/align/reference.py`: centroids of brain structures in MNI152 space.
 
     python benchmarks/make_reference_centroids.py LABELMAPS
 
-`LABELMAPS` holds label maps in FreeSurfer's numbers, `*.nii.gz`; the committed table was made from the 14 training
-label maps that SynthSeg publishes (github.com/BBillot/SynthSeg, Apache 2.0). A plain T1-like image is made from each
-map and aligned to the MNI152 template by `register_to_template`. A structure's centroid is the median over the
-subjects and over both sides: left and right are mirror images of each other, as they are in the (symmetric) template.
-Its volume is the median of the volumes in MNI152 space. A second pass aligns each subject to the table by `fit_affine`
-and takes medians again; it removes what single registrations add. What the second pass moves as a whole (an affine map
-of all centroids) is taken back, so that the registrations alone decide where the brain lies.
+`LABELMAPS` is a folder of label maps with FreeSurfer labels, `*.nii.gz`. The committed table was made from the 14
+training label maps of SynthSeg (github.com/BBillot/SynthSeg, Apache 2.0). A plain T1-like image is made from each map
+and registered to the MNI152 template (`register_to_template`). The centroid of a structure is the median over subjects
+and both sides, so that left and right mirror each other, as in the symmetric template. Its volume is the median of the
+volumes in MNI152. A second pass aligns each subject to the table (`fit_affine`) and takes the medians again, which
+removes the errors of single registrations. An affine map common to all centroids is then removed: the position of the
+brain as a whole comes from the registrations alone.
 
-Prints the table, checks against the template's tissue maps, and how far each structure strays between subjects.
+Prints the table, the Dice with the template's tissue maps, and the variation of each centroid between subjects.
 """
 
 import argparse
@@ -25,18 +25,11 @@ sys.path.insert(0, str(ROOT))
 
 from input_pipeline.align.centroids import fit_affine, fold_variants, label_centroids  # noqa: E402
 from input_pipeline.align.intensities import register_to_template  # noqa: E402
+from input_pipeline.space.protocols import other_side  # noqa: E402
 from input_pipeline.space.resample import resample_to_grid  # noqa: E402
+from input_pipeline.space.structure_names import FREESURFER_CLASSES  # noqa: E402
 
-NAMES = {
-    **{2: "left cerebral white matter", 3: "left cerebral cortex", 4: "left lateral ventricle"},
-    **{5: "left inferior lateral ventricle", 7: "left cerebellar white matter", 8: "left cerebellar cortex"},
-    **{10: "left thalamus", 11: "left caudate", 12: "left putamen", 13: "left pallidum", 14: "third ventricle"},
-    **{15: "fourth ventricle", 16: "brain stem", 17: "left hippocampus", 18: "left amygdala"},
-    **{26: "left accumbens area", 28: "left ventral diencephalon"},
-}
-MIRRORED = {**{label: label + 39 for label in (2, 3, 4, 5, 7, 8, 10, 11, 12, 13)}, 17: 53, 18: 54, 26: 58, 28: 60}
-
-# Brightness in a T1-weighted image, of the brain's labels; all others are 0.
+# Brightness of the brain's labels in a T1-weighted image; all others are 0.
 WHITE, DEEP, GREY, FLUID = 1.0, 0.8, 0.6, 0.2
 BRIGHTNESS = {
     **dict.fromkeys((2, 41, 7, 46, 77, 85, 251, 252, 253, 254, 255), WHITE),
@@ -48,7 +41,7 @@ BRIGHTNESS = {
 
 
 def synthetic_t1(labels):
-    """A skull-stripped T1-weighted image as far as its labels tell: one brightness a tissue."""
+    """A skull-stripped T1-like image with one brightness per tissue."""
     table = np.zeros(int(labels.max()) + 1, np.float32)
     for label, brightness in BRIGHTNESS.items():
         if label < len(table):
@@ -63,11 +56,11 @@ def transformed(centroids, matrix):
 
 
 def symmetric_median(subjects):
-    """`{label: (centroid, volume)}`, the median over subjects and over both sides."""
+    """`{label: (centroid, volume)}`, the median over subjects and both sides."""
     table = {}
     mirror = np.array([-1.0, 1.0, 1.0])
-    for left in NAMES:
-        right = MIRRORED.get(left, left)
+    for left in (label for label, name in FREESURFER_CLASSES.items() if not name.startswith("right")):
+        right = int(other_side("freesurfer")[left])
         points = [s[left][0] for s in subjects if left in s] + [s[right][0] * mirror for s in subjects if right in s]
         volumes = [s[side][1] for s in subjects for side in (left, right) if side in s]
         centroid, volume = np.median(points, axis=0), float(np.median(volumes))
@@ -126,10 +119,8 @@ def main():
 
     print("\n_TABLE = {")
     for label, (centroid, volume) in table.items():
-        left = next(k for k in NAMES if label in (k, MIRRORED.get(k)))
-        name = NAMES[left] if left == label else NAMES[left].replace("left", "right")
         x, y, z = (round(float(value), 1) + 0.0 for value in centroid)
-        print(f'    {label}: ("{name}", ({x}, {y}, {z}), {round(volume, -1):.0f}),')
+        print(f"    {label}: (({x}, {y}, {z}), {round(volume, -1):.0f}),  # {FREESURFER_CLASSES[label]}")
     print("}\n")
     print("label: distance first -> second pass, spread over subjects after registration, after the fit (mm)")
     for label, (centroid, _) in table.items():

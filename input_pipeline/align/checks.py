@@ -54,6 +54,5 @@ def check_mask_agrees(mask: np.ndarray, template: np.ndarray) -> None:
     dice = 2 * (mask & template).sum() / max(1, mask.sum() + template.sum())
     if dice < _MIN_MASK_DICE:
         raise InputError(
-            f"aligned, its brain mask agrees with the template's by a Dice of {dice:.2f},"
-            f" expected {_MIN_MASK_DICE} at least"
+            f"the aligned brain mask has a Dice of {dice:.2f} with the template's, expected at least {_MIN_MASK_DICE}"
         )

@@ -1,14 +1,13 @@
-"""From a subject's files to its slices: the same whatever way it is stored, in its place, and only if fit for use."""
+"""From the files of a subject to its slices: independent of the storage order, aligned, and checked."""
 
 import gzip
 
 import nibabel as nib
 import numpy as np
 import pytest
-from miniature_head import ORIENTATIONS, SPACING, head_affine, head_image, head_labels, save
+from miniature_head import ORIENTATIONS, SPACING, ball, head_affine, head_image, head_labels, save
 from scipy.spatial.transform import Rotation
 
-from input_pipeline.align import to_mni
 from input_pipeline.raw.subject import RawLabels, RawSubject
 from input_pipeline.slices.from_scans import scan_jobs
 from input_pipeline.space.grid import coronal_image, coronal_index
@@ -20,20 +19,17 @@ SLICE = (-17,)
 
 
 def brain_labels():
-    """The head's labels as a segmentation program writes them: nothing outside of the brain."""
+    """The head's labels without those outside of the brain, as a segmentation program writes them."""
     return np.where(head_labels() < 500, head_labels(), 0).astype(np.int16)
 
 
-def marked(labels):
-    """With a lesion in the left temporal lobe's white matter."""
-    lesion = np.zeros(labels.shape, np.uint8)
-    places = np.argwhere(labels >= 0) @ head_affine()[:3, :3].T + head_affine()[:3, 3]
-    lesion[tuple(np.argwhere(labels >= 0)[np.linalg.norm(places - (-40, -17, -10), axis=1) < 9].T)] = 1
-    return lesion
+def marked():
+    """A lesion in the white matter of the left temporal lobe."""
+    return ball((-40, -17, -10), 9).astype(np.uint8)
 
 
 def moved(seed):
-    """A map world -> world: some 10 degrees, 25 mm and a change of size."""
+    """A random map world -> world: about 10 degrees, 25 mm and 10 % in size."""
     rng = np.random.default_rng(seed)
     matrix = np.eye(4)
     matrix[:3, :3] = Rotation.from_rotvec(np.deg2rad(rng.uniform(-12, 12, 3))).as_matrix() @ np.diag(
@@ -71,7 +67,7 @@ def overlap(one, other, label):
 class TestPlace:
     @pytest.mark.parametrize("orientation", ORIENTATIONS)
     def test_the_order_of_axes_on_disk_does_not_matter(self, tmp_path, plain, orientation):
-        lesion = RawLabels(save(tmp_path / "lesion.nii.gz", marked(head_labels()), None, orientation), "lesion", "T1")
+        lesion = RawLabels(save(tmp_path / "lesion.nii.gz", marked(), None, orientation), "lesion", "T1")
         record = made(subject(tmp_path, orientation=orientation, labels=(lesion,))).record
         np.testing.assert_allclose(record.images, plain.images, atol=0.01)
         np.testing.assert_array_equal(record.labels[record.protocols.index("freesurfer")], plain.labels[0])
@@ -196,7 +192,7 @@ class TestLabelsAndMask:
         assert record.skull_stripped
 
     def test_only_the_values_that_count(self, tmp_path):
-        values = np.where(marked(head_labels()) > 0, 1, 2).astype(np.float32)
+        values = np.where(marked() > 0, 1, 2).astype(np.float32)
         labels = RawLabels(save(tmp_path / "wmh.nii.gz", values), "lesion", "T1", keep=(1,))
         record = made(subject(tmp_path, labels=(labels,))).record
         lesion = record.labels[record.protocols.index("lesion"), 0]
@@ -212,7 +208,7 @@ class TestLabelsAndMask:
         """Whatever the header of the label file says (Hammers)."""
         shifted = head_affine()
         shifted[:3, 3] += (5, -20, 16)
-        labels = RawLabels(save(tmp_path / "a01-seg.nii.gz", marked(head_labels()), shifted), "lesion", "T1")
+        labels = RawLabels(save(tmp_path / "a01-seg.nii.gz", marked(), shifted), "lesion", "T1")
         record = made(subject(tmp_path, labels=(labels,))).record
         columns = np.nonzero(record.labels[record.protocols.index("lesion"), 0])[1]
         assert columns.mean() == pytest.approx(96 - 40, abs=3)
@@ -263,7 +259,7 @@ class TestDropped:
         assert "holds 3 volumes" in self.reason(raw)
 
     def test_labels_of_another_shape(self, tmp_path):
-        labels = RawLabels(save(tmp_path / "lesion.nii.gz", marked(head_labels())[1:]), "lesion", "T1")
+        labels = RawLabels(save(tmp_path / "lesion.nii.gz", marked()[1:]), "lesion", "T1")
         raw = subject(tmp_path, labels=(labels,))
         assert "63 x 75 x 64 voxels, expected 64 x 75 x 64" in self.reason(raw)
 
@@ -290,12 +286,9 @@ class TestDropped:
         save(tmp_path / "s_T1_synthseg.nii.gz", brain_labels()[::-1])
         assert "left and right are swapped" in self.reason(raw)
 
-    def test_a_brain_that_was_not_found(self, tmp_path, monkeypatch):
-        raw = subject(tmp_path, segmented=False, skull_stripped=True)
+    def test_a_brain_mask_that_is_not_on_the_template_s(self, tmp_path):
+        mask = save(tmp_path / "mask.nii.gz", ball((0, -17, 10), 40).astype(np.uint8))
+        raw = subject(tmp_path, segmented=False, skull_stripped=True, brain_mask=mask)
         save(raw.images["T1"], np.where(brain_labels() > 0, head_image(), 0))
-        from input_pipeline.align.intensities import IntensityFit
-
-        wrong = np.eye(4)
-        wrong[0, 3] = 60
-        monkeypatch.setattr(to_mni, "register_to_template", lambda *_, **__: IntensityFit(wrong, 0.1))
-        assert "agrees with the template's by a Dice of" in self.reason(raw)
+        with pytest.raises(InputError, match=r"Dice of 0.* with the template's"):
+            made(raw, align_by="intensities")  # the image alone is aligned well
