@@ -20,7 +20,7 @@ ORIENTATIONS = ("RAS", "LPS", "LIA", "PSR", "SAL", "IRP", "ALI", "RSP")
 @cache
 def head_labels() -> np.ndarray:
     """Labels `[64, 75, 64]` uint16 in RAS order, FreeSurfer's numbers, skull and skin too."""
-    labels = phantom_label_map()[0][1::SPACING, 1::SPACING, 1::SPACING].copy()
+    labels = phantom_label_map()[1::SPACING, 1::SPACING, 1::SPACING].copy()
     labels.flags.writeable = False
     return labels
 

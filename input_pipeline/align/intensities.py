@@ -12,14 +12,13 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from input_pipeline.align.pyramid import Grid, one_thread, pyramid
+from input_pipeline.align.registration import Grid, descend, matrix_of, mutual_information, one_thread, pyramid
 from neuralizer_jax.errors import InputError
 
 _START_ANGLES = (-20, 0, 20)  # degrees about each axis; the optimiser reaches angles between them and up to 30
 _STARTS = 5  # the best starts are optimised
 _BRAIN_HEIGHT_MM = 150  # from the crown of the head to below the brain
 _SCALES = (0.5, 2.0)  # plausible ratio of the sizes of two heads
-_BINS = 32
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,7 @@ def register_to_template(
     with one_thread():
         transform, information = _register(_template(), moving, stripped)
 
-    to_moving = np.eye(4)
-    to_moving[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
-    to_moving[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
+    to_moving = matrix_of(transform)
     scales = np.linalg.svd(to_moving[:3, :3], compute_uv=False)
     if not _SCALES[0] < scales[-1] <= scales[0] < _SCALES[1]:
         raise InputError(
@@ -128,8 +125,8 @@ def _best_similarity(
         transform.SetScale(size)
         transform.SetTranslation((centre - template_centre).tolist())
         transforms.append(transform)
-    template_image, moving_image = template.image(), image.image()
-    costs = [_method(template, x, stripped).MetricEvaluate(template_image, moving_image) for x in transforms]
+    mask, template_image, moving_image = _mask(template, stripped), template.image(), image.image()
+    costs = [mutual_information(x, mask).MetricEvaluate(template_image, moving_image) for x in transforms]
     ranked = [transforms[index] for index in np.argsort(costs, kind="stable")[:_STARTS]]
     information = [_optimise(template, image, transform, stripped, 4.0) for transform in ranked]
     return ranked[int(np.argmax(information))]
@@ -145,23 +142,14 @@ def _affine_of(transform: sitk.Similarity3DTransform) -> sitk.AffineTransform:
 
 def _optimise(template: Grid, image: Grid, transform: sitk.Transform, stripped: bool, step: float) -> float:
     """Optimises `transform` (world of the template -> world of the image) in place; returns the mutual information."""
-    method = _method(template, transform, stripped)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=step, minStep=step / 100, numberOfIterations=100, relaxationFactor=0.6
-    )
+    method = mutual_information(transform, _mask(template, stripped))
     method.SetOptimizerScalesFromPhysicalShift()
-    method.Execute(template.image(), image.image())
-    return -method.GetMetricValue()
+    return descend(method, template, image, step=step, last_step=step / 100)
 
 
-def _method(template: Grid, transform: sitk.Transform, stripped: bool) -> sitk.ImageRegistrationMethod:
-    """Mutual information over the template's brain; for skull-stripped images, also over the edge around it."""
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(_BINS)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetInitialTransform(transform, inPlace=True)
+def _mask(template: Grid, stripped: bool) -> Grid:
+    """The template's brain; for skull-stripped images, with the edge around it."""
     brain = template.values > 0.1
     if stripped:
         brain = ndimage.distance_transform_edt(~brain, sampling=template.spacing) < 8
-    method.SetMetricFixedMask(Grid(brain.astype(np.uint8), template.spacing, template.origin).image())
-    return method
+    return Grid(brain.astype(np.uint8), template.spacing, template.origin)

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from input_pipeline.align.pyramid import Grid, one_thread, pyramid
+from input_pipeline.align.registration import Grid, descend, matrix_of, mutual_information, one_thread, pyramid
 from neuralizer_jax.errors import InputError
 
 _TURNS = ((0, 0, 0), *((axis * angle).tolist() for axis in np.eye(3) for angle in (-10, 10)))  # degrees
@@ -19,7 +19,6 @@ _BRAIN_HEIGHT_MM = 150  # from the crown of the head to below the brain
 _EDGE_MM = 8  # around head or brain, because the outline is informative too
 _MIN_OVERLAP_ML = 200
 _MAX_TURN, _MAX_MOVE_MM = 45, 100
-_BINS = 32
 _RADIUS_MM = 70  # of a head: balances rotation (radians) and translation (mm) in the optimiser
 
 
@@ -67,7 +66,7 @@ def register_rigid(
         _check(start, transform, fixed_levels[1], moving_levels[1])
         information = _optimise(fixed_levels[2], moving_levels[2], transform, 0.25, 0.05)
     _check(start, transform, fixed_levels[1], moving_levels[1])
-    return RigidFit(np.linalg.inv(_matrix(transform)), information)
+    return RigidFit(np.linalg.inv(matrix_of(transform)), information)
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def _best_start(
 
 def _overlap_ml(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform) -> float:
     """Overlap of the fixed and the moving mask in ml."""
-    matrix = np.linalg.inv(moving.scan.affine()) @ _matrix(transform) @ fixed.scan.affine()
+    matrix = np.linalg.inv(moving.scan.affine()) @ matrix_of(transform) @ fixed.scan.affine()
     index = np.rint(np.argwhere(fixed.mask.values) @ matrix[:3, :3].T + matrix[:3, 3]).astype(int)
     index = index[((index >= 0) & (index < moving.mask.values.shape)).all(1)]
     return np.count_nonzero(moving.mask.values[tuple(index.T)]) * fixed.scan.spacing**3 / 1000
@@ -168,33 +167,16 @@ def _information(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform
     return -_method(fixed, moving, transform).MetricEvaluate(fixed.scan.image(), moving.scan.image())
 
 
-def _matrix(transform: sitk.Euler3DTransform) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
-    matrix[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
-    return matrix
-
-
 def _optimise(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform, step: float, last_step: float) -> float:
     """Optimises `transform` (world of fixed -> world of moving scan) in place; returns the mutual information."""
     method = _method(fixed, moving, transform)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=step, minStep=last_step, numberOfIterations=100, relaxationFactor=0.6
-    )
     method.SetOptimizerScales([_RADIUS_MM**2] * 3 + [1.0] * 3)
-    method.Execute(fixed.scan.image(), moving.scan.image())
-    return -method.GetMetricValue()
+    return descend(method, fixed.scan, moving.scan, step=step, last_step=last_step)
 
 
 def _method(fixed: _Level, moving: _Level, transform: sitk.Euler3DTransform) -> sitk.ImageRegistrationMethod:
-    """Mutual information over the overlap of both masks."""
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(_BINS)
+    method = mutual_information(transform, fixed.mask, moving.mask)
     method.SetMetricUseMovingImageGradientFilter(False)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetInitialTransform(transform, inPlace=True)
-    method.SetMetricFixedMask(fixed.mask.image())
-    method.SetMetricMovingMask(moving.mask.image())
     return method
 
 
@@ -203,7 +185,7 @@ def _check(start: sitk.Euler3DTransform, end: sitk.Euler3DTransform, fixed: _Lev
     overlap = _overlap_ml(fixed, moving, end)
     if overlap < _MIN_OVERLAP_ML:
         raise InputError(f"the aligned scans share {overlap:.0f} ml, expected at least {_MIN_OVERLAP_ML}")
-    turn = np.rad2deg(np.arccos(np.clip((np.trace(_matrix(end)[:3, :3]) - 1) / 2, -1, 1)))
+    turn = np.rad2deg(np.arccos(np.clip((np.trace(matrix_of(end)[:3, :3]) - 1) / 2, -1, 1)))
     centre = start.GetCenter()
     move = np.linalg.norm(np.subtract(end.TransformPoint(centre), start.TransformPoint(centre)))
     if turn > _MAX_TURN or move > _MAX_MOVE_MM:

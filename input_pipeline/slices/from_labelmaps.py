@@ -22,7 +22,7 @@ from input_pipeline.space.resample import resample_to_grid
 from input_pipeline.synthesis.anatomy_variation import vary_anatomy
 from input_pipeline.synthesis.deformation import swap_hemispheres
 from input_pipeline.synthesis.images import DTI_DIRECTIONS, brain_mask, synthesize_image
-from input_pipeline.synthesis.phantom import phantom_label_map, subject_seed
+from input_pipeline.synthesis.phantom import phantom_label_map
 from neuralizer_jax.files.volumes import read_volume
 
 # Planes on either side of a slice, because synthesis blurs across planes.
@@ -47,7 +47,7 @@ def labelmap_jobs(subjects: Sequence[RawSubject], settings: PrepareSettings) -> 
 def phantom_jobs(settings: PrepareSettings) -> Iterator[Job]:
     """Subjects made from the phantom (`phantom-000`, ...). A subject does not depend on the number of subjects."""
     for index in range(settings.subjects):
-        name, own = f"phantom-{index:03d}", subject_seed(settings.seed, index)
+        name, own = f"phantom-{index:03d}", int(generator(settings.seed, "population", index).integers(2**32))
         stripped = bool(generator(own, "stripped").uniform() < settings.skull_stripped)
         yield Job(name, name, partial(_from_phantom, name, settings.slices, stripped, own))
 
@@ -67,7 +67,7 @@ def _from_labelmap(
 
 def _from_phantom(subject: str, y: tuple[int, ...], stripped: bool, seed: int) -> MadeSubject:
     planes = _planes(y)
-    slab = vary_anatomy(phantom_label_map()[0], seed, planes)
+    slab = vary_anatomy(phantom_label_map(), seed, planes)
     return _synthesize(
         slab, planes, y, stripped, seed, np.eye(4), dataset="phantom", subject=subject, person=subject, alignment="none"
     )

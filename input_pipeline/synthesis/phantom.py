@@ -8,22 +8,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from input_pipeline.space import grid
-from input_pipeline.space.random_field import generator
 from input_pipeline.synthesis.phantom_brain import brain_labels
 from input_pipeline.synthesis.phantom_head import head_labels
 
 
 @lru_cache(maxsize=1)
-def phantom_label_map() -> tuple[np.ndarray, np.ndarray]:
-    """The label map on the MNI152 grid, read-only uint16, and its affine. The first call takes some seconds."""
+def phantom_label_map() -> np.ndarray:
+    """The label map on the MNI152 grid (`space.grid`), read-only uint16. The first call takes some seconds."""
     labels = head_labels(brain_labels()).astype(np.uint16)
-    affine = grid.AFFINE.copy()
-    for array in (labels, affine):
-        array.flags.writeable = False
-    return labels, affine
-
-
-def subject_seed(seed: int, index: int) -> int:
-    """The seed of a subject of the population with the seed `seed`."""
-    return int(generator(seed, "population", index).integers(2**32))
+    labels.flags.writeable = False
+    return labels

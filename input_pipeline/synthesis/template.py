@@ -16,7 +16,7 @@ from input_pipeline.synthesis.phantom import phantom_label_map
 
 def template_labels(planes: Sequence[int]) -> np.ndarray:
     """FreeSurfer labels of the template's brain `[S, 192, 192]` on planes of the grid."""
-    labels, _ = phantom_label_map()
+    labels = phantom_label_map()
     slices = np.stack([coronal_image(labels, plane) for plane in planes])
     return np.where(slices < 500, fold_freesurfer(slices), np.uint16(0))
 

@@ -12,7 +12,7 @@ from neuralizer_jax.errors import InputError
 
 @pytest.fixture(scope="module")
 def labels():
-    return phantom_label_map()[0]
+    return phantom_label_map()
 
 
 def test_the_phantom_passes(labels):

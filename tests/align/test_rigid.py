@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from input_pipeline.align.rigid import register_rigid
+from input_pipeline.space.grid import AFFINE
 from input_pipeline.space.resample import resample_to_grid
 from input_pipeline.synthesis.images import brain_mask, synthesize_image
 from input_pipeline.synthesis.phantom import phantom_label_map
@@ -27,8 +28,7 @@ MOTION = rigid((10, -8, 7), (11, -9, 12))
 @pytest.fixture(scope="module")
 def head():
     """The phantom at 2 mm: labels and affine."""
-    labels, affine = phantom_label_map()
-    return labels[::2, ::2, ::2], affine @ np.diag([2.0, 2, 2, 1])
+    return phantom_label_map()[::2, ::2, ::2], AFFINE @ np.diag([2.0, 2, 2, 1])
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ class TestPlace:
 
     def test_it_is_the_plane_of_the_phantom(self, plain):
         """The head is the template itself: aligned by its structures it lies where it lay."""
-        truth = fold_freesurfer(coronal_image(phantom_label_map()[0], coronal_index(-17)))
+        truth = fold_freesurfer(coronal_image(phantom_label_map(), coronal_index(-17)))
         assert plain.alignment == "centroids"
         assert plain.residual_mm < 4
         for label in (2, 41, 10, 49, 16):

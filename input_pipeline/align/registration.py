@@ -1,4 +1,4 @@
-"""Volumes for registration with SimpleITK: axis-aligned isotropic grids from coarse to fine, and a single thread."""
+"""Registration with SimpleITK: grids from coarse to fine, mutual information, gradient descent, on a single thread."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from input_pipeline.space.resample import resample_to_grid
+
+_BINS = 32  # of the joint histogram
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,37 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+def mutual_information(
+    transform: sitk.Transform, fixed_mask: Grid, moving_mask: Grid | None = None
+) -> sitk.ImageRegistrationMethod:
+    """A registration of `transform` (world of the fixed -> world of the moving image) by Mattes mutual information."""
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(_BINS)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetInitialTransform(transform, inPlace=True)
+    method.SetMetricFixedMask(fixed_mask.image())
+    if moving_mask is not None:
+        method.SetMetricMovingMask(moving_mask.image())
+    return method
+
+
+def descend(method: sitk.ImageRegistrationMethod, fixed: Grid, moving: Grid, *, step: float, last_step: float) -> float:
+    """Optimises the transform of a registration in place; returns the mutual information in nats."""
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=step, minStep=last_step, numberOfIterations=100, relaxationFactor=0.6
+    )
+    method.Execute(fixed.image(), moving.image())
+    return -method.GetMetricValue()
+
+
+def matrix_of(transform: sitk.Transform) -> np.ndarray:
+    """The matrix `[4, 4]` of a linear transform."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
+    matrix[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
+    return matrix
 
 
 def _coarsen(volume: np.ndarray, affine: np.ndarray, spacing: float, margin: float) -> Grid:
