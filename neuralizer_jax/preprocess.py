@@ -1,14 +1,17 @@
-"""Arrays as the model takes them: sizes that can be halved, context sets of a few sizes."""
+"""Sizes of arrays that the network takes: padding, resizing, sizes of context sets. NumPy only."""
 
 import numpy as np
 
 
 def pad_to_multiple(x: np.ndarray, multiple: int, axes: tuple[int, ...]) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Pads axes at both ends to the next multiple, repeating the border.
+    """Pads axes on both ends to the next multiple of a length, by repeating the border.
 
     Returns:
-        The padded array, `x` itself where nothing is missing, and for each of `axes` the slice that cuts the original
-        out of it.
+        The padded array (`x` itself if nothing is missing), and for each of `axes` the slice of the original.
+
+    >>> padded, inside = pad_to_multiple(np.ones((1, 6, 8)), 8, axes=(1, 2))
+    >>> padded.shape, inside
+    ((1, 8, 8), (slice(1, 7, None), slice(0, 8, None)))
     """
     widths = [(0, 0)] * x.ndim
     for axis in axes:
@@ -19,21 +22,29 @@ def pad_to_multiple(x: np.ndarray, multiple: int, axes: tuple[int, ...]) -> tupl
 
 
 def resize(image: np.ndarray, size: tuple[int, ...], *, nearest: bool) -> np.ndarray:
-    """Resizes the leading axes of `[*spatial]` or `[*spatial, C]` to `size`, linearly or to the nearest pixel."""
+    """Resizes `[*spatial]` or `[*spatial, C]` to the spatial size `size`, linearly or to the nearest pixel.
+
+    >>> resize(np.array([[1, 2], [3, 4]]), (2, 4), nearest=True)
+    array([[1, 1, 2, 2],
+           [3, 3, 4, 4]])
+    """
     if image.shape[: len(size)] == tuple(size):
         return image
     from scipy import ndimage
 
     zoom = [new / old for new, old in zip(size, image.shape, strict=False)] + [1] * (image.ndim - len(size))
-    # grid_mode: the images' outer edges coincide, not the centres of their outer pixels.
+    # grid_mode: the outer edges of both images coincide, not the centres of their outer pixels.
     return ndimage.zoom(image, zoom, order=0 if nearest else 1, mode="nearest", grid_mode=True)
 
 
 def bucket_size(members: int) -> int:
-    """The size a context set is padded to: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, ...
+    """The size to which a context set is padded: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, ...
 
-    A compiled program serves one size; powers of two and the sizes half-way between keep the programs few and the
+    Each size needs its own compiled program. Powers of two and the sizes half-way between them keep programs few and
     padding below a third.
+
+    >>> [bucket_size(members) for members in (1, 5, 9, 32, 33)]
+    [1, 6, 12, 32, 48]
     """
     power = 1 << max(0, members - 1).bit_length()
     return power * 3 // 4 if power >= 4 and members <= power * 3 // 4 else power
