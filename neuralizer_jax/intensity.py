@@ -97,8 +97,8 @@ def foreground(volume: np.ndarray, skull_stripped: bool | None = None) -> np.nda
         low, high = np.percentile(values, _RANGE_PERCENTILES)
         reach = _BACKGROUND_FRACTION * (high - low)
     if skull_stripped is None:
-        dark = np.abs(values) <= reach
-        skull_stripped = np.count_nonzero(values == 0) >= _STRIPPED_ZEROS * max(1, np.count_nonzero(dark))
+        dark = int(np.count_nonzero(np.abs(values) <= reach))
+        skull_stripped = dark > 0 and np.count_nonzero(values == 0) >= _STRIPPED_ZEROS * dark
     return values[values != 0] if skull_stripped else values[values > low + reach]
 
 

@@ -85,7 +85,7 @@ def descend(method: sitk.ImageRegistrationMethod, fixed: Grid, moving: Grid, *, 
     return -method.GetMetricValue()
 
 
-def matrix_of(transform: sitk.Transform) -> np.ndarray:
+def matrix_of(transform: sitk.AffineTransform | sitk.Euler3DTransform) -> np.ndarray:
     """The matrix `[4, 4]` of a linear transform."""
     matrix = np.eye(4)
     matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
