@@ -98,7 +98,7 @@ def foreground(volume: np.ndarray, skull_stripped: bool | None = None) -> np.nda
         reach = _BACKGROUND_FRACTION * (high - low)
     if skull_stripped is None:
         dark = int(np.count_nonzero(np.abs(values) <= reach))
-        skull_stripped = dark > 0 and np.count_nonzero(values == 0) >= _STRIPPED_ZEROS * dark
+        skull_stripped = dark > 0 and int(np.count_nonzero(values == 0)) >= _STRIPPED_ZEROS * dark
     return values[values != 0] if skull_stripped else values[values > low + reach]
 
 

@@ -120,8 +120,9 @@ def _points(mask: np.ndarray, grid: Grid) -> np.ndarray:
 def _field_of_view(grid: Grid, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
     """Which voxels of a grid lie at least a voxel inside a volume: further out, values are extrapolated."""
     to_voxel = np.linalg.inv(affine) @ grid.affine()
-    inside = np.ones(grid.values.shape, bool)
-    x, y, z = np.meshgrid(*map(np.arange, inside.shape), indexing="ij", sparse=True)
+    lengths: tuple[int, ...] = grid.values.shape
+    inside = np.ones(lengths, bool)
+    x, y, z = np.ogrid[tuple(slice(length) for length in lengths)]
     for row, size in zip(to_voxel[:3], shape, strict=True):
         index = row[0] * x + row[1] * y + row[2] * z + row[3]
         inside &= (index > -0.01) & (index < size - 0.99)
