@@ -50,7 +50,7 @@ types: $(VENV)/installed-types
 	$(BIN)/mypy
 
 docs: $(VENV)/installed-docs
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sphinx-build -j auto -W --keep-going -q docs docs/_build/html
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 tables: $(VENV)/installed
