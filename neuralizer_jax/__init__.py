@@ -1,6 +1,10 @@
 """In-context neuroimage analysis: Neuralizer (Czolbe and Dalca, CVPR 2023) in JAX.
 
-The names below are loaded on first use, so that importing the package and `neuralizer --help` stay fast.
+The names below are imported on first use, so that `import neuralizer_jax` and `neuralizer --help` are fast.
+
+Example:
+    >>> from neuralizer_jax import load_weights
+    >>> model, params = load_weights("small")
 """
 
 import importlib

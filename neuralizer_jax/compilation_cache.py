@@ -18,7 +18,7 @@ def use_compilation_cache(folder: str | os.PathLike | None = None) -> None:
 
     if folder is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = jax.config.jax_compilation_cache_dir or cache / "neuralizer_jax"
+        folder = jax.config.values["jax_compilation_cache_dir"] or cache / "neuralizer_jax"
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError:

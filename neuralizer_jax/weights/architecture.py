@@ -1,4 +1,4 @@
-"""A model as plain data and back: what a weights file says about the network its tensors belong to."""
+"""A model as plain data and back, for the description of the network in a weights file."""
 
 import re
 from typing import Any
@@ -12,12 +12,17 @@ from neuralizer_jax.unet import UNet
 
 ARCHITECTURES = {"neuralizer": Neuralizer, "unet": UNet}
 
-# Largest value of each number, so that a file from a stranger cannot ask for a network of any size.
+# Largest value of each setting, so that a hostile file cannot ask for a huge network.
 _LIMITS = {"features": 4096, "stages": 8, "in_channels": 64, "out_channels": 64, "convs": 16, "dim": 3}
 
 
 def describe(model: nn.Module) -> dict[str, Any]:
-    """Plain description of a model: its architecture's name and what its parameters' shapes and output depend on."""
+    """Plain description of a model: its architecture, and the settings that its parameters and output depend on.
+
+    Example:
+        >>> describe(UNet(features=8))["architecture"]
+        'unet'
+    """
     names = [name for name, kind in ARCHITECTURES.items() if type(model) is kind]
     if not names:
         raise InputError(f"{type(model).__name__}: not a model that can be saved, expected Neuralizer or UNet")
@@ -33,12 +38,16 @@ def build(config: dict[str, Any], path: object) -> nn.Module:
     """Model from its description.
 
     Raises:
-        InputError: naming `path`, where a value is missing or out of range, or names a block or aggregation that is not
-            in this package.
+        InputError: naming `path`, if a value is missing or out of range, or names a block or aggregation that is not in
+            this package.
+
+    Example:
+        >>> build(describe(UNet(features=8)), "w.safetensors") == UNet(features=8)
+        True
     """
-    kind = ARCHITECTURES.get(config.get("architecture"))
-    if kind is None:
-        raise InputError(f"{path}: architecture {config.get('architecture')!r}, expected {' or '.join(ARCHITECTURES)}")
+    architecture = config.get("architecture")
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
+        raise InputError(f"{path}: architecture {architecture!r}, expected {' or '.join(ARCHITECTURES)}")
     known = set(_LIMITS) | {"architecture", "segmentation_sigmoid", "block", "aggregation"}
     if unknown := sorted(set(config) - known):
         raise InputError(f"{path}: unknown model setting {unknown[0]!r}, expected {', '.join(sorted(known))}")
@@ -62,19 +71,19 @@ def build(config: dict[str, Any], path: object) -> nn.Module:
         raise InputError(f"{path}: model setting features is {config['features']}, expected one number for each stage")
     if arguments["dim"] == 1:
         raise InputError(f"{path}: model setting dim is 1, expected 2 or 3")
-    return kind(**arguments, segmentation_sigmoid=sigmoid)
+    return ARCHITECTURES[architecture](**arguments, segmentation_sigmoid=sigmoid)
 
 
 def config_from_tensors(
     tensors: dict[str, np.ndarray], hyper_parameters: dict[str, Any], path: object
 ) -> dict[str, Any]:
-    """Description of the model that a bare state dict belongs to.
+    """Description of the model of a bare state dict.
 
-    Widths, stages, convolutions and dimensions come from the hyper-parameters that a Lightning checkpoint carries (the
-    published names), else from the tensors' names and shapes; channels always from the shapes.
+    Widths, stages, convolutions and dimensions are read from the hyper-parameters of a Lightning checkpoint if it has
+    them, else from names and shapes of the tensors. Channels are always read from the shapes.
 
     Raises:
-        InputError: naming `path` and the key, where a tensor that shows the architecture is missing.
+        InputError: naming `path` and the key, if a tensor that shows the architecture is missing.
     """
 
     def shape(key: str) -> tuple[int, ...]:

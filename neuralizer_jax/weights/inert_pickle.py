@@ -1,8 +1,13 @@
-"""Reads a pickle as data. In: the bytes of a pickle. Out: its values, with a `Made` for every object it describes.
+"""Reads a pickle as data: its bytes in, plain values out, with a `Made` for every object that it describes.
 
-A pickle is a program for a stack machine: unpickling imports what it names and calls what it says. The machine here
-runs the same program but has nothing to import with and nothing to call. A name is a `Global`, an object is a `Made`
-that remembers its class, arguments and state, and what either of them means is for the caller to decide.
+A pickle is a program for a stack machine. Unpickling imports the names in it and calls them. The machine here runs the
+same program without importing or calling anything: a name becomes a `Global`, an object becomes a `Made` with its
+class, arguments and state, and the caller decides what they mean.
+
+A `pickle.Unpickler` whose `find_class` returns stubs would be shorter, but not as safe. It allocates its memo by the
+index in the file (gigabytes from five bytes), hashes any key (a deeply nested tuple overflows the C stack and ends the
+process), sets attributes on the stubs, and takes objects of the `copyreg` extension registry from a cache without
+asking `find_class`. Here, instructions that `torch.save` does not write are refused, and their number is limited.
 """
 
 import pickletools
@@ -10,32 +15,32 @@ import warnings
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from dataclasses import dataclass, field
 
-MAX_OPCODES = 1_000_000  # a checkpoint of 1,000 tensors with its Adam state has about 100,000
+MAX_OPCODES = 1_000_000  # a checkpoint of 1,000 tensors with its Adam state has about 100,000 instructions
 
 
 class Refused(ValueError):
-    """A pickle asks for something it does not get. The message is one line, without the file's name."""
+    """The pickle holds something that is not allowed. The message is one line, without the name of the file."""
 
 
 @dataclass(frozen=True)
 class Global:
-    """A class or function that a pickle names, such as "argparse.Namespace". It is a name and stays one."""
+    """The name of a class or function, such as "argparse.Namespace". It is never imported."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class PersistentId:
-    """A reference to something stored outside the pickle, as the pickle has it."""
+    """A reference to data outside the pickle, such as the storage of a tensor."""
 
     value: object
 
 
 @dataclass(eq=False)
 class Made:
-    """An object as the pickle describes it: of class or function `origin`, from `args`, then filled.
+    """Description of an object: `origin` is its class or the function that makes it, `args` are the arguments.
 
-    `called` tells a call of `origin`, which may mean anything, from a bare object of a class that only got filled.
+    `called` is True if the pickle calls `origin`, and False if it makes a bare object of the class and only fills it.
     """
 
     origin: str
@@ -47,19 +52,27 @@ class Made:
 
 
 def read_pickle(program: bytes, allowed_calls: frozenset[str]) -> tuple[object, set[str]]:
-    """Run a pickle's program without importing or calling anything.
+    """Runs the program of a pickle without importing or calling anything.
 
-    An object made without a call (`Class.__new__`, then its state: what Python writes for a plain holder of data) is
-    recorded for any class. A call is recorded only of a name in `allowed_calls`, such as "collections.OrderedDict".
+    Objects made without a call (`Class.__new__` and a state, as Python writes plain holders of data) are recorded for
+    any class. Calls are recorded only for the names in `allowed_calls`, such as "collections.OrderedDict".
 
-    Returns the value and the names of all classes and functions that the pickle mentions.
+    Returns:
+        The value, and the names of all classes and functions in the pickle.
 
     Raises:
         Refused: a call of another name, or an instruction that no checkpoint has.
         ValueError, LookupError, TypeError, AttributeError: the program is damaged.
+
+    Example:
+        >>> import pickle
+        >>> read_pickle(pickle.dumps({"lr": 0.5}), frozenset())
+        ({'lr': 0.5}, set())
+        >>> read_pickle(pickle.dumps(print), frozenset())
+        (Global(path='builtins.print'), {'builtins.print'})
     """
     machine = _Machine(allowed_calls)
-    with warnings.catch_warnings():  # of escapes in the text of instructions that are refused anyway
+    with warnings.catch_warnings():  # about escapes in text of instructions that are refused anyway
         warnings.simplefilter("ignore")
         for count, (opcode, argument, _) in enumerate(pickletools.genops(program)):
             if count >= MAX_OPCODES:
@@ -69,7 +82,7 @@ def read_pickle(program: bytes, allowed_calls: frozenset[str]) -> tuple[object, 
 
 
 class _Machine:
-    """The stack, the marks in it, the memo, and every name met."""
+    """The stack, its marks, the memo, and the names read so far."""
 
     def __init__(self, allowed_calls):
         self.allowed_calls = allowed_calls
@@ -136,7 +149,7 @@ class _Machine:
             case "REDUCE":
                 args, called = stack.pop(), stack.pop()
                 stack.append(Made(self.allowed(called), args))
-            case "INST":  # a call, as OBJ is; protocols 0 and 1 write them, torch.save does not
+            case "INST":  # a call, like OBJ; written by protocols 0 and 1, not by torch.save
                 self.push_global(*argument.split(" ", 1))
                 stack.append(Made(self.allowed(stack.pop()), tuple(self.pop_to_mark())))
             case "OBJ":
@@ -178,7 +191,7 @@ class _Machine:
         target = self.stack[-1]
         items = target if isinstance(target, dict) else target.items
         for key, value in zip(flat[::2], flat[1::2], strict=True):
-            # Only keys whose hash is cheap: to hash a tuple nested a million deep would end the process.
+            # Hashing a tuple that is nested a million deep would end the process.
             for part in key if isinstance(key, tuple) else (key,):
                 if not isinstance(part, str | bytes | int | float | Global | None):
                     raise Refused(f"the pickle has a {type(part).__name__} in the key of a dictionary")

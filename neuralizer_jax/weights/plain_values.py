@@ -1,8 +1,7 @@
-"""From what `inert_pickle` read to plain Python values: the settings saved beside the weights of a checkpoint.
+"""Turns values read by `inert_pickle` into plain Python values: the hyper-parameters of a checkpoint.
 
-In: the value of "hyper_parameters", which may hold objects of any class. Out: a dictionary of plain values. An object
-that holds entries becomes a dictionary, a path a string, a NumPy number a number; an entry without a plain form is
-left out.
+The value of "hyper_parameters" may hold objects of any class. An object with entries becomes a dictionary, a path a
+string, and a NumPy number a number. Entries without a plain form are left out.
 """
 
 import re
@@ -30,16 +29,16 @@ PLAIN = {*HOLDERS, *SEQUENCES, *PATHS, *SCALARS, *NUMBER_PARTS}
 
 
 class _NotPlain(ValueError):
-    """A value without a plain form."""
+    """The value has no plain form."""
 
 
 def entries_of(value) -> dict | None:
-    """The entries of a dictionary, or of an object that holds entries: its items and attributes. Else None."""
+    """Entries of a dictionary, or items and attributes of an object; None for other values."""
     if isinstance(value, dict):
         return value
     if not isinstance(value, Made) or value.elements or (value.called and value.origin not in HOLDERS):
         return None
-    if value.args and value.origin != DEFAULT_DICT:  # what its arguments mean, only its class knows
+    if value.args and value.origin != DEFAULT_DICT:  # only its class knows what they mean
         return None
     if value.origin == ORDERED_DICT:  # its attributes, `_metadata` of a state dict, are not entries
         return value.items
@@ -49,10 +48,10 @@ def entries_of(value) -> dict | None:
 
 
 def plain_dictionary(value) -> dict[str, object]:
-    """The plain entries of a value by name; empty where it is not a dictionary or like one.
+    """Plain entries of a value by name; empty if it is not a dictionary or similar.
 
     Raises:
-        Refused: more than `MAX_VALUES` values, which a small pickle can describe by repeating references.
+        Refused: more than `MAX_VALUES` values. A small pickle can describe them by repeating references.
     """
     budget = iter(range(MAX_VALUES))
     try:
@@ -106,10 +105,10 @@ def _plain_object(made, budget, depth):
 
 
 def _number(dtype, content):
-    """A pickled NumPy number: a `numpy.dtype` ("f8", ...) with its byte order in the state, and the number's bytes."""
+    """A NumPy number from its `numpy.dtype` ("f8", ...), with the byte order in the state, and its bytes."""
     kind, order = dtype.args[0], dtype.state[1]
     if not re.fullmatch("[fiub][1248]", kind) or order not in ("<", ">", "|"):
         raise _NotPlain
-    if isinstance(content, Made):  # protocol 2 has no bytes: it writes text to be encoded
+    if isinstance(content, Made):  # protocol 2 has no bytes and writes text to be encoded
         content = content.args[0][:16].encode("latin-1")
     return np.frombuffer(content, np.dtype(order + kind), 1).item()

@@ -1,6 +1,6 @@
 """Weights that come with the package: a name in, the path of a release file out.
 
-They lie in `weights_files/`, each beside its card (`NAME.md`): data, training, scores, limits.
+The files are in `weights_files/`, each beside its model card (`NAME.md`): data, training, scores, limits.
 """
 
 import os
@@ -11,7 +11,7 @@ from neuralizer_jax.errors import InputError
 WEIGHTS_FOLDER = Path(__file__).parent.parent / "weights_files"
 DEFAULT = "small"
 
-# Name -> release file: whatever the folder holds.
+# Name -> release file, for all files of the folder.
 PRETRAINED = {path.stem: path for path in sorted(WEIGHTS_FOLDER.glob("[!.]*.safetensors"))}
 
 
@@ -19,7 +19,11 @@ def pretrained_path(name: str = DEFAULT) -> Path:
     """Release file of weights that come with the package.
 
     Raises:
-        InputError: there are none of this name.
+        InputError: no weights have this name.
+
+    Example:
+        >>> pretrained_path("small").name
+        'small.safetensors'
     """
     if name not in PRETRAINED:
         expected = " or ".join([*PRETRAINED, "a weights file"])
@@ -28,9 +32,13 @@ def pretrained_path(name: str = DEFAULT) -> Path:
 
 
 def weights_path(weights: str | os.PathLike) -> Path:
-    """Path of weights that are given by name, or as a file or folder themselves.
+    """Path of weights given by name, or as a file or folder.
 
-    A name means the same wherever it is used: such a string is never a folder that happens to be called so, which is
-    `./small` or `Path("small")`.
+    A name always means the weights of the package, even if a folder of that name exists. The folder is `./small` or
+    `Path("small")`.
+
+    Example:
+        >>> weights_path("runs/mine.safetensors").name
+        'mine.safetensors'
     """
     return pretrained_path(weights) if weights in PRETRAINED else Path(weights)

@@ -1,8 +1,8 @@
-"""Reads a PyTorch or Lightning checkpoint without PyTorch and without running what is pickled in it.
+"""Reads a PyTorch or Lightning checkpoint without PyTorch and without running the pickle in it.
 
-In: a file of `torch.save` (PyTorch 1.6 or later). Out: its tensors as NumPy arrays, its hyper-parameters as plain
-values. `inert_pickle` turns the pickle into data and refuses every call but those named here; no name is ever imported.
-What a checkpoint may hold and nobody here understands, such as an object of a foreign class, is left unread and listed.
+A file of `torch.save` (PyTorch 1.6 or later) in, tensors as NumPy arrays and hyper-parameters as plain values out.
+`inert_pickle` turns the pickle into data and refuses all calls except those named here. No name is ever imported.
+Objects of unknown classes are not read; their names are listed.
 """
 
 import struct
@@ -19,7 +19,7 @@ from neuralizer_jax.weights.inert_pickle import Made, Refused, read_pickle
 from neuralizer_jax.weights.plain_values import PLAIN, entries_of, plain_dictionary
 
 MAX_BYTES = 4 << 30  # of a file, and of all its tensors together
-MAX_PICKLE_BYTES = 8 << 20  # of the pickle, which holds names and shapes, no numbers
+MAX_PICKLE_BYTES = 8 << 20  # of the pickle, which holds names and shapes but no weights
 MAX_ENTRIES = 100_000
 MAX_REPEATED = 1 << 16  # elements of a tensor that repeats its storage, as a small expanded buffer does
 
@@ -39,7 +39,7 @@ STORAGES = {
         "Bool": np.bool_,
     }.items()
 }
-# A tensor of a type that has no storage class names the type itself, and its storage counts bytes.
+# A dtype without a storage class is named itself; its storage counts bytes.
 UNTYPED = {f"torch.uint{bits}": np.dtype(f"uint{bits}") for bits in (16, 32, 64)}
 UNTYPED_STORAGE = "torch.storage.UntypedStorage"
 
@@ -47,7 +47,7 @@ TYPED_TENSOR, UNTYPED_TENSOR = "torch._utils._rebuild_tensor_v2", "torch._utils.
 PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
 TENSORS = {TYPED_TENSOR, UNTYPED_TENSOR, *PARAMETERS}
 UNDERSTOOD = {*TENSORS, *STORAGES, *UNTYPED, UNTYPED_STORAGE, *PLAIN}
-# Found in checkpoints and harmless to mention, but their values are not needed.
+# Calls found in checkpoints that are harmless to describe. Their values are not needed.
 IGNORED = {
     "builtins.bytes",
     "builtins.bytearray",
@@ -60,19 +60,27 @@ IGNORED = {
 ALLOWED_CALLS = frozenset(UNDERSTOOD | IGNORED)
 
 NOT_A_CHECKPOINT = "not a zip file of torch.save; if an older PyTorch wrote it, save it again with PyTorch 1.6 or later"
-# What zipfile, pickletools, NumPy and a walk through unexpected values raise on bytes that somebody changed.
-DAMAGE = (zipfile.BadZipFile, struct.error, EOFError, ValueError, LookupError, TypeError, AttributeError)
+# Raised by zipfile, pickletools, NumPy and the code below for damaged bytes.
+DAMAGE: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    struct.error,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
 DAMAGE += (RuntimeError, ArithmeticError, MemoryError)
 
 
 @dataclass(frozen=True)
 class TorchCheckpoint:
-    """What a checkpoint holds.
+    """Content of a checkpoint.
 
     Attributes:
         state_dict: tensor name -> array in its own memory; entries that are not tensors are left out.
-        hyper_parameters: name -> plain Python value; what has no plain form is left out. Empty where there are none.
-        unread: the names in the file that this reader does not understand, sorted; their objects were not made.
+        hyper_parameters: name -> plain Python value; values without a plain form are left out.
+        unread: sorted names of classes and functions in the file that this reader does not know.
     """
 
     state_dict: dict[str, np.ndarray]
@@ -81,11 +89,14 @@ class TorchCheckpoint:
 
 
 def read_torch_checkpoint(path: str | Path) -> TorchCheckpoint:
-    """Read a Lightning checkpoint ("state_dict" and "hyper_parameters") or a bare state dict.
+    """Reads a Lightning checkpoint ("state_dict" and "hyper_parameters") or a bare state dict.
 
     Raises:
-        InputError: no such file, not a checkpoint, damaged, larger than `MAX_BYTES`, without tensors, or it calls
-            for something that is neither a tensor nor a plain container.
+        InputError: no such file, not a checkpoint, damaged, larger than `MAX_BYTES`, without tensors, or it asks for
+            a call that makes neither a tensor nor a plain container.
+
+    Example:
+        >>> read_torch_checkpoint("neuralizer.ckpt").state_dict["net.target_embedding.bias"]  # doctest: +SKIP
     """
     path = Path(path)
     try:
@@ -125,7 +136,7 @@ class _Entries:
 
     def __init__(self, archive, file_bytes):
         infos = archive.infolist()
-        # torch.save compresses nothing, so whatever declares more bytes than the file has is a bomb or damaged.
+        # torch.save compresses nothing: entries that declare more bytes than the file has are bombs or damaged.
         declared = sum(info.file_size for info in infos)
         if declared > min(file_bytes, MAX_BYTES) or len(infos) > MAX_ENTRIES:
             raise Refused(
@@ -156,7 +167,7 @@ def _is_tensor(value):
 
 
 def _arrays(tensors, entries):
-    """The arrays of all tensors by name; storages that tensors share are read once."""
+    """Arrays of all tensors by name. A shared storage is read once."""
     storages = {}
     arrays, total = {}, 0
     for name, made in tensors.items():

@@ -1,15 +1,14 @@
-"""Parameters in the names and layouts of the published PyTorch code: Flax path and array <-> state-dict key and array.
+"""Names and layouts of the published PyTorch code: Flax path and array <-> state-dict key and tensor.
 
-A release file holds the PyTorch names and layouts, so that it loads into either implementation. Names of the published
-modules are translated by the table below; those of a block or aggregation that the published code does not have keep
-their Flax names, with dots.
+A release file holds PyTorch names and layouts, so that it loads into both implementations. The rules below rename the
+published modules. Parameters of other blocks and aggregations keep their Flax names, with dots.
 """
 
 import re
 
 import numpy as np
 
-# Flax module path -> PyTorch module path; `.module` is the published code's wrapper around what runs for each member.
+# Flax module path -> PyTorch module path. The published code wraps modules that run for each member in `.module`.
 _RENAMES = [
     (r"^(enc_blocks|dec_blocks)_(\d+)", r"\1.\2"),
     (r"^(enc_blocks|dec_blocks)\.(\d+)\.(?=layers_)", r"\1.\2.target_conv."),  # the U-Net's stage is the unit itself
@@ -23,18 +22,28 @@ _RENAMES = [
 
 
 def torch_key(path: tuple[str, ...]) -> str:
-    """State-dict key of a Flax parameter path, for example `("target_embedding", "kernel")`."""
+    """State-dict key of a Flax parameter path.
+
+    Example:
+        >>> torch_key(("enc_blocks_0", "context_conv", "layers_1", "kernel"))
+        'enc_blocks.0.context_conv.module.layers.2.weight'
+    """
     *modules, leaf = path
     name = ".".join(modules)
     for pattern, replacement in _RENAMES:
         name = re.sub(pattern, replacement, name)
-    # An activation stands between two convolutions of PyTorch's Sequential.
+    # In PyTorch's Sequential, an activation stands between two convolutions.
     name = re.sub(r"(?<=\.)layers_(\d+)$", lambda match: f"layers.{2 * int(match[1])}", name)
     return f"{name}.{'weight' if leaf == 'kernel' else leaf}"
 
 
 def to_torch_layout(path: tuple[str, ...], value: np.ndarray, dim: int) -> np.ndarray:
-    """Flax kernel `[*window, in, out]` or `[in, out]` -> PyTorch weight `[out, in, *window]`; others as they are."""
+    """Flax kernel `[*window, in, out]` or `[in, out]` -> PyTorch weight `[out, in, *window]`; others are unchanged.
+
+    Example:
+        >>> to_torch_layout(("target_embedding", "kernel"), np.zeros((3, 8)), dim=2).shape
+        (8, 3, 1, 1)
+    """
     if path[-1] != "kernel":
         return value
     if value.ndim == 2:
@@ -43,14 +52,24 @@ def to_torch_layout(path: tuple[str, ...], value: np.ndarray, dim: int) -> np.nd
 
 
 def from_torch_layout(path: tuple[str, ...], value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """PyTorch weight -> Flax kernel of the given shape, the inverse of `to_torch_layout`."""
+    """PyTorch weight -> Flax kernel of the given shape, the inverse of `to_torch_layout`.
+
+    Example:
+        >>> from_torch_layout(("target_embedding", "kernel"), np.zeros((8, 3, 1, 1)), (3, 8)).shape
+        (3, 8)
+    """
     if path[-1] != "kernel":
         return value
     return np.moveaxis(value, (0, 1), (-1, -2)).reshape(shape)
 
 
 def torch_shape(path: tuple[str, ...], shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
-    """Shape in the state dict of a Flax parameter of the given shape."""
+    """Shape of a Flax parameter in the state dict.
+
+    Example:
+        >>> torch_shape(("target_embedding", "kernel"), (3, 8), dim=2)
+        (8, 3, 1, 1)
+    """
     if path[-1] != "kernel":
         return shape
     *window, channels, features = shape

@@ -1,7 +1,7 @@
 """Weights files: a path in, a model and its parameters out, and back.
 
-Reads release files (`.safetensors`), PyTorch and Lightning checkpoints (`.ckpt`, `.pt`, `.pth`) and Orbax checkpoint
-folders; writes release files, whose tensors bear the published PyTorch names and layouts.
+Reads release files (`.safetensors`), PyTorch and Lightning checkpoints (`.ckpt`, `.pt`, `.pth`) and training
+checkpoints (folders). Writes release files, whose tensors have the published PyTorch names and layouts.
 """
 
 import json
@@ -27,12 +27,12 @@ _TORCH_SUFFIXES = (".ckpt", ".pt", ".pth")
 
 @dataclass(frozen=True)
 class Weights:
-    """What a weights file holds.
+    """Content of a weights file.
 
     Attributes:
         model: the network.
         params: its parameters, a nested dict of float32 arrays.
-        ignored: names of tensors in the file that are not the model's (optimizer state, buffers of losses).
+        ignored: names of tensors in the file that the model does not have (optimizer state, buffers of losses).
     """
 
     model: nn.Module
@@ -44,22 +44,28 @@ def load_weights(path: str | os.PathLike, model: nn.Module | None = None) -> tup
     """Loads a model and its parameters. Never runs code from the file and needs no torch.
 
     Args:
-        path: a release file (`.safetensors`), a PyTorch or Lightning checkpoint (`.ckpt`, `.pt`, `.pth`), a folder with
-            an Orbax training checkpoint, or the name of weights that come with the package (`"small"`).
-        model: the network to fill, for weights with a block or aggregation of your own; None: as the file says.
+        path: a release file (`.safetensors`), a PyTorch or Lightning checkpoint (`.ckpt`, `.pt`, `.pth`), the folder of
+            a training checkpoint, or the name of weights that come with the package (`"small"`).
+        model: the network to fill, for weights with your own block or aggregation; None: as described in the file.
 
     Returns:
         The model and its parameters, a nested dict of float32 arrays: `model.apply({"params": params}, ...)`.
 
     Raises:
-        InputError: a file that is missing, damaged or not weights, or whose tensors are not those of the model.
+        InputError: the file is missing, damaged or no weights file, or its tensors are not those of the model.
+
+    Example:
+        >>> from neuralizer_jax import load_weights
+        >>> model, params = load_weights("small")
+        >>> type(model).__name__
+        'Neuralizer'
     """
     weights = read_weights(path, model)
     return weights.model, weights.params
 
 
 def read_weights(path: str | os.PathLike, model: nn.Module | None = None) -> Weights:
-    """As `load_weights`, and also says which tensors of the file were ignored."""
+    """Like `load_weights`, and also tells which tensors of the file were ignored."""
     path = weights_path(path)
     if path.is_dir():
         from neuralizer_jax.weights.orbax_checkpoint import read_orbax_checkpoint
@@ -82,7 +88,7 @@ def read_weights(path: str | os.PathLike, model: nn.Module | None = None) -> Wei
         raise InputError(
             f"{path}: unknown kind of weights, expected .safetensors, {', '.join(_TORCH_SUFFIXES)} or a folder"
         )
-    # The published Lightning module holds the network as its attribute `net`.
+    # In the published Lightning module, the network is the attribute `net`.
     inside = {key.removeprefix("net."): value for key, value in tensors.items() if key.startswith("net.")}
     outside = tuple(sorted(key for key in tensors if not key.startswith("net."))) if inside else ()
     tensors = inside or tensors
@@ -93,19 +99,28 @@ def read_weights(path: str | os.PathLike, model: nn.Module | None = None) -> Wei
 
 
 def save_weights(path: str | os.PathLike, model: nn.Module, params: Params, *, half: bool = False) -> None:
-    """Writes a release file: tensors in the published PyTorch names and layouts, the model's configuration as metadata.
+    """Writes a release file: tensors with the published PyTorch names and layouts, and the model settings as metadata.
 
     `torch_model.load_state_dict(safetensors.torch.load_file(path))` loads it into the published network.
 
     Args:
-        path: file to write, ending in `.safetensors`; replaced whole or not at all.
+        path: file to write, with the ending `.safetensors`; replaced whole or not at all.
         model: a `Neuralizer` or `UNet`.
         params: its parameters.
-        half: store them rounded to float16, in half the space; they are read back as float32.
+        half: round to float16, which halves the file. They are read back as float32.
 
     Raises:
-        InputError: another ending, a folder that cannot be written, parameters that are not the model's, or with `half`
-            one beyond the range of float16, 65504.
+        InputError: another ending, a folder that cannot be written, parameters of another model, or with `half` a
+            parameter beyond the range of float16, 65504.
+
+    Example:
+        >>> import jax
+        >>> from neuralizer_jax import Neuralizer, load_weights, save_weights
+        >>> from neuralizer_jax.weights import init_params
+        >>> model = Neuralizer(features=8, stages=2)
+        >>> save_weights("mine.safetensors", model, init_params(model, jax.random.key(0)))
+        >>> load_weights("mine.safetensors")[0] == model
+        True
     """
     from safetensors.numpy import save
 
@@ -123,7 +138,7 @@ def save_weights(path: str | os.PathLike, model: nn.Module, params: Params, *, h
     if half:
         values = {key: _as_half(key, value, path) for key, value in values.items()}
     tensors = {torch_key(key): to_torch_layout(key, value, model.dim) for key, value in values.items()}
-    # One entry: safetensors writes several in no fixed order, and the same weights would give different bytes.
+    # One entry, because safetensors writes several in random order: the same weights would give different bytes.
     metadata = {_METADATA_KEY: json.dumps(architecture.describe(model))}
     with written_whole(path) as temporary:
         temporary.write_bytes(save(tensors, metadata))

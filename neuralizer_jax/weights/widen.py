@@ -1,4 +1,4 @@
-"""A wider network that predicts what a narrower one does: weights to go on training from, instead of from nothing."""
+"""Weights of a wider network that predicts the same as a narrower one, to continue training from."""
 
 import flax.linen as nn
 import jax
@@ -11,24 +11,28 @@ from neuralizer_jax.model import MemberMean, Neuralizer, PairwiseConvAvg
 from neuralizer_jax.weights.architecture import describe
 from neuralizer_jax.weights.parameters import Params, param_shapes
 
-# Layers whose input is two feature maps, one behind the other (`layers.PointwiseConv`).
-_PAIRS = ("combine_conv_target", "combine_conv_context", "target_merge", "context_merge")
-
-# How unequally the copies of a channel are read, as a share of an equal part: were they read alike, they would stay
-# alike in training.
+# Random deviation of the weights of copies, relative to equal weights. Copies with equal weights would stay equal in
+# training.
 _SPREAD = 0.5
 
 
 def widen(params: Params, wide: Neuralizer, key: jax.Array) -> Params:
-    """Parameters with which a network predicts what a narrower one does with `params`, to rounding.
+    """Parameters with which `wide` predicts the same as a narrower network with `params`, up to rounding.
 
-    Every channel is there several times, and what read it reads its copies in shares that sum to 1 and are drawn at
-    random (Net2Net: Chen, Goodfellow and Shlens, ICLR 2016).
+    Every channel is copied. The weights that read it are split over the copies in random shares that sum to 1 (Net2Net:
+    Chen, Goodfellow and Shlens, ICLR 2016).
 
     Args:
-        params: of the narrower network.
-        wide: the network, see `can_widen`.
-        key: of the random numbers.
+        params: parameters of the narrower network.
+        wide: the wider network; `can_widen` must hold.
+        key: random key of the shares.
+
+    Example:
+        >>> from neuralizer_jax.weights import init_params
+        >>> narrow, wide = Neuralizer(features=4, stages=2), Neuralizer(features=8, stages=2)
+        >>> params = widen(init_params(narrow, jax.random.key(0)), wide, jax.random.key(1))
+        >>> params["target_embedding"]["kernel"].shape
+        (3, 8)
     """
     shapes = param_shapes(wide)
     widened = {}
@@ -37,8 +41,8 @@ def widen(params: Params, wide: Neuralizer, key: jax.Array) -> Params:
         features, wide_features = weight.shape[-1], shapes[path][-1]
         copied = np.concatenate([weight] * (wide_features // features), axis=-1)
         if path[-1] == "kernel" and shapes[path][-2] != weight.shape[-2]:
-            # Of a pair the second part is as wide as what comes out.
-            is_pair = any(name.startswith(_PAIRS) for name in path)
+            # A 1x1 kernel inside the network reads two feature maps; the second one is as wide as its output.
+            is_pair = weight.ndim == 2 and wide_features != features
             parts = np.split(copied, [weight.shape[-2] - features], axis=-2) if is_pair else [copied]
             keys = jax.random.split(jax.random.fold_in(key, number), len(parts))
             copies = shapes[path][-2] // weight.shape[-2]
@@ -48,9 +52,14 @@ def widen(params: Params, wide: Neuralizer, key: jax.Array) -> Params:
 
 
 def can_widen(narrow: nn.Module, wide: nn.Module) -> bool:
-    """Whether `widen` makes parameters of the one from those of the other.
+    """Whether `widen` can make parameters of `wide` from those of `narrow`.
 
-    Both have the published blocks and are the same but for their features: in every stage the same whole multiple.
+    Both must have the published blocks and be equal except for their features, which have the same whole ratio in every
+    stage.
+
+    Example:
+        >>> can_widen(Neuralizer(features=4), Neuralizer(features=8)), can_widen(Neuralizer(4), Neuralizer(6))
+        (True, False)
     """
     for model in (narrow, wide):
         if not isinstance(model, Neuralizer) or (model.block, model.aggregation) != (PairwiseConvAvg, MemberMean):
@@ -62,7 +71,7 @@ def can_widen(narrow: nn.Module, wide: nn.Module) -> bool:
 
 
 def _read_copies(kernel: np.ndarray, key: jax.Array, copies: int) -> np.ndarray:
-    """`[*window, in, out] -> [*window, copies * in, out]`: of each input's weight a share for each of its copies."""
+    """Splits the weight of each input over its copies, `[*window, in, out] -> [*window, copies * in, out]`."""
     *window, channels, features = kernel.shape
     drawn = np.asarray(jax.random.uniform(key, (*window, copies, channels, features), minval=-1.0, maxval=1.0))
     shares = (1 + _SPREAD * (drawn - drawn.mean(-3, keepdims=True))) / copies
