@@ -118,12 +118,12 @@ def read_volume(path: Path, *, labels: bool = False, grid_of: Path | None = None
         if len(lengths) < 3 or 1 in lengths:
             raise InputError(f"is a plane of {_size(lengths)} voxels, expected a volume")
         # nibabel would scale in float64, with twice the memory.
-        values = volume.stored().astype(np.float32).reshape(lengths)
+        values: np.ndarray = volume.stored().astype(np.float32).reshape(lengths)
         values *= np.float32(volume.proxy.slope)
         values += np.float32(volume.proxy.inter)
         check_finite(values)
         if labels:  # plane by plane, to save memory
-            integers = np.empty_like(values, np.uint16)
+            integers: np.ndarray = np.empty_like(values, np.uint16)
             for index in range(lengths[2]):
                 integers[..., index] = whole_numbers(values[..., index], np.uint16)
             values = integers
