@@ -257,5 +257,5 @@ def _means(path: Path, experiment: str) -> str:
     means["metric"] = means["task"].map(metrics).map(METRICS)
     means["task"] = means["task"].str.replace("_", " ")
     table = means.pivot(index=["task", "model", "metric"], columns="size", values="shown").fillna("")
-    table.columns = [f"N={shown_size(size)}" for size in table.columns]
+    table.columns = [f"N={shown_size(float(size))}" for size in table.columns]
     return table.reset_index().to_string(index=False)

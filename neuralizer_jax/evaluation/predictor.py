@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -118,15 +119,15 @@ def _forward(model, params, episodes):
     return task_output(output, episodes["is_segmentation"], model.segmentation_sigmoid)[..., 0]
 
 
-def _bootstrapped(model: nn.Module, params: Params, draws: int, augment: bool, episodes: Arrays) -> np.ndarray:
+def _bootstrapped(model: Any, params: Params, draws: int, augment: bool, episodes: Arrays) -> np.ndarray:
     predictions = []
     for row, is_segmentation in enumerate(episodes["is_segmentation"]):
         target, context_in, context_out = (episodes[name][row] for name in ("target_in", "context_in", "context_out"))
-        task = {"task": "segmentation", "label_values": (1,)} if is_segmentation else {"task": "image"}
+        task: dict[str, Any] = {"task": "segmentation", "label_values": (1,)} if is_segmentation else {"task": "image"}
         if is_segmentation and not context_out.any():
             # The structure has no pixel in a small image: there is nothing to segment.
             predictions.append(np.zeros(target.shape[:2], np.float32))
             continue
-        options = {"normalize": "none", "bootstrap": draws, "augment": augment}
+        options: dict[str, Any] = {"normalize": "none", "bootstrap": draws, "augment": augment}
         predictions.append(predict(model, params, target, context_in, context_out, **task, **options).mean)
     return np.stack(predictions)

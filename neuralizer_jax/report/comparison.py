@@ -17,6 +17,7 @@ from neuralizer_jax.report.statistics import (
     main_scores,
     mean_of,
     modality_errors,
+    shared,
     task_means,
 )
 
@@ -65,8 +66,8 @@ class Comparison:
         """The largest size that all models have; or else that all in-context models have; or else the first model."""
         sizes = {model: {size for its, _, size in self.means if its == model} for model in self.models}
         in_context = [sizes[model] for model in self.of_kind(Kind.IN_CONTEXT)]
-        shared = [set.intersection(*found) for found in (list(sizes.values()), in_context) if found]
-        return max(next(filter(None, shared), sizes[self.models[0]]))
+        common = [set.intersection(*found) for found in (list(sizes.values()), in_context) if found]
+        return max(next(filter(None, common), sizes[self.models[0]]))
 
     @property
     def context_model(self) -> str | None:
@@ -89,8 +90,7 @@ class Comparison:
 
     def uneven(self) -> list[str]:
         """Tasks that have other cells at one size than at another, so their scores differ in more than the size."""
-        cells = self.scores.groupby(["task", "size"])[list(CELL)].apply(lambda rows: frozenset(map(tuple, rows.values)))
-        return [str(task) for task, number in cells.groupby("task").nunique().items() if number > 1]
+        return sorted(set(self.scores.loc[~shared(self.scores, "size", ["task"], CELL), "task"]))
 
 
 def compare(scores: pd.DataFrame) -> Comparison:

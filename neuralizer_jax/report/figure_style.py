@@ -59,7 +59,7 @@ def paper_style() -> Iterator[None]:
     """A context in which figures are made and saved with the report's look."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update(_STYLE)  # type: ignore[arg-type]  # stubs list the keys
         yield
 
 

@@ -88,18 +88,18 @@ def compared(scores: pd.DataFrame) -> pd.DataFrame:
     (draws) for all but baselines. A missing score (NaN) counts as absent, so its subject is left out for all models.
     """
     scores = scores[np.isfinite(scores["value"])]
-    scores = scores[_shared(scores, "model", ["task", "metric"], CELL)]
+    scores = scores[shared(scores, "model", ["task", "metric"], CELL)]
     within = ["task", "size", "metric"]
     keep = scores["kind"] == Kind.BASELINE
-    keep |= _shared(scores[~keep], "model", within, (*CELL, "subject", "draw")).reindex(scores.index, fill_value=False)
+    keep |= shared(scores[~keep], "model", within, (*CELL, "subject", "draw")).reindex(scores.index, fill_value=False)
     scores = scores[keep]
-    return scores[_shared(scores, "model", within, (*CELL, "subject"))]
+    return scores[shared(scores, "model", within, (*CELL, "subject"))]
 
 
 def complete(scores: pd.DataFrame) -> pd.DataFrame:
     """The rows by which sizes can be compared: for each model and task, the subjects that have all of its sizes."""
     scores = scores[np.isfinite(scores["value"])]
-    return scores[_shared(scores, "size", ["model", "task", "metric"], (*CELL, "subject"))]
+    return scores[shared(scores, "size", ["model", "task", "metric"], (*CELL, "subject"))]
 
 
 def task_means(scores: pd.DataFrame, seed: int = 0) -> dict[Key, Estimate]:
@@ -113,11 +113,9 @@ def task_means(scores: pd.DataFrame, seed: int = 0) -> dict[Key, Estimate]:
     if scores.empty:
         return {}
     drawn = _resampled_subjects(scores, seed)
-    cells = [_cell_resamples(rows, drawn[dataset]) for (_, dataset), rows in scores.groupby(["task", "dataset"])]
-    return {
-        key: Estimate(float(mean.iloc[0]), mean.iloc[1:].to_numpy())
-        for key, mean in pd.concat(cells).groupby(level=_KEY).mean().iterrows()
-    }
+    cells = [_cell_resamples(rows, drawn) for _, rows in scores.groupby(["task", "dataset"])]
+    means = pd.concat(cells).groupby(level=_KEY).mean()
+    return {key: Estimate(float(mean[0]), mean[1:]) for key, mean in zip(means.index, means.to_numpy(), strict=True)}
 
 
 def subject_means(scores: pd.DataFrame) -> pd.DataFrame:
@@ -129,7 +127,7 @@ def subject_means(scores: pd.DataFrame) -> pd.DataFrame:
 
 def mean_within(scores: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """The mean `value` of the rows that agree in some columns."""
-    return scores.groupby(list(columns), as_index=False)["value"].mean()
+    return scores.groupby(list(columns))["value"].mean().reset_index()
 
 
 def cell_means(scores: pd.DataFrame, *columns: str) -> pd.DataFrame:
@@ -139,7 +137,8 @@ def cell_means(scores: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 def modality_errors(scores: pd.DataFrame) -> dict[Key, float]:
     """The standard error over modalities for each model, task and size; NaN for one modality."""
-    return cell_means(scores, *_KEY, "modality").groupby(_KEY)["value"].sem().to_dict()
+    errors = cell_means(scores, *_KEY, "modality").groupby(_KEY)["value"].sem()
+    return dict(zip(errors.index, errors.tolist(), strict=True))
 
 
 def relative_performance(scores: pd.DataFrame) -> dict[str, dict[float, float]]:
@@ -152,11 +151,10 @@ def relative_performance(scores: pd.DataFrame) -> dict[str, dict[float, float]]:
     """
     found = cell_means(complete(scores), "task", "size").set_index(["task", "size"])["value"]
     best = found.groupby("task").transform("max")
-    shares = (found / best)[best > 0]
-    return {
-        str(task): {size: float(share) for (_, size), share in of_task.items()}
-        for task, of_task in shares.groupby("task")
-    }
+    shares: dict[str, dict[float, float]] = {}
+    for task, size, share in (found / best)[best > 0].reset_index().itertuples(index=False, name=None):
+        shares.setdefault(task, {})[size] = share
+    return shares
 
 
 def class_scores(scores: pd.DataFrame) -> dict[tuple[str, float, str], np.ndarray]:
@@ -167,11 +165,13 @@ def class_scores(scores: pd.DataFrame) -> dict[tuple[str, float, str], np.ndarra
     """
     subjects = mean_within(subject_means(scores), "model", "size", "class", "dataset", "subject")
     overall = mean_within(subjects, "model", "size", "dataset", "subject").assign(**{"class": ""})
-    found = pd.concat([subjects, overall]).groupby(["model", "size", "class"])["value"]
-    return {key: values.to_numpy() for key, values in found}
+    found: dict[tuple[str, float, str], list[float]] = {}
+    for model, size, name, value in pd.concat([subjects, overall])[["model", "size", "class", "value"]].to_numpy():
+        found.setdefault((model, size, name), []).append(value)
+    return {key: np.array(values) for key, values in found.items()}
 
 
-def _shared(scores: pd.DataFrame, over: str, within: Sequence[str], key: Sequence[str]) -> pd.Series:
+def shared(scores: pd.DataFrame, over: str, within: Sequence[str], key: Sequence[str]) -> pd.Series:
     """Mask of the rows whose key exists for every value of a column that occurs in their part of the table."""
     found = scores.groupby([*within, *key])[over].transform("nunique")
     return found == scores.groupby(list(within))[over].transform("nunique")
@@ -188,7 +188,7 @@ def _resampled_subjects(scores: pd.DataFrame, seed: int) -> dict[str, pd.DataFra
     return found
 
 
-def _cell_resamples(scores: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
+def _cell_resamples(scores: pd.DataFrame, drawn: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """A row for each cell of a dataset: its mean over subjects, then the means of `RESAMPLES` resamples.
 
     A cell without a drawn subject keeps its mean.
@@ -196,6 +196,6 @@ def _cell_resamples(scores: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
     table = scores.pivot(index="subject", columns=[*_KEY, "modality", "class"], values="value")
     values, there = table.to_numpy(), table.notna().to_numpy().astype(np.float64)
     mean = np.nanmean(values, 0)
-    times = drawn.loc[table.index].to_numpy().T
+    times = drawn[scores["dataset"].iloc[0]].loc[table.index].to_numpy().T
     resamples = mean + times @ np.nan_to_num(values - mean) / np.maximum(times @ there, 1)
     return pd.DataFrame(np.vstack([mean, resamples]).T, index=table.columns)

@@ -94,7 +94,11 @@ def latex(table: Table) -> str:
     """As a LaTeX `table`, which needs the packages booktabs and, for a wide table, graphicx."""
     heads = [_latex_text(name) for name in table.head]
     cells = table.frame.set_axis(range(len(heads)), axis="columns")
-    style = cells.style.hide(axis="index").format(_latex_text).format_index(heads.__getitem__, axis="columns")
+    style = (
+        cells.style.hide(axis="index")
+        .format(_latex_text)
+        .format_index(lambda place: heads[int(str(place))], axis="columns")
+    )
     style = style.apply(lambda _: np.where(table.bold, "textbf:--rwrap;", ""), axis=None)
     text = style.to_latex(
         column_format="l" + "r" * (len(table.head) - 1),
@@ -126,6 +130,6 @@ def _markdown_text(text: str) -> str:
     return re.sub(r"([\\`*_<>|]|\](?=\())", r"\\\1", " ".join(text.split()))
 
 
-def _latex_text(text: str) -> str:
-    escaped = "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
+def _latex_text(text: object) -> str:
+    escaped = "".join(_LATEX.get(letter, letter) for letter in " ".join(str(text).split()))
     return re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped)
