@@ -29,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; `arguments` are those of the process by default. Returns the exit status."""
-    parser = _Parser(prog="neuralizer", description="In-context neuroimage analysis: example pairs in, result out.")
+    parser = _Parser(prog="neuralizer", description="In-context neuroimage analysis: context pairs in, result out.")
     parser.add_argument("--version", action="version", version=f"neuralizer {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:

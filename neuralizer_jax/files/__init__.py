@@ -1,1 +1,1 @@
-"""Image files: one 2-D image in from PNG, TIFF, NumPy or NIfTI, one like it out, and which files are example pairs."""
+"""Files: images and volumes, context pairs, names of labels, HTML pages, and files that are written whole."""

@@ -75,7 +75,7 @@ def find_pairs(folder: str | os.PathLike[str], *, targets: Iterable[str | os.Pat
         )
     if not pairs:
         suffixes = ", ".join(IMAGE_SUFFIXES)
-        raise InputError(f"{one_line(folder)}: no example pairs found: expected names {_EXPECTED_NAMES} ({suffixes})")
+        raise InputError(f"{one_line(folder)}: no context pairs found, expected names {_EXPECTED_NAMES} ({suffixes})")
     inputs, outputs = zip(*pairs.values(), strict=True)
     _refuse_targets(inputs + outputs, target_identities)
     notes = [f"{one_line(folder)}: ignored {_names(single)}: not named as input or output"] if single else []

@@ -178,7 +178,7 @@ PREDICT = {
         ["out.npy", "one channel"],
     ),
     # the context
-    "empty context": (lambda: Path("x").mkdir(), {"--context": "x"}, ["x", "no example pairs", "NAME_in0.png"]),
+    "empty context": (lambda: Path("x").mkdir(), {"--context": "x"}, ["x", "no context pairs", "NAME_in0.png"]),
     "input without output": (lambda: os.remove("ctx/out1.png"), {}, ["ctx", "no partner for in1.png"]),
     "two outputs for an input": (
         lambda: shutil.copy("ctx/out1.png", "ctx/out1.tif"),
