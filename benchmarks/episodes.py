@@ -37,6 +37,14 @@ def configured(data, **changes):
     return config
 
 
+def opened(data, **changes):
+    from input_pipeline.episodes.batches import EpisodeStream
+    from input_pipeline.store.table import open_collection
+
+    config = configured(data, **changes)
+    return EpisodeStream(config, open_collection(config.datasets, config.split))
+
+
 def operations(data):
     """Seconds to compile each operation, and milliseconds an image on one core, median and least."""
     import jax
@@ -90,11 +98,10 @@ def operations(data):
 
 def host(data, threads):
     """Image pairs a second of the iterator with so many threads, on as many cores."""
-    from input_pipeline.episodes.batches import EpisodeStream
     from input_pipeline.episodes.threads import episode_iterator
 
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:threads]))
-    batches = episode_iterator(EpisodeStream(configured(data)), threads=threads)
+    batches = episode_iterator(opened(data), threads=threads)
     for _ in range(6):
         next(batches)
     pairs, start = 0, time.perf_counter()
@@ -108,16 +115,14 @@ def host(data, threads):
 
 def device(data):
     """Milliseconds a step of plan and gather, N = 16, batch 8, on one core."""
-    from input_pipeline.episodes.batches import EpisodeStream
-
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
-    stream = EpisodeStream(configured(data, apply="device", **{"context.min": 16, "context.max": 16}))
+    stream = opened(data, apply="device", **{"context.min": 16, "context.max": 16})
     plans, gathers = [], []
     for step in range(60):
         start = time.perf_counter()
         plan = stream.plan(step)
         planned = time.perf_counter()
-        arrays = stream.gathered_plan(plan, step)
+        arrays = stream.gather(plan, step)
         gathers.append(1e3 * (time.perf_counter() - planned))
         plans.append(1e3 * (planned - start))
     size = sum(array.nbytes for array in arrays.values())
@@ -127,11 +132,10 @@ def device(data):
 def first_batch(data):
     """Seconds from the start of the interpreter's work to the first batch."""
     start = time.perf_counter()
-    from input_pipeline.episodes.batches import EpisodeStream
     from neuralizer_jax.compilation_cache import use_compilation_cache
 
     use_compilation_cache()
-    EpisodeStream(configured(data)).episodes(0)
+    opened(data).episodes(0)
     return {"seconds": time.perf_counter() - start}
 
 

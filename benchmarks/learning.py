@@ -52,11 +52,14 @@ def validation_episodes(data):
 
     from input_pipeline.episodes.batches import EpisodeStream
     from input_pipeline.episodes.validation import validation_batches, validation_config
+    from input_pipeline.store.table import open_collection
 
     config = validation_config(smoke_config(data).data)
     with config.unlocked():
         config.batch_size = EPISODES
-    batches = list(validation_batches(EpisodeStream(config), EPISODES, (MEMBERS,)))
+    batches = list(
+        validation_batches(EpisodeStream(config, open_collection(config.datasets, config.split)), EPISODES, (MEMBERS,))
+    )
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
@@ -102,6 +105,7 @@ def overfit(data):
     import jax
 
     from input_pipeline.episodes.batches import EpisodeStream
+    from input_pipeline.store.table import open_collection
     from neuralizer_jax.training.parallel import compile_steps
     from neuralizer_jax.training.state import create_state
 
@@ -109,7 +113,8 @@ def overfit(data):
     config.train.batch_size = 8
     config.train.decay = "constant"
     steps = compile_steps(config.parallel)
-    batch = steps.put_batch(EpisodeStream(config.data).episodes(0))
+    stream = EpisodeStream(config.data, open_collection(config.data.datasets, config.data.split))
+    batch = steps.put_batch(stream.episodes(0))
     state = steps.put_state(create_state(config, jax.random.key(0)))
     losses = []
     for _ in range(OVERFIT_STEPS):

@@ -87,6 +87,22 @@ def tiny_weights(tiny_model, tiny_params, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def test_datasets(tmp_path_factory) -> Path:
+    """Folder of `fake_collection.DATASETS` with all subjects in split `test`; do not write to it."""
+    from fake_collection import write_datasets
+
+    return write_datasets(tmp_path_factory.mktemp("test_datasets"), ["test"])
+
+
+@pytest.fixture(scope="session")
+def split_datasets(tmp_path_factory) -> Path:
+    """Folder of `fake_collection.DATASETS` with persons in splits as `prepare` puts them; do not write to it."""
+    from fake_collection import write_datasets
+
+    return write_datasets(tmp_path_factory.mktemp("split_datasets"))
+
+
+@pytest.fixture(scope="session")
 def unet_weights(tmp_path_factory) -> Path:
     """A release file of a tiny U-Net baseline; do not write to it."""
     from neuralizer_jax.unet import UNet

@@ -1,9 +1,15 @@
-"""A collection of slices in memory, small and made up, with every kind of subject that planning has to tell apart."""
+"""A small made-up collection of slices, in memory or on disk, with every kind of subject that planning tells apart."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from input_pipeline.prepare.splits import split_subjects
 from input_pipeline.store.memmap import UnpackedSlices
+from input_pipeline.store.records import SliceStore
 from input_pipeline.store.table import SliceCollection
 
 SIZE = 32
@@ -17,7 +23,7 @@ def entry(subject, person, modalities, label_sources, *, y=(-17,), stripped=Fals
 
 
 def label_image(rng, classes):
-    """Rectangles of the classes: the left ones of a pair (even places) left of the middle."""
+    """Rectangles of the classes; the left class of a pair (even places) lies left of the middle."""
     image = np.zeros((SIZE, SIZE), np.uint16)
     for place, label in enumerate(classes):
         top, left = 4 * (place // 2) + 1, 4 + (place % 2) * 16 + int(rng.integers(0, 4))
@@ -55,24 +61,40 @@ _CLASSES = {
 }  # fmt: skip
 
 
-def opened_in_split(folders, split) -> SliceCollection:
-    """As `slice_collection.open_collection`, all subjects as though they were of that split."""
-    collection = fake_collection(tuple(folders))
-    for own in collection.entries:
-        own["split"] = split
-    return collection
+def write_datasets(folder: Path, splits: Sequence[str] = (), *, subjects: int | None = None) -> Path:
+    """Writes `DATASETS` as `open_collection` reads them, each to `folder / NAME`.
+
+    Args:
+        folder: is returned.
+        splits: subject n of a dataset is in split n modulo their number; none: persons are split as by `prepare`.
+        subjects: at most this many of each dataset.
+    """
+    for name in DATASETS:
+        dataset = fake_collection((name,)).datasets[0]
+        index = dataset.index[:subjects]
+        by_person = split_subjects(name, {own["subject"]: own["person"] for own in index})
+        for number, own in enumerate(index):
+            own["split"] = splits[number % len(splits)] if splits else by_person[own["subject"]]
+        version, unpacked = folder / name / "1.0.0", folder / name / "unpacked"
+        version.mkdir(parents=True)
+        unpacked.mkdir()
+        (version / "dataset_info.json").touch()
+        (version / "metadata.json").write_text(json.dumps({"subjects": index}))
+        store = SliceStore(folder / name)
+        fingerprint = json.dumps(store.index, sort_keys=True).encode() + store.fingerprint()
+        (unpacked / "dataset.txt").write_text(hashlib.sha256(fingerprint).hexdigest())
+        counts = {
+            "images": sum(len(own["y"]) * len(own["modalities"]) for own in index),
+            "labels": sum(len(own["y"]) * len(own["label_sources"]) for own in index),
+            "masks": sum(len(own["y"]) for own in index),
+        }
+        for array, count in counts.items():
+            np.save(unpacked / f"{array}.npy", getattr(dataset, array)[:count])
+    return folder
 
 
-def fake_dataset(folder) -> UnpackedSlices:
-    """One of them, its persons in splits."""
-    dataset = fake_collection((folder.name,)).datasets[0]
-    splits = split_subjects(folder.name, {entry["subject"]: entry["person"] for entry in dataset.index})
-    for own in dataset.index:
-        own["split"] = splits[own["subject"]]
-    return dataset
-
-
-def fake_collection(names=tuple(DATASETS)) -> SliceCollection:
+def fake_collection(names: Sequence[str] = tuple(DATASETS)) -> SliceCollection:
+    """The datasets in memory, all subjects in split `train`."""
     rng = np.random.default_rng(0)
     datasets, entries = [], []
     for name in names:

@@ -22,7 +22,7 @@ BATCH, MEMBERS, SIZE, STEPS = 4, 3, 8, 5
 
 
 def gathered(step, rows, task=None):
-    """Some rows of a batch such as `EpisodeStream.gathered` gives."""
+    """Some rows of a batch such as `EpisodeStream.gather` returns."""
     rng = np.random.default_rng(step)
     arrays = {
         "row": np.arange(BATCH, dtype=np.int32),

@@ -1,10 +1,11 @@
-"""Batches of training episodes, each a pure function of configuration, seed and step: plan, gather, apply.
+"""Batches of training episodes. Each is a pure function of configuration, seed and step.
 
-`EpisodeStream` makes any batch; `episode_iterator` and `stream` run it ahead of the training, in other threads. With
-`apply = "host"` episodes are finished here. With `apply = "device"` the training step's accelerator finishes them with
-`EpisodeStream.finish`, and only slices travel.
+`EpisodeStream` has three steps: `plan` (what to show), `gather` (fetch the slices), and `apply_on_host` or, inside the
+compiled training step, `apply_on_device` (make the episodes). `tf_data` and `threads` run them ahead of the training.
 """
 
+import math
+from collections.abc import Callable
 from functools import cached_property
 
 import jax
@@ -13,159 +14,205 @@ from ml_collections import ConfigDict
 
 from input_pipeline.episodes.apply import SLICE_EXTENT, episode_keys, image_function, make_episodes, make_images
 from input_pipeline.episodes.config import check_config
-from input_pipeline.episodes.gather import gather
+from input_pipeline.episodes.gather import gather, reduction
 from input_pipeline.episodes.plan import EpisodePlanner, Plan
-from input_pipeline.ops.registry import CHANNELS, TASKS
-from input_pipeline.store.table import open_collection
+from input_pipeline.ops.registry import CHANNELS, TASK_AUGMENTATIONS, TASKS
+from input_pipeline.store.table import SliceCollection
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.preprocess import bucket_size
 
 Arrays = dict[str, np.ndarray]
 
-# A host makes so many images in one call: one compiled program, whatever the size of the context.
+# Shape and dtype of each array of a batch; None: the number of context members, which changes from batch to batch.
+Spec = dict[str, tuple[tuple[int | None, ...], type]]
+
+# Images that one call makes on the host: one compiled program serves all context sizes.
 _CHUNK = 16
+
+# Arrays at multiples of this many bytes are taken by TensorFlow and JAX without a copy.
+_ALIGNMENT = 64
 
 
 class EpisodeStream:
     """The batches of a configuration.
 
     Attributes:
-        config: `episode_config.default_config`, changed.
+        config: `config.default_config`, changed.
         collection: the slices of its datasets.
-        planner: what can be drawn from them.
-        rows: of the global batch, those that this process makes.
-        channels: of an image that the tasks need.
+        planner: plans episodes.
+        rows: the rows of the global batch that this process makes.
+        channels: image channels that the tasks need.
     """
 
-    def __init__(self, config: ConfigDict, *, process: int = 0, processes: int = 1):
-        """Opens the datasets and checks the configuration.
+    def __init__(self, config: ConfigDict, collection: SliceCollection, *, process: int = 0, processes: int = 1):
+        """Checks the configuration and lists what the data can show.
 
         Args:
-            config: of the stream.
+            config: `config.default_config`, changed.
+            collection: `open_collection(config.datasets, config.split)`.
             process: number of this process.
-            processes: how many share a batch.
+            processes: number of processes that share a batch.
 
         Raises:
-            InputError: for a configuration that is wrong, or that the data cannot serve.
+            InputError: for a wrong configuration, or one that the data cannot serve.
         """
         check_config(config)
         if config.batch_size % processes:
             raise InputError(f"batch_size is {config.batch_size}, expected a multiple of the {processes} processes")
         self.config = config
-        self.collection = open_collection(config.datasets, config.split)
-        self.planner = EpisodePlanner(config, self.collection)
+        self.collection = collection
+        self.planner = EpisodePlanner(config, collection)
         share = config.batch_size // processes
         self.rows = range(process * share, (process + 1) * share)
         self.channels = max(CHANNELS[TASKS[name].needs] for name in self.planner.sources)
-        # Of a whole slice in the episodes' pixels.
+        # Width of a whole slice in pixels of the episodes.
         self._slice_size = config.size * SLICE_EXTENT // config.extent
 
-    def plan(self, step: int) -> Plan:
-        """What the batch of a step is made of."""
-        return self.planner.plan(step, self.rows)
-
     def subjects(self) -> list[tuple[str, str, str]]:
-        """Dataset, subject and person of all whose images its episodes may show."""
+        """Dataset, subject and person of every subject whose images the episodes may show."""
         collection = self.collection
         shown = {int(s) for sources in self.planner.sources.values() for source in sources for s in source.subjects}
         entries = [(collection.names[collection.dataset_of[s]], collection.entries[s]) for s in sorted(shown)]
         return [(name, entry["subject"], entry["person"]) for name, entry in entries]
 
-    def gathered(self, step: int) -> Arrays:
-        """The slices of a step's batch, for `finish`: the context padded to `context.pad_to`, and to a `bucket_size`.
+    def plan(self, step: int) -> Plan:
+        """Plans the batch of a step."""
+        return self.planner.plan(step, self.rows)
+
+    def gather(self, plan: Plan, step: int) -> Arrays:
+        """Fetches the slices of a plan. The context is padded to `context.pad_to` and to a `bucket_size`.
+
+        Args:
+            plan: of at most as many episodes as this process makes.
+            step: its random numbers make the episodes.
 
         Returns:
             `step` int64, `row` `[B]` int32 in the global batch, `task` `[B]` int32, `on` `[B, A]` bool, `context_mask`
             `[B, N]` bool, `images` `[C, B, 1 + N, H, W]` uint16, `masks` and `labels` `[B, 1 + N, H, W]` uint8,
             `flip` `[B, 1 + N]` bool.
         """
-        return self.gathered_plan(self.plan(step), step)
-
-    def episodes(self, step: int) -> Arrays:
-        """The batch of a step, made on the host's CPU; see `finish`."""
-        return self.made_plan(self.plan(step), step)
-
-    def gathered_plan(self, plan: Plan, step: int) -> Arrays:
-        """The slices of a plan; random numbers are those of the step."""
-        members = self._padded(plan.members)
+        padded = bucket_size(max(plan.members, self.config.context.pad_to)) if plan.members else 0
         return {
-            "step": np.int64(step),
-            "row": np.array(self.rows, np.int32),
+            "step": np.array(step, np.int64),
+            "row": np.array(self.rows[: len(plan.task)], np.int32),
             "task": plan.task,
             "on": plan.augmentations,
-            "context_mask": _context_mask(plan, members),
-            **gather(plan, self.collection, self.channels, members, self._slice_size),
+            "context_mask": np.tile(np.arange(padded) < plan.members, (len(plan.task), 1)),
+            **gather(plan, self.collection, self.channels, padded, self._slice_size),
         }
 
-    def made_plan(self, plan: Plan, step: int) -> Arrays:
-        """The episodes of a plan, made on the host's CPU; random numbers are those of the step."""
-        members, size = self._padded(plan.members), self.config.size
-        slices = gather(plan, self.collection, self.channels, plan.members, self._slice_size)
-        batch, count, height, width = slices["masks"].shape
-        inputs = np.empty((batch, 1 + members, size, size, 3), np.float32)
-        outputs = np.empty((batch, 1 + members, size, size, 1), np.float32)
-        inputs[:, count:] = outputs[:, count:] = 0
-        with jax.default_device(self._cpu):
-            keys = jax.random.key_data(episode_keys(self.config.seed, step, np.array(self.rows[:batch])))
-            keys = np.asarray(keys)
-            images = slices["images"].reshape(self.channels, -1, height, width)
-            masks, labels = (slices[name].reshape(-1, height, width) for name in ("masks", "labels"))
-            flip = slices["flip"].reshape(-1)
-            for start in range(0, batch * count, _CHUNK):
-                # The last chunk is filled up with images that are there already, which are not made again.
-                places = np.minimum(np.arange(start, start + _CHUNK), batch * count - 1)
-                b, i = np.divmod(places, count)
-                drawn = plan.task[b], plan.augmentations[b], jax.random.wrap_key_data(keys[b]), i.astype(np.int32)
-                there = min(_CHUNK, batch * count - start)
-                made = self._images(there, *drawn, images[:, places], masks[places], labels[places], flip[places])
-                for array, values in zip((inputs, outputs), map(np.asarray, made), strict=True):
-                    for image in range(there):
-                        array[b[image], i[image]] = values[image]
-        return _episode(inputs, outputs, _context_mask(plan, members), plan.task)
-
-    def finish(self, arrays: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        """Episodes of what `gathered` gave, on the accelerator; can be called inside of `jax.jit`.
+    def apply_on_host(self, slices: Arrays) -> Arrays:
+        """Makes the episodes of what `gather` returned, on the CPU.
 
         Returns:
             float32 in [0, 1]: `target_in` `[B, H, W, 3]`, `target_out` `[B, H, W, 1]`, `context_in` `[B, N, H, W, 3]`,
             `context_out` `[B, N, H, W, 1]`; bool: `context_mask` `[B, N]`, `is_segmentation` `[B]`; `task` `[B]` int32.
         """
-        keys = episode_keys(self.config.seed, arrays["step"], arrays["row"])
-        slices = (arrays[name] for name in ("images", "masks", "labels", "flip"))
-        inputs, outputs = self._episodes(arrays["task"], arrays["on"], keys, *slices)
-        return _episode(inputs, outputs, arrays["context_mask"], arrays["task"])
+        batch, members = slices["context_mask"].shape
+        there = int(slices["context_mask"][0].sum())
+        shape = (self.config.size, self.config.size)
+        targets = [_aligned((batch, *shape, channels)) for channels in (3, 1)]
+        contexts = [_aligned((batch, members, *shape, channels)) for channels in (3, 1)]
+        for context in contexts:
+            context[:, there:] = 0
+        # Rows and numbers of the images; the last call repeats one to have as many as the others, and skips it.
+        row, number = np.divmod(np.arange(batch * (1 + there)), 1 + there)
+        images, masks, labels, flip = (slices[name] for name in ("images", "masks", "labels", "flip"))
+        with jax.default_device(self._cpu):
+            keys = np.asarray(jax.random.key_data(episode_keys(self.config.seed, int(slices["step"]), slices["row"])))
+            for start in range(0, len(row), _CHUNK):
+                chosen = np.minimum(np.arange(start, start + _CHUNK), len(row) - 1)
+                b, i = row[chosen], number[chosen]
+                count = min(_CHUNK, len(row) - start)
+                made = self._make_images(
+                    count, slices["task"][b], slices["on"][b], jax.random.wrap_key_data(keys[b]), i.astype(np.int32),
+                    images[:, b, i], masks[b, i], labels[b, i], flip[b, i],
+                )  # fmt: skip
+                for target, context, values in zip(targets, contexts, map(np.asarray, made), strict=True):
+                    for place in range(count):
+                        of = target[b[place]] if i[place] == 0 else context[b[place], i[place] - 1]
+                        of[:] = values[place]
+        is_segmentation = np.array([task.is_segmentation for task in TASKS.values()])[slices["task"]]
+        return _episodes(*targets, *contexts, slices, is_segmentation)
 
-    def _padded(self, members: int) -> int:
-        """Context members with those of padding; none stay none."""
-        return bucket_size(max(members, self.config.context.pad_to)) if members else 0
+    def apply_on_device(self, slices: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """As `apply_on_host`, on the accelerator; can be called inside of `jax.jit`. Padding holds some image."""
+        keys = episode_keys(self.config.seed, slices["step"], slices["row"])
+        arrays = (slices[name] for name in ("images", "masks", "labels", "flip"))
+        inputs, outputs = self._make_episodes(slices["task"], slices["on"], keys, *arrays)
+        is_segmentation = jax.numpy.array([task.is_segmentation for task in TASKS.values()])[slices["task"]]
+        return _episodes(inputs[:, 0], outputs[:, 0], inputs[:, 1:], outputs[:, 1:], slices, is_segmentation)
+
+    def slices(self, step: int) -> Arrays:
+        """The slices of a step's batch: plan, gather."""
+        return self.gather(self.plan(step), step)
+
+    def episodes(self, step: int) -> Arrays:
+        """The episodes of a step's batch, made on the CPU: plan, gather, apply."""
+        return self.apply_on_host(self.slices(step))
+
+    def batch(self, step: int) -> Arrays:
+        """What the host makes for a step: the episodes, or where `config.apply` is `device` the slices."""
+        return self.episodes(step) if self.config.apply == "host" else self.slices(step)
+
+    @property
+    def slices_spec(self) -> Spec:
+        """Shapes and dtypes of what `gather` returns for a step."""
+        batch, width = len(self.rows), self.collection.datasets[0].images.shape[-1]
+        width //= reduction(width, self._slice_size)
+        return {
+            "step": ((), np.int64),
+            "row": ((batch,), np.int32),
+            "task": ((batch,), np.int32),
+            "on": ((batch, len(TASK_AUGMENTATIONS)), np.bool_),
+            "context_mask": ((batch, None), np.bool_),
+            "images": ((self.channels, batch, None, width, width), np.uint16),
+            "masks": ((batch, None, width, width), np.uint8),
+            "labels": ((batch, None, width, width), np.uint8),
+            "flip": ((batch, None), np.bool_),
+        }
+
+    @property
+    def episodes_spec(self) -> Spec:
+        """Shapes and dtypes of what `apply_on_host` returns for a step."""
+        batch, size = len(self.rows), self.config.size
+        return {
+            "target_in": ((batch, size, size, 3), np.float32),
+            "target_out": ((batch, size, size, 1), np.float32),
+            "context_in": ((batch, None, size, size, 3), np.float32),
+            "context_out": ((batch, None, size, size, 1), np.float32),
+            "context_mask": ((batch, None), np.bool_),
+            "is_segmentation": ((batch,), np.bool_),
+            "task": ((batch,), np.int32),
+        }
 
     @cached_property
     def _cpu(self) -> jax.Device:
         return jax.devices("cpu")[0]
 
     @cached_property
-    def _images(self):
+    def _make_images(self) -> Callable:
         return make_images(image_function(self.config, self.planner.sources), self.config.size)
 
     @cached_property
-    def _episodes(self):
+    def _make_episodes(self) -> Callable:
         return make_episodes(image_function(self.config, self.planner.sources))
 
 
-def _context_mask(plan: Plan, members: int) -> np.ndarray:
-    return np.tile(np.arange(members) < plan.members, (len(plan.task), 1))
-
-
-def _episode(inputs, outputs, context_mask, task):
-    is_segmentation = np.array([task.is_segmentation for task in TASKS.values()])
+def _episodes(target_in, target_out, context_in, context_out, slices, is_segmentation):
     return {
-        "target_in": inputs[:, 0],
-        "target_out": outputs[:, 0],
-        "context_in": inputs[:, 1:],
-        "context_out": outputs[:, 1:],
-        "context_mask": context_mask,
-        "is_segmentation": is_segmentation[task]
-        if isinstance(task, np.ndarray)
-        else jax.numpy.asarray(is_segmentation)[task],
-        "task": task,
+        "target_in": target_in,
+        "target_out": target_out,
+        "context_in": context_in,
+        "context_out": context_out,
+        "context_mask": slices["context_mask"],
+        "is_segmentation": is_segmentation,
+        "task": slices["task"],
     }
+
+
+def _aligned(shape: tuple[int, ...]) -> np.ndarray:
+    """An uninitialised float32 array at a multiple of `_ALIGNMENT` bytes."""
+    memory = np.empty(4 * math.prod(shape) + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape)

@@ -14,10 +14,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from input_pipeline.episodes.batches import Arrays, EpisodeStream
-from input_pipeline.episodes.plan import MAX_CLASSES, Plan
+from input_pipeline.episodes.plan import MAX_CLASSES, PROTOCOLS, Plan
 from input_pipeline.episodes.sources import Source, select
 from input_pipeline.episodes.validation import validation_config
 from input_pipeline.ops.registry import CHANNELS, TASK_AUGMENTATIONS, TASKS
+from input_pipeline.store.table import open_collection
 from neuralizer_jax.case import Case
 from neuralizer_jax.errors import InputError
 
@@ -104,7 +105,7 @@ class EvaluationCases:
         config = evaluation_config(config, shown)
         targets_in, contexts_in = (_different(folders) for folders in (config.datasets, context_datasets))
         config.datasets = _different([*targets_in, *contexts_in])
-        self.stream = EpisodeStream(config)
+        self.stream = EpisodeStream(config, open_collection(config.datasets, config.split))
         self._other_modality = other_modality
         self._contexts_in = {config.datasets.index(folder) for folder in contexts_in}
         collection = self.stream.collection
@@ -136,7 +137,7 @@ class EvaluationCases:
         plans = [self._plan(case, min(members, max(case.sizes))) for case in cases]
         longest = max(plan.members for plan in plans)
         made = [
-            _with_members(self.stream.made_plan(plan, _number(*_own_names(case))), longest)
+            _with_members(self.stream.apply_on_host(self.stream.gather(plan, _number(*_own_names(case)))), longest)
             for case, plan in zip(cases, plans, strict=True)
         ]
         return {name: np.concatenate([episode[name] for episode in made]) for name in made[0]}
@@ -173,10 +174,10 @@ class EvaluationCases:
             subject=subjects[None],
             slice=(collection.nearest_rows(_Y)[subjects] - collection.first_row[subjects])[None],
             images=images,
-            protocol=[cell.source.protocol],
+            protocol=np.array([PROTOCOLS.index(cell.source.protocol)], np.int32),
             classes=np.pad([[cell.label]], ((0, 0), (0, MAX_CLASSES - 1))),
             flip=np.zeros((1, len(shown)), bool),
-            reused=0,
+            reused=np.array([0]),
         )
 
     def _found_cells(self, most: int) -> Iterator[_Cell]:

@@ -1,8 +1,11 @@
-"""The planned slices and label maps, fetched: the second of three steps. NumPy, no arithmetic but a table lookup."""
+"""Fetches the planned slices and label maps. The second of three steps: plan, gather, apply.
+
+NumPy on memory-mapped arrays: copies, table lookups, and block means where the episodes are smaller than the slices.
+"""
 
 import numpy as np
 
-from input_pipeline.episodes.plan import Plan
+from input_pipeline.episodes.plan import PROTOCOLS, Plan
 from input_pipeline.ops.registry import TASK_AUGMENTATIONS, TASKS
 from input_pipeline.space.protocols import other_side
 from input_pipeline.space.tissue_classes import class_indices
@@ -12,33 +15,37 @@ _TISSUE = class_indices(np.arange(2**16))
 
 
 def reduction(length: int, size: int) -> int:
-    """Pixels of a slice `length` pixels wide that become one before it is shown `size` pixels wide: all of them in one
-    block, or less where `size` does not divide `length`; the rest is done by reading between the pixels.
+    """Width of the blocks of pixels that are averaged before a slice of `length` pixels is shown with `size` pixels.
+
+    A divisor of `length`. Interpolation does the rest where `size` does not divide `length`.
+
+    >>> reduction(192, 96), reduction(192, 80), reduction(192, 192)
+    (2, 2, 1)
     """
     return max(factor for factor in range(1, max(1, length // size) + 1) if length % factor == 0)
 
 
 def gather(plan: Plan, collection: SliceCollection, channels: int, members: int, size: int) -> dict[str, np.ndarray]:
-    """Fetches what the plan asks for.
+    """Fetches the slices of a plan.
 
     Args:
         plan: of a batch.
-        collection: that it was made for.
-        channels: C, at least as many as a task of the plan needs.
-        members: N, at least as many as the plan has; further ones are 0.
-        size: that a whole slice has in the episodes; H and W are the slices' divided by `reduction`.
+        collection: the one it was planned for.
+        channels: C, at least what the tasks of the plan need.
+        members: N, at least `plan.members`; padding is 0.
+        size: width of a whole slice in pixels of the episodes; H and W are the slices' divided by `reduction`.
 
     Returns:
-        `images` `[C, B, 1 + N, H, W]` uint16, the target first; 65535 is 1; channels that the task does not need are 0.
-        `masks` `[B, 1 + N, H, W]` uint8, 0 or 1: the classes or the brain; 0 where the task has no mask.
-        `labels` `[B, 1 + N, H, W]` uint8, indices into `contrast_table.CLASSES`; 0 where no image is synthesised.
-        `flip` `[B, 1 + N]` bool: which are still to be flipped; classes are those of the flipped image.
+        `images` `[C, B, 1 + N, H, W]` uint16, target first, 65535 is intensity 1; channels that the task does not need
+        are 0. `masks` `[B, 1 + N, H, W]` uint8, 0 or 1: the union of classes or the brain, 0 where the task has no
+        mask. `labels` `[B, 1 + N, H, W]` uint8, indices into `tissue_classes.CLASSES`, 0 where no image is synthesised.
+        `flip` `[B, 1 + N]` bool, images that `apply` flips; `masks` are of the classes after the flip.
     """
     batch, count = plan.subject.shape
     length = collection.datasets[0].images.shape[-1]
     factor = reduction(length, size)
     height = width = length // factor
-    # What no slice is written to is set to 0 piece by piece: touching memory is most of the work here.
+    # Only what no slice is written to is set to 0: touching memory is most of the work here.
     images = np.empty((channels, batch, 1 + members, height, width), np.uint16)
     masks = np.empty((batch, 1 + members, height, width), np.uint8)
     labels = np.empty((batch, 1 + members, height, width), np.uint8)
@@ -47,7 +54,7 @@ def gather(plan: Plan, collection: SliceCollection, channels: int, members: int,
     from_labels = np.array([augmentation.touches == "images" for augmentation in TASK_AUGMENTATIONS.values()], bool)
     synthetic = (plan.augmentations & from_labels).any(1)
     for b in range(batch):
-        protocol, has_brain_mask = plan.protocol[b], needs[plan.task[b]] == "brain mask"
+        protocol, has_brain_mask = PROTOCOLS[plan.protocol[b]], needs[plan.task[b]] == "brain mask"
         if protocol:
             tables = _class_tables(protocol, plan.classes[b])
         elif not has_brain_mask:
@@ -86,11 +93,11 @@ def _majority(mask: np.ndarray, factor: int) -> np.ndarray:
 def _blocks(values: np.ndarray, factor: int) -> np.ndarray:
     """Sums over blocks of `factor` x `factor` pixels, uint32."""
     parts = (values[row::factor, column::factor] for row in range(factor) for column in range(factor))
-    return sum(part.astype(np.uint32) for part in parts)
+    return np.sum([part.astype(np.uint32) for part in parts], axis=0, dtype=np.uint32)
 
 
 def _class_tables(protocol: str, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each label value whether it is one of the classes `[65536]` uint8: in an image, and in a flipped one.
+    """Two tables `[65536]` uint8 that are 1 at the labels of the classes: for an image and for a flipped one.
 
     In a flipped image the left structure is the one that was on the right.
     """

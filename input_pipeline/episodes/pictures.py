@@ -1,7 +1,7 @@
 """Pictures of episodes: what each task and each task augmentation does, with what was drawn for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 
 from input_pipeline.episodes.apply import drawn_augmentation, drawn_task, episode_keys
 from input_pipeline.episodes.batches import EpisodeStream
+from input_pipeline.episodes.plan import PROTOCOLS
 from input_pipeline.ops.registry import TASK_AUGMENTATIONS, TASKS
 from neuralizer_jax.files.atomic_file import written_whole
 
@@ -49,14 +50,14 @@ def episode_picture(stream: EpisodeStream, task: str, number: int, augmentation:
     rng = np.random.default_rng([stream.config.seed, number])
     plan = stream.planner.episode(rng, task, _MEMBERS)
     on = np.array([[name == augmentation for name in TASK_AUGMENTATIONS]])
-    episode = stream.made_plan(replace(plan, augmentations=on), number)
+    episode = stream.apply_on_host(stream.gather(plan._replace(augmentations=on), number))
     key = episode_keys(stream.config.seed, number, np.array([stream.rows.start]))[0]
     if augmentation:
         drawn = drawn_augmentation(stream.config, augmentation, key)
     else:
         drawn = drawn_task(stream.config, task, key)
     classes = [str(label) for label in plan.classes[0] if label]
-    about = [f"{plan.protocol[0]} {'+'.join(classes)}"] if classes else []
+    about = [f"{PROTOCOLS[plan.protocol[0]]} {'+'.join(classes)}"] if classes else []
     return EpisodePicture(
         title=f"{augmentation} ({task})" if augmentation else task,
         drawn=", ".join([*about, *_as_text(drawn)]),

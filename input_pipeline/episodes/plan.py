@@ -1,44 +1,46 @@
-"""What each episode is made of: NumPy, integers, no image. The first of three steps: plan, gather, apply.
+"""Plans episodes: which task, subjects, slices and classes each shows. The first of three steps: plan, gather, apply.
 
-A batch's plan is a pure function of the configuration, the seed and the step: its random numbers come from Philox
-streams with (row of the batch, step) as their counter, and from nothing else.
+Integers in NumPy; no image is read. The plan of a batch is a pure function of configuration, seed and step: its random
+numbers come from Philox streams whose counter is (row of the batch, step).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from input_pipeline.episodes.sources import Source, select, task_sources, with_subjects
 from input_pipeline.ops.registry import TASK_AUGMENTATIONS, TASKS, Task
+from input_pipeline.space.protocols import SEGMENTATION_CLASSES
 from input_pipeline.store.table import SliceCollection
 from neuralizer_jax.errors import InputError
 
-# Labels in a union of classes, at most; shorter unions are padded with 0.
+# A union has at most this many classes; shorter ones are padded with 0.
 MAX_CLASSES = 4
 
-# Tasks of which the context may show another modality or dataset than the target; where the modality is the task, it
-# may not.
+# `Plan.protocol` indexes them; 0: no class is segmented.
+PROTOCOLS = ("", *SEGMENTATION_CLASSES)
+
+# Tasks whose context may show another modality or dataset than the target: those that are not about the modality.
 _OTHER_SOURCES = ("image", "class", "brain mask")
 
-# Counter of the stream of what a whole batch shares; its members have their row.
+# Counter of the random numbers that a whole batch shares; each episode's counter is its row.
 _WHOLE_BATCH = 2**32
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """A batch of B episodes with N context members: image 0 of an episode is the target.
+class Plan(NamedTuple):
+    """A batch of B episodes with N context members; image 0 of an episode is the target.
 
     Attributes:
-        task: `[B]` int32, place in `operations.TASKS`.
-        augmentations: `[B, A]` bool, which of `operations.TASK_AUGMENTATIONS` are on.
-        subject: `[B, 1 + N]` of the collection.
-        slice: `[B, 1 + N]` of the subject.
-        images: `[B, 1 + N, 3]` place of the subject's image that each channel holds; -1: none.
-        protocol: `[B]` name; empty where no class is segmented.
-        classes: `[B, MAX_CLASSES]` labels whose union is the mask; 0: none.
+        task: `[B]` int32, index into `registry.TASKS`.
+        augmentations: `[B, A]` bool, which of `registry.TASK_AUGMENTATIONS` are on.
+        subject: `[B, 1 + N]` int64, index into the collection.
+        slice: `[B, 1 + N]` int64, slice of the subject.
+        images: `[B, 1 + N, 3]` int64, the subject's image in each channel; -1: none.
+        protocol: `[B]` int32, index into `PROTOCOLS`.
+        classes: `[B, MAX_CLASSES]` int64, labels whose union is the mask; 0: none.
         flip: `[B, 1 + N]` bool, left and right exchanged.
-        reused: context members that are there twice, as there were too few subjects.
+        reused: `[B]` int64, context members that are there twice because there are too few subjects.
     """
 
     task: np.ndarray
@@ -46,27 +48,35 @@ class Plan:
     subject: np.ndarray
     slice: np.ndarray
     images: np.ndarray
-    protocol: list[str]
+    protocol: np.ndarray
     classes: np.ndarray
     flip: np.ndarray
-    reused: int
+    reused: np.ndarray
 
     @property
     def members(self) -> int:
-        """N."""
+        """The number of context members, N."""
         return self.subject.shape[1] - 1
 
 
+# The dtypes of a plan's arrays.
+DTYPES = (np.int32, np.bool_, np.int64, np.int64, np.int64, np.int32, np.int64, np.bool_, np.int64)
+
+
 class EpisodePlanner:
-    """Plans batches for a configuration (`episode_config`) and the data that is there.
+    """Plans batches for a configuration and the data that is there.
 
     Attributes:
-        sources: of each task that has a weight and that the data can show.
-        left_out: tasks with a weight that it cannot show.
+        sources: by task, for tasks with a weight above 0 that the data can show.
+        left_out: tasks with a weight above 0 that the data cannot show.
     """
 
     def __init__(self, config: ConfigDict, collection: SliceCollection):
-        """Finds out what can be planned. Raises InputError where nothing can, or for names the data does not have."""
+        """Lists the sources of each task.
+
+        Raises:
+            InputError: for names that the data does not have, or where no task is left.
+        """
         self._config = config
         self._collection = collection
         self._selection = select(config, collection)
@@ -90,14 +100,14 @@ class EpisodePlanner:
         self._probabilities = np.array([config.task_augmentations[name].probability for name in TASK_AUGMENTATIONS])
 
     def _drawn_subjects(self, sources: dict[str, list[Source]]) -> np.ndarray:
-        """Those of the subjects that are shown: `subjects.number` of them."""
+        """The subjects that are shown: `subjects.number` of all."""
         settings = self._config.subjects
         subjects = sorted({int(subject) for own in sources.values() for source in own for subject in source.subjects})
-        # A larger number has the subjects of a smaller one and more.
+        # A larger number contains the subjects of a smaller one.
         return np.random.default_rng(settings.draw).permutation(subjects)[: settings.number or None]
 
     def plan(self, step: int, rows: range) -> Plan:
-        """The plan of some rows of a step's batch, which do not depend on which others are planned."""
+        """Plans some rows of a step's batch. A row's plan does not depend on the other rows."""
         config = self._config
         members = int(self._generator(step, _WHOLE_BATCH).integers(config.context.min, config.context.max + 1))
         episodes = []
@@ -111,13 +121,13 @@ class EpisodePlanner:
         return np.random.Generator(np.random.Philox(key=self._config.seed, counter=[0, 0, row, step]))
 
     def episode(self, rng: np.random.Generator, name: str, members: int) -> Plan:
-        """The plan of one episode of a task with so many context members: a batch of one."""
+        """Plans one episode of the task `name` with `members` context members: a batch of one."""
         task, collection = TASKS[name], self._collection
         sources = self._by_dataset[name][rng.integers(len(self._by_dataset[name]))]
         source = sources[rng.integers(len(sources))]
         flip = self._flips(rng, 1 + members)
         if task.needs == "class":
-            # Where the classes are on one side of the brain alone, a flipped slice may show none.
+            # With the classes of one side of the brain only, a flipped slice may show none.
             flip = flip ^ (flip[0] and not self._shown(source, True)[0].any())
             row, classes = self._row_and_classes(rng, source, bool(flip[0]))
         else:
@@ -137,14 +147,14 @@ class EpisodePlanner:
             subject=subjects[None],
             slice=(rows[subjects] - collection.first_row[subjects])[None],
             images=self._images(subjects, shown, int(rng.integers(2**31)))[None],
-            protocol=[source.protocol],
+            protocol=np.array([PROTOCOLS.index(source.protocol)], np.int32),
             classes=classes[None],
             flip=flip[None],
-            reused=1 + members - len(np.unique(subjects)),
+            reused=np.array([1 + members - len(np.unique(subjects))]),
         )
 
     def _row_and_classes(self, rng: np.random.Generator, source: Source, flipped: bool) -> tuple[int, np.ndarray]:
-        """A class, a row that shows enough of it, and perhaps others of that row in union with it."""
+        """Samples a row (a slice of a subject) and a class that it shows, perhaps in union with others of that row."""
         config = self._config.classes
         labels, _ = self._collection.class_pixels[source.protocol]
         shown, drawn = self._shown(source, flipped)
@@ -160,7 +170,7 @@ class EpisodePlanner:
         return int(row), classes
 
     def _shown(self, source: Source, flipped: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Which rows show enough of which classes of the source `[R, labels]`, and the columns that may be drawn."""
+        """Which rows show enough of which classes of the source `[R, labels]` bool, and the columns to sample from."""
         key = source.dataset, source.modalities, source.protocol, flipped
         if key not in self._shown_by_source:
             collection = self._collection
@@ -169,7 +179,7 @@ class EpisodePlanner:
             shown[:, [label not in self._selection.classes[source.protocol] for label in labels]] = False
             shown[~np.isin(collection.subject_of, source.subjects)] = False
             subjects_with = [len(np.unique(collection.subject_of[column])) for column in shown.T]
-            # A class that one subject has can be no one's context; where that is all there is, the context lacks it.
+            # A class of one subject only cannot be shown in a context; it is used only if every class is like that.
             drawn = np.flatnonzero(np.array(subjects_with) >= max(1, min(2, max(subjects_with))))
             self._shown_by_source[key] = shown, drawn
         return self._shown_by_source[key]
@@ -184,34 +194,35 @@ class EpisodePlanner:
         label: int,
         flip: np.ndarray,
     ) -> list[tuple[int, tuple[str, ...]]]:
-        """Subject and modalities of each member: of the query's source, or now and then of another of the task.
+        """Samples the context: subject and modalities of each member, from the query's source or another of the task.
 
-        Subjects are distinct while there are enough; none is of the query's person unless there is no one else.
+        Subjects are distinct where there are enough. Other sessions of the query's person serve only if there is no
+        other person.
         """
         others = [other for other in others if other.protocol == source.protocol]
         from_others = rng.random(len(flip) - 1) < (self._config.context.other_source_probability if others else 0)
         own = rng.permutation(self._candidates(source, rows, query, label, bool(flip[0])))
         used: set[int] = set()
         unused = (subject for subject in own if subject not in used)
-        context = []
+        context: list[tuple[int, tuple[str, ...]]] = []
         for elsewhere, flipped in zip(from_others, flip[1:], strict=True):
-            chosen, able = source, []
+            chosen, able = source, np.zeros(0, int)
             if elsewhere:
                 chosen = others[rng.integers(len(others))]
                 able = self._candidates(chosen, rows, query, label, bool(flipped))
-                able = [subject for subject in able if subject not in used]
+                able = able[~np.isin(able, list(used))]
             if len(able):
                 subject = int(able[rng.integers(len(able))])
             else:
                 chosen = source
-                # In the order drawn; from the start again, those of other sources not counted, when all are used.
+                # In the shuffled order; when all are used, from its start again.
                 subject = int(next(unused, own[len(context) % len(own)]))
             used.add(subject)
             context.append((subject, chosen.modalities))
         return context
 
     def _candidates(self, source: Source, rows: np.ndarray, query: int, label: int, flipped: bool) -> np.ndarray:
-        """Subjects of a source that may be context of the query; those that show the label, where there are such."""
+        """Subjects of a source that may be context of the query: those that show the label, or all if none does."""
         collection = self._collection
         subjects = source.subjects[source.subjects != query]
         foreign = subjects[collection.person_of[subjects] != collection.person_of[query]]
@@ -224,7 +235,7 @@ class EpisodePlanner:
         return subjects
 
     def _images(self, subjects: np.ndarray, shown: list[tuple[str, ...]], direction: int) -> np.ndarray:
-        """Places of the subjects' images of the modalities; of a diffusion series the direction of the episode."""
+        """The subjects' images of the modalities `[1 + N, 3]`; of a diffusion series the direction of the episode."""
         images = np.full((len(subjects), 3), -1, np.int64)
         for number, (subject, modalities) in enumerate(zip(subjects, shown, strict=True)):
             for channel, modality in enumerate(modalities):
@@ -233,9 +244,9 @@ class EpisodePlanner:
         return images
 
     def _augmentations(self, rng: np.random.Generator, task: Task, subjects: np.ndarray) -> np.ndarray:
-        """Which are on `[A]`: drawn once for the episode."""
+        """Samples which task augmentations are on for the episode `[A]` bool."""
         collection = self._collection
-        # An image of the brain alone has no skull to strip.
+        # An image synthesised from brain labels alone has no skull to strip.
         labelled = (collection.with_head if task.needs == "brain mask" else collection.with_tissue)[subjects].all()
         drawn = rng.random(len(TASK_AUGMENTATIONS)) < self._probabilities
         possible = [(a.touches != "images" or labelled) and a.fits(task) for a in TASK_AUGMENTATIONS.values()]
@@ -247,15 +258,10 @@ class EpisodePlanner:
 
 
 def _by_dataset(sources: list[Source]) -> list[list[Source]]:
-    """The sources of each dataset that has any."""
+    """Groups sources by dataset."""
     return [[s for s in sources if s.dataset == dataset] for dataset in sorted({s.dataset for s in sources})]
 
 
 def join(plans: list[Plan]) -> Plan:
-    """Plans with the same number of context members as one batch."""
-    arrays = ("task", "augmentations", "subject", "slice", "images", "classes", "flip")
-    return Plan(
-        **{name: np.concatenate([getattr(plan, name) for plan in plans]) for name in arrays},
-        protocol=[protocol for plan in plans for protocol in plan.protocol],
-        reused=sum(plan.reused for plan in plans),
-    )
+    """Joins plans of the same N to one batch."""
+    return Plan(*map(np.concatenate, zip(*plans, strict=True)))

@@ -1,4 +1,4 @@
-"""A fixed list of validation episodes: every task, context sizes 1, 8 and 32, no augmentation, always the same."""
+"""A fixed list of validation episodes: every task at context sizes 1, 8 and 32, without augmentation."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,12 +10,12 @@ from input_pipeline.episodes.plan import join
 
 SIZES = (1, 8, 32)
 
-# Validation's random numbers are those of the last steps that there are; training never comes to them.
+# Validation uses the random numbers of the last steps, which no training reaches.
 _LAST_STEP = 2**32 - 1
 
 
 def validation_config(config: ConfigDict) -> ConfigDict:
-    """The configuration of validation: split `val`, made on the host, images as they are, tasks as they are."""
+    """The configuration of validation: split `val`, all subjects, made on the host, nothing augmented or flipped."""
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.split = "val"
@@ -30,12 +30,12 @@ def validation_config(config: ConfigDict) -> ConfigDict:
 
 
 def validation_batches(stream: EpisodeStream, episodes: int, sizes: Sequence[int] = SIZES) -> Iterator[Arrays]:
-    """Batches of one context size each, in which every task has the same number of episodes.
+    """Yields batches of one context size each. Every task has the same number of episodes, whatever its weight.
 
     Args:
-        stream: of a `validation_config`; tasks with another weight than 0 count alike.
-        episodes: of a task and size.
-        sizes: of the context.
+        stream: of a `validation_config`.
+        episodes: number of episodes of each task and context size.
+        sizes: context sizes.
     """
     number = 0
     for size in sizes:
@@ -45,5 +45,6 @@ def validation_batches(stream: EpisodeStream, episodes: int, sizes: Sequence[int
                 philox = np.random.Philox(key=stream.config.seed, counter=[size, place, episode, _LAST_STEP])
                 plans.append(stream.planner.episode(np.random.Generator(philox), name, size))
         for start in range(0, len(plans), stream.config.batch_size):
-            yield stream.made_plan(join(plans[start : start + stream.config.batch_size]), _LAST_STEP - number)
+            plan = join(plans[start : start + stream.config.batch_size])
+            yield stream.apply_on_host(stream.gather(plan, _LAST_STEP - number))
             number += 1

@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> None:
     from input_pipeline.episodes.batches import EpisodeStream
     from input_pipeline.episodes.config import default_config
     from input_pipeline.episodes.pictures import draw_all, draw_tasks
+    from input_pipeline.store.table import open_collection
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.experiment_config import change_config, load_config
 
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     if options.data:
         config.data.datasets = tuple(str(folder) for folder in options.data)
     change_config(config, options.changes)
-    stream = EpisodeStream(config.data)
+    stream = EpisodeStream(config.data, open_collection(config.data.datasets, config.data.split))
     for task in stream.planner.left_out:
         print(f"left out, as the data cannot show it: {task}")
     options.out.mkdir(parents=True, exist_ok=True)

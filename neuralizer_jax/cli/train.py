@@ -85,6 +85,7 @@ def training_stream(config: "ConfigDict", process: int = 0, processes: int = 1) 
         InputError: for a configuration that is wrong, or that the data cannot serve.
     """
     from input_pipeline.episodes.batches import EpisodeStream
+    from input_pipeline.store.table import open_collection
     from neuralizer_jax.errors import InputError
 
     if config.model.architecture != "unet" and config.data.context.min < 1:
@@ -94,7 +95,8 @@ def training_stream(config: "ConfigDict", process: int = 0, processes: int = 1) 
         raise InputError(
             f"data.size: {config.data.size}, expected a multiple of {multiple} for {config.model.stages} stages"
         )
-    return EpisodeStream(config.data, process=process, processes=processes)
+    collection = open_collection(config.data.datasets, config.data.split)
+    return EpisodeStream(config.data, collection, process=process, processes=processes)
 
 
 def training_episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episodes":
@@ -102,15 +104,17 @@ def training_episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episode
     from input_pipeline.episodes.batches import EpisodeStream
     from input_pipeline.episodes.validation import SIZES, validation_batches, validation_config
     from input_pipeline.ops.registry import TASKS
+    from input_pipeline.store.table import open_collection
     from neuralizer_jax.training.loop import Episodes
 
-    validation = EpisodeStream(validation_config(config.data))
+    settings = validation_config(config.data)
+    validation = EpisodeStream(settings, open_collection(settings.datasets, settings.split))
     sizes = (0,) if config.model.architecture == "unet" else SIZES
     return Episodes(
         tasks=list(TASKS),
         batches=lambda step: _batches(stream, step),
         validation=lambda: validation_batches(validation, config.validation.episodes, sizes),
-        finish=stream.finish if config.data.apply == "device" else None,
+        finish=stream.apply_on_device if config.data.apply == "device" else None,
     )
 
 

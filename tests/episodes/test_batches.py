@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from fake_collection import SIZE, fake_collection
 
-from input_pipeline.episodes import batches as episode_stream
 from input_pipeline.episodes.batches import EpisodeStream
 from input_pipeline.episodes.config import default_config
 from input_pipeline.episodes.pictures import episode_picture
@@ -31,16 +30,13 @@ def configured(**changes):
     return config
 
 
-@pytest.fixture(autouse=True)
-def _in_memory(monkeypatch):
-    monkeypatch.setattr(episode_stream, "open_collection", lambda folders, split: fake_collection(tuple(folders)))
+def make_stream(config, **share):
+    return EpisodeStream(config, fake_collection(config.datasets), **share)
 
 
 @pytest.fixture(scope="module")
 def stream():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(episode_stream, "open_collection", lambda folders, split: fake_collection(tuple(folders)))
-        yield EpisodeStream(configured())
+    return make_stream(configured())
 
 
 def assert_same(one, other):
@@ -78,12 +74,13 @@ class TestContract:
                     assert set(np.unique(batch["target_out"][b])) <= {0, 1}
                     assert set(np.unique(batch["context_out"][b])) <= {0, 1}
 
-    def test_padding_is_zero(self, stream):
-        step = next(step for step in range(99) if stream.plan(step).members == 3)
-        batch = stream.gathered(step)
-        wide = stream.gathered_plan(stream.plan(step), step)
-        assert_same(batch, wide)
-        assert stream.episodes(step)["context_in"].shape[1] == 3  # a bucket of its own
+    def test_specs_are_what_there_is(self, stream):
+        for spec, batch in ((stream.slices_spec, stream.slices(1)), (stream.episodes_spec, stream.episodes(1))):
+            assert spec.keys() == batch.keys()
+            for name, (shape, dtype) in spec.items():
+                assert batch[name].dtype == dtype
+                assert len(batch[name].shape) == len(shape)
+                assert all(known in (None, length) for known, length in zip(shape, batch[name].shape, strict=True))
 
     def test_every_image_differs_from_the_others(self, stream):
         batch = stream.episodes(0)
@@ -99,7 +96,7 @@ FEW |= {"only.tasks": ("modality_transfer", "segmentation")}
 class TestSize:
     @pytest.mark.parametrize("size", [24, 48])
     def test_images_of_any_size(self, size):
-        batch = EpisodeStream(configured(size=size, **FEW)).episodes(1)
+        batch = make_stream(configured(size=size, **FEW)).episodes(1)
         assert batch["target_in"].shape == (4, size, size, 3)
         assert batch["context_out"].shape[2:] == (size, size, 1)
         for name in ("target_in", "target_out", "context_in", "context_out"):
@@ -110,7 +107,7 @@ class TestSize:
         still = {
             f"spatial.{part}.{kind}_probability": 0.0 for part in ("own", "shared") for kind in ("affine", "elastic")
         }
-        whole, half = (EpisodeStream(configured(size=size, **still, **FEW)).episodes(0) for size in (SIZE, SIZE // 2))
+        whole, half = (make_stream(configured(size=size, **still, **FEW)).episodes(0) for size in (SIZE, SIZE // 2))
 
         def blocks(images):
             return images.reshape(*images.shape[:-3], SIZE // 2, 2, SIZE // 2, 2, -1).mean((-4, -2))
@@ -126,14 +123,14 @@ class TestSize:
         still = {
             f"spatial.{part}.{kind}_probability": 0.0 for part in ("own", "shared") for kind in ("affine", "elastic")
         }
-        whole = EpisodeStream(configured(size=2 * size, **still, **FEW)).episodes(0)
-        middle = EpisodeStream(configured(size=size, extent=96, **still, **FEW)).episodes(0)
+        whole = make_stream(configured(size=2 * size, **still, **FEW)).episodes(0)
+        middle = make_stream(configured(size=size, extent=96, **still, **FEW)).episodes(0)
         inner = slice(size // 2, size // 2 + size)
         for name in ("target_in", "target_out", "context_in", "context_out"):
             np.testing.assert_allclose(middle[name], whole[name][..., inner, inner, :], atol=1e-5)
 
     def test_padding_changes_nothing_else(self, stream):
-        padded = EpisodeStream(configured(**{"context.pad_to": 6}))
+        padded = make_stream(configured(**{"context.pad_to": 6}))
         for step in range(3):
             batch, expected = padded.episodes(step), stream.episodes(step)
             members = expected["context_mask"].shape[1]
@@ -144,7 +141,7 @@ class TestSize:
             assert_same(batch, expected)
 
     def test_without_a_context(self):
-        batch = EpisodeStream(configured(**{"context.min": 0, "context.max": 0}, **FEW)).episodes(0)
+        batch = make_stream(configured(**{"context.min": 0, "context.max": 0}, **FEW)).episodes(0)
         assert batch["target_in"].shape == (4, SIZE, SIZE, 3)
         assert batch["context_in"].shape == (4, 0, SIZE, SIZE, 3)
         assert batch["context_mask"].shape == (4, 0)
@@ -160,26 +157,26 @@ class TestDeterminism:
             assert_same(one, other)
 
     def test_a_new_stream_gives_the_same(self, stream):
-        assert_same(EpisodeStream(configured()).episodes(7), stream.episodes(7))
+        assert_same(make_stream(configured()).episodes(7), stream.episodes(7))
 
     def test_another_seed_gives_another(self, stream):
-        other = EpisodeStream(configured(seed=5)).episodes(7)
+        other = make_stream(configured(seed=5)).episodes(7)
         assert other["target_in"].shape != stream.episodes(7)["target_in"].shape or not np.array_equal(
             other["target_in"], stream.episodes(7)["target_in"]
         )
 
     def test_processes_share_the_batch(self, stream):
-        parts = [EpisodeStream(configured(), process=p, processes=2).episodes(2) for p in range(2)]
+        parts = [make_stream(configured(), process=p, processes=2).episodes(2) for p in range(2)]
         assert_same({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, stream.episodes(2))
         with pytest.raises(InputError, match="a multiple of the 3 processes"):
-            EpisodeStream(configured(), processes=3)
+            make_stream(configured(), processes=3)
 
     def test_the_device_gives_what_the_host_gives(self):
-        stream = EpisodeStream(configured(**{"context.min": 2, "context.max": 2, "batch_size": 12}))
+        stream = make_stream(configured(**{"context.min": 2, "context.max": 2, "batch_size": 12}))
         for step in range(2):
-            gathered = stream.gathered(step)
-            assert gathered["images"].dtype == np.uint16
-            finished = jax.jit(stream.finish)(gathered)
+            slices = stream.slices(step)
+            assert slices["images"].dtype == np.uint16
+            finished = jax.jit(stream.apply_on_device)(slices)
             expected = stream.episodes(step)
             valid = expected["context_mask"]
             for name, value in expected.items():
@@ -192,16 +189,18 @@ class TestDeterminism:
                 else:
                     np.testing.assert_array_equal(mine, theirs)
 
-    def test_tf_data_gives_the_same(self, stream):
-        pytest.importorskip("tensorflow")
+    @pytest.mark.parametrize("apply", ["host", "device"])
+    def test_tf_data_gives_the_same(self, apply):
+        tf = pytest.importorskip("tensorflow")
         from input_pipeline.episodes.tf_data import episode_dataset
 
-        expected = [stream.episodes(step) for step in range(2, 6)]
-        for parallel in (1, 2):
-            batches = episode_dataset(stream, 2, parallel=parallel, ahead=1).as_numpy_iterator()
-            for other in expected:
-                assert_same(next(batches), other)
-            del batches
+        its = make_stream(configured(apply=apply))
+        expected = take(episode_iterator(its, 2), 4)
+        dataset = episode_dataset(its, 2, parallel=2, ahead=1)
+        for one, other in zip(dataset.as_numpy_iterator(), expected, strict=False):
+            assert_same(one, other)
+        spec = its.episodes_spec if apply == "host" else its.slices_spec
+        assert dataset.element_spec == {name: tf.TensorSpec(*own) for name, own in spec.items()}
 
 
 class TestSharing:
@@ -211,7 +210,7 @@ class TestSharing:
         """Inverted masks are inverted in target and context."""
         changes = {f"task_augmentations.{name}.probability": 0.0 for name in TASK_AUGMENTATIONS}
         changes |= {"only.tasks": ("segmentation",), "task_augmentations.mask_invert.probability": 0.5}
-        its = EpisodeStream(configured(**changes))
+        its = make_stream(configured(**changes))
         place = list(TASK_AUGMENTATIONS).index("mask_invert")
         seen = set()
         for step in range(6):
@@ -226,31 +225,31 @@ class TestSharing:
 
 class TestValidation:
     def test_a_fixed_list_balanced_over_tasks(self):
-        its = EpisodeStream(validation_config(configured(batch_size=6)))
+        its = make_stream(validation_config(configured(batch_size=6)))
         batches = list(validation_batches(its, 2))
         for size in (1, 8, 32):
             tasks = np.concatenate([b["task"] for b in batches if b["context_mask"].sum(1)[0] == size])
             np.testing.assert_array_equal(np.bincount(tasks, minlength=9), 2)
         for one, other in zip(
-            batches, validation_batches(EpisodeStream(validation_config(configured(batch_size=6))), 2), strict=True
+            batches, validation_batches(make_stream(validation_config(configured(batch_size=6))), 2), strict=True
         ):
             assert_same(one, other)
 
     def test_nothing_is_augmented(self):
         config = validation_config(configured(split="train+val"))
         assert config.split == "val"
-        its = EpisodeStream(config)
+        its = make_stream(config)
         plans = [its.plan(step) for step in range(20)]
         assert not any(plan.augmentations.any() or plan.flip.any() for plan in plans)
         step = next(s for s, plan in enumerate(plans) if (plan.task == 0).any())
         b = int(np.flatnonzero(plans[step].task == 0)[0])
-        expected = its.gathered(step)["masks"][b, 0]
+        expected = its.slices(step)["masks"][b, 0]
         np.testing.assert_array_equal(its.episodes(step)["target_out"][b, ..., 0], expected)
 
 
 class TestPictures:
     def test_show_no_padding(self):
-        padded = EpisodeStream(configured(**{"context.pad_to": 6}))
+        padded = make_stream(configured(**{"context.pad_to": 6}))
         picture = episode_picture(padded, "skull_stripping", 0)
         assert len(picture.inputs) == len(picture.outputs) == 4
         assert all(image.any() for images in (picture.inputs, picture.outputs) for image in images)
@@ -293,11 +292,11 @@ class TestAddingToIt:
             )
             changes = {"only.tasks": ("negative",), "task_augmentations.brighter.probability": 0.0}
             config = validation_config(configured(**changes))
-            plain = EpisodeStream(config).episodes(0)
+            plain = make_stream(config).episodes(0)
             np.testing.assert_allclose(plain["target_out"], 1 - plain["target_in"][..., :1], atol=1e-6)
             with config.unlocked():
                 config.task_augmentations.brighter.probability = 1.0
-            bright = EpisodeStream(config).episodes(0)
+            bright = make_stream(config).episodes(0)
             np.testing.assert_array_equal(bright["target_out"], plain["target_out"])
             assert bright["target_in"].mean() > 1.2 * plain["target_in"].mean()
         finally:

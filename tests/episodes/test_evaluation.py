@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from fake_collection import DATASETS, SIZE, fake_dataset, opened_in_split
+from fake_collection import DATASETS, SIZE, write_datasets
 
-from input_pipeline.episodes import batches
 from input_pipeline.episodes.config import default_config
 from input_pipeline.episodes.evaluation import EvaluationCases
-from input_pipeline.store import table
 from neuralizer_jax.errors import InputError
 
 TASKS = ("segmentation", "modality_transfer", "denoising")
@@ -24,9 +22,9 @@ def configured(**changes):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _in_memory():
+def _in_test(test_datasets):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batches, "open_collection", opened_in_split)
+        patch.chdir(test_datasets)
         yield
 
 
@@ -181,9 +179,8 @@ class TestContextOfAnotherSplit:
     """Targets of one split, contexts of others: of ten persons four are for training, one for validation."""
 
     @pytest.fixture(autouse=True)
-    def _in_splits(self, monkeypatch):
-        monkeypatch.setattr(batches, "open_collection", table.open_collection)
-        monkeypatch.setattr(table, "open_unpacked", fake_dataset)
+    def _in_splits(self, monkeypatch, split_datasets):
+        monkeypatch.chdir(split_datasets)
 
     def made(self, split, context_split=""):
         config = configured(datasets=("heads", "lesions"))
@@ -289,14 +286,14 @@ class TestContextOfAnotherDataset:
         shown = {modality for case in its.cases for _, (modality,) in its.context(case)}
         assert shown == {"T2", "FLAIR", "DTI"}
 
-    def test_one_subject_needs_the_context_of_others(self, monkeypatch):
-        monkeypatch.setitem(DATASETS, "regions", DATASETS["regions"][:1])
-        its = self.made("regions", "heads")
+    def test_one_subject_needs_the_context_of_others(self, tmp_path):
+        regions = str(write_datasets(tmp_path, ["test"], subjects=1) / "regions")
+        its = self.made(regions, "heads")
         assert {(case.task, case.subject, case.sizes) for case in its.cases} == {
             (task, "r0", (1, 2, 4)) for task in ("segmentation", "denoising")
         }
         with pytest.raises(InputError, match="no case in split test of regions, expected two persons"):
-            self.made("regions")
+            self.made(regions)
 
 
 class TestEpisodes:

@@ -8,13 +8,11 @@ from fake_collection import DATASETS, fake_collection
 from scipy import stats
 
 from input_pipeline.episodes.config import check_config, default_config
-from input_pipeline.episodes.plan import MAX_CLASSES, EpisodePlanner, join
+from input_pipeline.episodes.plan import MAX_CLASSES, PROTOCOLS, EpisodePlanner, Plan, join
 from input_pipeline.ops.registry import TASKS
 from input_pipeline.ops.task_augmentations import TASK_AUGMENTATIONS
 from input_pipeline.space.protocols import other_side
 from neuralizer_jax.errors import InputError
-
-FIELDS = ("task", "augmentations", "subject", "slice", "images", "classes", "flip")
 
 
 def configured(**changes):
@@ -43,6 +41,10 @@ def many(collection):
 
 def names(plan):
     return [list(TASKS)[task] for task in plan.task]
+
+
+def protocols(plan):
+    return [PROTOCOLS[number] for number in plan.protocol]
 
 
 def modalities(collection, plan, b, i):
@@ -95,7 +97,7 @@ class TestDraws:
 
     def test_unions(self, many):
         sizes = Counter(
-            int((row > 0).sum()) for plan in many for row, p in zip(plan.classes, plan.protocol, strict=True) if p
+            int((row > 0).sum()) for plan in many for row, p in zip(plan.classes, protocols(plan), strict=True) if p
         )
         assert set(sizes) == set(range(1, MAX_CLASSES + 1))
         assert 0.1 < 1 - sizes[1] / sizes.total() < 0.25
@@ -116,7 +118,7 @@ class TestEpisodes:
                 assert target not in context
                 person = collection.person_of[plan.subject[b]]
                 assert person[0] not in person[1:]
-        assert any(plan.reused == 0 for plan in many)
+        assert any(not plan.reused.any() for plan in many)
 
     def test_subjects_are_used_twice_only_when_all_are_used(self, collection):
         its = planner(
@@ -129,7 +131,7 @@ class TestEpisodes:
                 "only.tasks": ("denoising",),
             },
         )
-        assert its.plan(0, range(8)).reused == 0
+        assert not its.plan(0, range(8)).reused.any()
         its = planner(
             collection,
             **{
@@ -141,24 +143,24 @@ class TestEpisodes:
             },
         )
         plan = its.plan(0, range(8))
-        assert plan.reused == 8 * 3
+        assert (plan.reused == 3).all()
         for row in plan.subject:
             assert len(set(row[1:10])) == 9
 
     def test_the_class_is_in_target_and_context(self, many, collection):
         for plan in many:
-            for b in np.flatnonzero([bool(p) for p in plan.protocol]):
-                sides = other_side(plan.protocol[b]) if plan.flip[b, 0] else np.arange(2**16)
+            for b in np.flatnonzero(plan.protocol):
+                sides = other_side(PROTOCOLS[plan.protocol[b]]) if plan.flip[b, 0] else np.arange(2**16)
                 label = str(sides[plan.classes[b, 0]])
                 for i, subject in enumerate(plan.subject[b]):
-                    pixels = collection.entries[subject]["label_pixels"][plan.protocol[b]].get(label, [0, 0])
+                    pixels = collection.entries[subject]["label_pixels"][PROTOCOLS[plan.protocol[b]]].get(label, [0, 0])
                     assert pixels[plan.slice[b, i]] >= 12 or (label in ("54", "18") and i > 0)
-                own = collection.entries[plan.subject[b, 0]]["label_pixels"][plan.protocol[b]]
+                own = collection.entries[plan.subject[b, 0]]["label_pixels"][PROTOCOLS[plan.protocol[b]]]
                 assert all(own[str(sides[c])][plan.slice[b, 0]] >= 12 for c in plan.classes[b] if c)
 
     def test_template_labels_are_never_segmented(self, many, collection):
         for plan in many:
-            for b, protocol in enumerate(plan.protocol):
+            for b, protocol in enumerate(protocols(plan)):
                 for subject in plan.subject[b] if protocol else ():
                     assert collection.entries[subject]["label_sources"][protocol] != "template"
 
@@ -237,7 +239,11 @@ class TestHoldingOut:
     def test_classes(self, collection):
         _, plans = self.plans(collection, **{"hold_out.classes": ("freesurfer:17", "freesurfer:53", "lesion:1")})
         seen = {
-            (p, int(c)) for plan in plans for p, row in zip(plan.protocol, plan.classes, strict=True) for c in row if c
+            (p, int(c))
+            for plan in plans
+            for p, row in zip(protocols(plan), plan.classes, strict=True)
+            for c in row
+            if c
         }
         assert not seen & {("freesurfer", 17), ("freesurfer", 53), ("lesion", 1)}
         assert {("freesurfer", 10), ("neuromorphometrics", 48)} <= seen
@@ -253,7 +259,7 @@ class TestHoldingOut:
 
     def test_only(self, collection):
         _, plans = self.plans(collection, **{"only.classes": ("freesurfer:17",), "only.tasks": ("segmentation",)})
-        assert {(p, tuple(row)) for plan in plans for p, row in zip(plan.protocol, plan.classes, strict=True)} == {
+        assert {(p, tuple(row)) for plan in plans for p, row in zip(protocols(plan), plan.classes, strict=True)} == {
             ("freesurfer", (17, 0, 0, 0))
         }
 
@@ -262,13 +268,13 @@ class TestDeterminism:
     def test_the_same_batch_every_time(self, collection, many):
         its = planner(fake_collection())
         for step in (7, 3, 900):
-            for field in FIELDS:
+            for field in Plan._fields:
                 np.testing.assert_array_equal(getattr(its.plan(step, range(8)), field), getattr(many[step], field))
 
     def test_rows_do_not_depend_on_which_are_planned(self, collection, many):
         its = planner(collection)
         halves = join([its.plan(5, range(4)), its.plan(5, range(4, 8))])
-        for field in FIELDS:
+        for field in Plan._fields:
             np.testing.assert_array_equal(getattr(halves, field), getattr(many[5], field))
 
     def test_another_seed(self, collection, many):

@@ -13,10 +13,8 @@ import jax
 import numpy as np
 import pytest
 from conftest import draw_params
-from fake_collection import fake_dataset, opened_in_split
 
-from input_pipeline.episodes import batches as episode_stream
-from input_pipeline.store import table as slice_collection
+from input_pipeline.store.records import SliceStore
 from neuralizer_jax.cli import evaluate as command
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.evaluation import predictor
@@ -281,8 +279,8 @@ class TestCommand:
     )  # fmt: skip
 
     @pytest.fixture(autouse=True)
-    def _in_memory(self, monkeypatch):
-        monkeypatch.setattr(episode_stream, "open_collection", opened_in_split)
+    def _in_test(self, monkeypatch, test_datasets):
+        monkeypatch.chdir(test_datasets)
 
     def run(self, out, weights, *more):
         parser = argparse.ArgumentParser()
@@ -348,17 +346,18 @@ class TestCommand:
         with pytest.raises(InputError, match=r"best\.safetensors: has changed since"):
             self.run(tmp_path / "out", [weights])
 
-    def test_all_persons_of_data_that_nothing_was_trained_on(self, tmp_path, monkeypatch, tiny_model, tiny_params):
+    def test_all_persons_of_data_that_nothing_was_trained_on(
+        self, tmp_path, monkeypatch, split_datasets, tiny_model, tiny_params
+    ):
         """Each is a target and the others are its context; a model that was trained on one of them is not evaluated."""
-        monkeypatch.setattr(episode_stream, "open_collection", slice_collection.open_collection)
-        monkeypatch.setattr(slice_collection, "open_unpacked", fake_dataset)
+        monkeypatch.chdir(split_datasets)
         weights = tmp_path / "run" / "best.safetensors"
         weights.parent.mkdir()
         save_weights(weights, tiny_model, tiny_params)
         write_training_subjects(weights.parent, [("regions", "r0", "r0")])
         few = ("--subjects", "0", "--modalities", "1", "--config.data.only.tasks=modality_transfer", "--sizes", "9")
         self.run(tmp_path / "out", [weights], *few, "--split", "all")
-        index = fake_dataset(Path("heads")).index
+        index = SliceStore(Path("heads")).index
         found = sorted(set(read_scores(tmp_path / "out/scores.csv")["subject"]))
         assert found == sorted(entry["subject"] for entry in index)
         with pytest.raises(InputError, match="no case in split test of heads"):
@@ -368,11 +367,12 @@ class TestCommand:
         with pytest.raises(InputError, match=f"person {trained} of heads was trained on"):
             self.run(tmp_path / "out", [weights], *few, "--split", "all")
 
-    def test_a_context_may_have_been_trained_on(self, tmp_path, monkeypatch, capsys, tiny_model, tiny_params):
+    def test_a_context_may_have_been_trained_on(
+        self, tmp_path, monkeypatch, capsys, split_datasets, tiny_model, tiny_params
+    ):
         """A target may not; contexts of other splits are larger, and of whom they are is said."""
-        monkeypatch.setattr(episode_stream, "open_collection", slice_collection.open_collection)
-        monkeypatch.setattr(slice_collection, "open_unpacked", fake_dataset)
-        split_of = {entry["subject"]: entry["split"] for entry in fake_dataset(Path("heads")).index}
+        monkeypatch.chdir(split_datasets)
+        split_of = {entry["subject"]: entry["split"] for entry in SliceStore(Path("heads")).index}
         weights = tmp_path / "run" / "best.safetensors"
         weights.parent.mkdir()
         save_weights(weights, tiny_model, tiny_params)

@@ -8,11 +8,9 @@ from pathlib import Path
 import evaluation_child as child
 import numpy as np
 import pytest
-from fake_collection import opened_in_split
 from hypothesis import given
 from hypothesis import strategies as st
 
-from input_pipeline.episodes import batches as episode_stream
 from neuralizer_jax.case import Case
 from neuralizer_jax.cli import evaluate as command
 from neuralizer_jax.errors import InputError
@@ -205,8 +203,8 @@ class TestCommand:
     )  # fmt: skip
 
     @pytest.fixture(autouse=True)
-    def _in_memory(self, monkeypatch):
-        monkeypatch.setattr(episode_stream, "open_collection", opened_in_split)
+    def _in_test(self, monkeypatch, test_datasets):
+        monkeypatch.chdir(test_datasets)
 
     def run(self, out, *more):
         parser = argparse.ArgumentParser()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import jax
 import pytest
-from fake_collection import fake_collection
+from fake_collection import write_datasets
 from ml_collections import ConfigDict
 
 from input_pipeline.episodes import batches as episode_stream
 from input_pipeline.episodes.batches import EpisodeStream
 from input_pipeline.episodes.config import check_config
+from input_pipeline.store.table import open_collection
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.experiment_config import load_config
@@ -46,9 +47,14 @@ TINY = {
 }
 
 
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory):
+    return write_datasets(tmp_path_factory.mktemp("datasets"), ["train", "val"])
+
+
 @pytest.fixture(autouse=True)
-def _in_memory(monkeypatch):
-    monkeypatch.setattr(episode_stream, "open_collection", lambda folders, split: fake_collection(tuple(folders)))
+def _beside_the_datasets(monkeypatch, datasets):
+    monkeypatch.chdir(datasets)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -235,11 +241,11 @@ def test_every_key_is_read(tmp_path, monkeypatch):
         monkeypatch.setattr(ConfigDict, method, recording(method))
     monkeypatch.setattr(episode_stream, "check_config", lambda config: None)  # which reads all of it
     monkeypatch.setattr(
-        "neuralizer_jax.cli.train._batches", lambda stream, step: (stream.gathered(step) for _ in range(3))
+        "neuralizer_jax.cli.train._batches", lambda stream, step: (stream.slices(step) for _ in range(3))
     )
     config.data.apply = "device"
-    stream = EpisodeStream(config.data)
-    jax.eval_shape(stream.finish, stream.gathered(0))
+    stream = EpisodeStream(config.data, open_collection(DATA, "train"))
+    jax.eval_shape(stream.apply_on_device, stream.slices(0))
     monkeypatch.setattr("neuralizer_jax.experiment_config.load_config", lambda experiment: config)
     command = ["train", "--config", "none.py", "--workdir", str(tmp_path), "--config.data.only.tasks=modality_transfer"]
     assert main(command) == 0

@@ -1,15 +1,13 @@
 """Subjects are split by person, the same way in every run, and (nearly) the same way when a dataset grows."""
 
 import random
-from pathlib import Path
 
 import pytest
-from fake_collection import fake_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
 from input_pipeline.prepare.splits import split_position, split_subjects
-from input_pipeline.store import table as slice_collection
+from input_pipeline.store.records import SliceStore
 from input_pipeline.store.table import SPLITS, open_collection
 
 
@@ -115,17 +113,17 @@ class TestSeveralSplits:
     """What a configuration's `split` names, of ten and six persons."""
 
     @pytest.fixture(autouse=True)
-    def _in_memory(self, monkeypatch):
-        monkeypatch.setattr(slice_collection, "open_unpacked", fake_dataset)
+    def _in_splits(self, split_datasets):
+        self.folders = [split_datasets / name for name in ("heads", "regions")]
 
     def opened(self, split):
-        collection = open_collection(["heads", "regions"], split)
+        collection = open_collection(self.folders, split)
         return [entry["subject"] for entry in collection.entries], collection
 
     def test_one_or_several(self):
         one = {split: self.opened(split)[0] for split in SPLITS}
         assert min(map(len, one.values())) > 0
-        everyone = [entry["subject"] for name in ("heads", "regions") for entry in fake_dataset(Path(name)).index]
+        everyone = [entry["subject"] for folder in self.folders for entry in SliceStore(folder).index]
         assert sorted(one["train"] + one["val"] + one["test"]) == sorted(everyone)
         assert set(self.opened("train+val")[0]) == {*one["train"], *one["val"]}
         assert self.opened("val+train")[0] == self.opened("train+val")[0]
