@@ -50,7 +50,7 @@ def operations(data):
     import jax
     import numpy as np
 
-    from input_pipeline.ops.spatial import displacement_field, sample_transform, warp_image
+    from input_pipeline.ops.spatial import sample_transform, sampling_grid, warp_image
     from input_pipeline.ops.task_augmentations import TASK_AUGMENTATIONS
     from input_pipeline.ops.tasks import TASKS
 
@@ -72,7 +72,7 @@ def operations(data):
 
     def moved(key, images, mask):
         transforms = sample_transform(key, config.spatial.shared), sample_transform(key, config.spatial.own)
-        return warp_image(images[..., 0], displacement_field(*transforms, SIZE))
+        return warp_image(images[..., 0], sampling_grid(*transforms, SIZE))
 
     cases = {"normal noise, for comparison": (lambda key, *_: jax.random.normal(key, (SIZE, SIZE)), images, mask)}
     cases["spatial transform of one channel"] = moved, images, mask

@@ -1,7 +1,8 @@
-"""Gathered slices to episodes: spatial transform, task, task augmentations. The third of three steps, pure JAX.
+"""Makes episodes of slices: spatial transform, task, task augmentations. The third of three steps: plan, gather, apply.
 
-Every image is made by one function of its slices, of its episode's key and of its own number: `image_function`. A host
-makes images one after another (`make_images`); an accelerator makes all images of an episode at once (`make_episodes`).
+Pure JAX. One function makes every image (`image_function`), from its slices, the key of its episode and its number in
+the episode. A host makes images one after another (`make_images`), an accelerator all images of an episode at once
+(`make_episodes`).
 """
 
 from collections.abc import Callable, Iterable
@@ -13,29 +14,32 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from input_pipeline.ops.registry import CHANNELS, TASK_AUGMENTATIONS, TASKS, Parameters, Task, TaskAugmentation
-from input_pipeline.ops.spatial import displacement_field, sample_transform, warp_image, warp_labels, warp_mask
+from input_pipeline.ops.spatial import sample_transform, sampling_grid, warp_image, warp_labels, warp_mask
 
-# Streams of an episode's key; those of the task augmentations follow.
+# Streams of random numbers of an episode's key; those of the task augmentations follow.
 _SPATIAL, _TASK, _AUGMENTATIONS = 0, 1, 2
 
-# What a slice shows, mm along both axes.
+# Width of a slice, mm.
 SLICE_EXTENT = 192
 
 
 class ImageKeys(NamedTuple):
-    """Keys of each stream, `[S]`: of what the images of an episode share, and of what one has of its own."""
+    """Random keys of an image, one a stream `[S]`: those that its episode shares, and its own."""
 
     shared: jax.Array
     own: jax.Array
 
 
 def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
-    """The function that makes one image of an episode.
+    """Returns the function that makes one image of an episode.
 
-    It takes `task` (its place in `TASKS`), `on` `[A]` bool (which of `TASK_AUGMENTATIONS`), the `ImageKeys`, `images`
-    `[C, H, W]` uint16, `mask` and `labels` `[H, W]` uint8, and whether to `flip` them first. It returns input
-    `[size, size, 3]` and output `[size, size, 1]`, float32 in [0, 1]. Only `tasks`, and augmentations with a
-    probability, are compiled.
+    Its arguments are `task` (index into `TASKS`), `on` `[A]` bool (which of `TASK_AUGMENTATIONS`), `ImageKeys`,
+    `images` `[C, H, W]` uint16, `mask` and `labels` `[H, W]` uint8, and whether to `flip` them first. It returns input
+    `[size, size, 3]` and output `[size, size, 1]`, float32 in [0, 1].
+
+    Args:
+        config: `config.default_config`, changed.
+        tasks: names of the tasks to compile; of the augmentations, those with a probability are.
     """
     tasks = tuple(tasks)
     branch_of = np.array([tasks.index(name) if name in tasks else 0 for name in TASKS])
@@ -51,9 +55,9 @@ def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
     def make(task, on, keys, images, mask, labels, flip):
         shared = sample_transform(keys.shared[_SPATIAL], config.spatial.shared)
         own = sample_transform(keys.own[_SPATIAL], config.spatial.own)
-        places = displacement_field(shared, own, config.size, mask.shape[0], SLICE_EXTENT, config.extent)
+        places = sampling_grid(shared, own, config.size, mask.shape[0], SLICE_EXTENT, config.extent)
         places = places.at[1].set(jnp.where(flip, mask.shape[1] - 1 - places[1], places[1]))
-        # What the task has no use for is not read: that is most of the time this takes.
+        # Interpolation takes most of the time, so only what the task uses is read.
         readers = [_reader(count) for count in range(1, images.shape[0] + 1)]
         images = jax.lax.switch(jnp.asarray(channels)[task] - 1, readers, images, places)
         mask = _read_if(jnp.asarray(segments)[task], warp_mask, mask, places)
@@ -77,7 +81,7 @@ def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
 
 
 def _reader(count: int) -> Callable:
-    """Reads the first of the channels `[C, H, W]` uint16 at the places, as `[H, W, 3]` float32 in [0, 1]."""
+    """Reads the first `count` channels of `[C, H, W]` uint16 at a sampling grid, as `[H, W, 3]` float32 in [0, 1]."""
 
     def read(images, places):
         read = [warp_image(image, places) / 65535 for image in images[:count]]
@@ -87,15 +91,16 @@ def _reader(count: int) -> Callable:
 
 
 def _read_if(needed: jax.Array, read: Callable, values: jax.Array, places: jax.Array) -> jax.Array:
+    """`read(values, places)`, or zeros if not needed."""
     kind = jax.eval_shape(read, values, places)
     return jax.lax.cond(needed, read, lambda values, places: jnp.zeros(kind.shape, kind.dtype), values, places)
 
 
 def make_images(make: Callable, size: int) -> Callable:
-    """The function that makes the first `count` of K images on a CPU, one after another; the others are 0.
+    """Returns the function that makes the first `count` of K images on a CPU, one after another; the others are 0.
 
-    It takes `count`, `tasks` `[K]`, `on` `[K, A]`, the episodes' keys `[K]`, the images' numbers in them `[K]`,
-    `images` `[C, K, H, W]`, `masks` and `labels` `[K, H, W]`, `flip` `[K]`.
+    Its arguments are `count`, `tasks` `[K]`, `on` `[K, A]`, keys of the episodes `[K]`, numbers of the images in their
+    episodes `[K]`, `images` `[C, K, H, W]`, `masks` and `labels` `[K, H, W]`, `flip` `[K]`.
     """
 
     def one_by_one(count, tasks, on, keys, numbers, images, masks, labels, flip):
@@ -109,15 +114,15 @@ def make_images(make: Callable, size: int) -> Callable:
         empty = [jnp.zeros((len(tasks), size, size, channels)) for channels in (3, 1)]
         return jax.lax.fori_loop(0, count, image, empty)
 
-    # One thread for each call: calls run side by side, and an image is too small to be shared between threads.
+    # One thread a call: calls run side by side, and an image is too small for several threads.
     return jax.jit(one_by_one, compiler_options={"xla_cpu_multi_thread_eigen": False})
 
 
 def make_episodes(make: Callable) -> Callable:
-    """The function that makes B episodes of 1 + N images.
+    """Returns the function that makes B episodes of 1 + N images, one after another. An episode computes its task only.
 
-    It takes `task` `[B]`, `on` `[B, A]`, `keys` `[B]`, `images` `[C, B, 1 + N, H, W]`, `masks` and `labels`
-    `[B, 1 + N, H, W]`, `flip` `[B, 1 + N]`. Of the tasks only the one that an episode has is computed.
+    Its arguments are `task` `[B]`, `on` `[B, A]`, `keys` `[B]`, `images` `[C, B, 1 + N, H, W]`, `masks` and `labels`
+    `[B, 1 + N, H, W]`, `flip` `[B, 1 + N]`.
     """
 
     def episodes(tasks, on, keys, images, masks, labels, flip):
@@ -134,48 +139,49 @@ def make_episodes(make: Callable) -> Callable:
 
 
 def episode_keys(seed: int, step: jax.Array, rows: jax.Array) -> jax.Array:
-    """The key of each episode of a batch `[B]`, from nothing but the seed, the step and its row."""
+    """The random key of each episode of a batch `[B]`: a function of the seed, the step and its row."""
     key = jax.random.fold_in(jax.random.key(seed), step)
     return jax.vmap(lambda row: jax.random.fold_in(key, row))(rows)
 
 
 def image_keys(key: jax.Array, number: jax.Array) -> ImageKeys:
     """The keys of image `number` of the episode with this key."""
-    # All at once: on a CPU a call costs more than what it computes.
+    # All streams in one call: on a CPU the calls cost time, not the numbers.
     shared, own = jax.random.split(key)
     streams = jnp.arange(_AUGMENTATIONS + len(TASK_AUGMENTATIONS))
     fold = jax.vmap(jax.random.fold_in, (None, 0))
     return ImageKeys(fold(shared, streams), fold(jax.random.fold_in(own, number), streams))
 
 
-def drawn_task(config: ConfigDict, name: str, key: jax.Array) -> Parameters:
-    """What the images of an episode with this key share of a task."""
+def shared_task_parameters(config: ConfigDict, name: str, key: jax.Array) -> Parameters:
+    """The parameters of a task that the images of an episode share, from the key of the episode."""
     return TASKS[name].sample(image_keys(key, 0).shared[_TASK], config.tasks[name])
 
 
-def drawn_augmentation(config: ConfigDict, name: str, key: jax.Array) -> Parameters:
-    """What the images of an episode with this key share of a task augmentation."""
+def shared_augmentation_parameters(config: ConfigDict, name: str, key: jax.Array) -> Parameters:
+    """The parameters of a task augmentation that the images of an episode share, from the key of the episode."""
     stream = _AUGMENTATIONS + list(TASK_AUGMENTATIONS).index(name)
     return TASK_AUGMENTATIONS[name].sample(image_keys(key, 0).shared[stream], config.task_augmentations[name])
 
 
 def _keys(keys: ImageKeys, stream: int) -> ImageKeys:
-    """The two keys of a stream."""
+    """The shared and the own key of a stream."""
     return ImageKeys(keys.shared[stream], keys.own[stream])
 
 
-def _drawn(operation: Task | TaskAugmentation, settings: ConfigDict, keys: ImageKeys) -> tuple:
+def _sampled(operation: Task | TaskAugmentation, settings: ConfigDict, keys: ImageKeys) -> tuple:
+    """Shared and own parameters."""
     shared = operation.sample(keys.shared, settings)
     return shared, operation.sample_image(keys.own, shared, settings)
 
 
 def _performed(task: Task, settings: ConfigDict, keys: ImageKeys) -> Callable:
-    return lambda images, mask: task.apply(*_drawn(task, settings, keys), images, mask)
+    return lambda images, mask: task.apply(*_sampled(task, settings, keys), images, mask)
 
 
 def _changed(augmentation: TaskAugmentation, settings: ConfigDict, keys: ImageKeys, labels: jax.Array) -> Callable:
-    return lambda images: augmentation.apply(*_drawn(augmentation, settings, keys), images, labels)
+    return lambda images: augmentation.apply(*_sampled(augmentation, settings, keys), images, labels)
 
 
 def _augmented(augmentation: TaskAugmentation, settings: ConfigDict, keys: ImageKeys) -> Callable:
-    return lambda *pair: augmentation.apply(*_drawn(augmentation, settings, keys), *pair)
+    return lambda *pair: augmentation.apply(*_sampled(augmentation, settings, keys), *pair)

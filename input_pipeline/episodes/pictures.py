@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from input_pipeline.episodes.apply import drawn_augmentation, drawn_task, episode_keys
+from input_pipeline.episodes.apply import episode_keys, shared_augmentation_parameters, shared_task_parameters
 from input_pipeline.episodes.batches import EpisodeStream
 from input_pipeline.episodes.plan import PROTOCOLS
 from input_pipeline.ops.registry import TASK_AUGMENTATIONS, TASKS
@@ -53,9 +53,9 @@ def episode_picture(stream: EpisodeStream, task: str, number: int, augmentation:
     episode = stream.apply_on_host(stream.gather(plan._replace(augmentations=on), number))
     key = episode_keys(stream.config.seed, number, np.array([stream.rows.start]))[0]
     if augmentation:
-        drawn = drawn_augmentation(stream.config, augmentation, key)
+        drawn = shared_augmentation_parameters(stream.config, augmentation, key)
     else:
-        drawn = drawn_task(stream.config, task, key)
+        drawn = shared_task_parameters(stream.config, task, key)
     classes = [str(label) for label in plan.classes[0] if label]
     about = [f"{PROTOCOLS[plan.protocol[0]]} {'+'.join(classes)}"] if classes else []
     return EpisodePicture(

@@ -1,7 +1,7 @@
-"""Filters and random fields on images, in JAX: what tasks and augmentations share.
+"""Filters and random fields on images that tasks and augmentations share, in JAX.
 
-Written for a CPU too: blurs are sums of shifted images and fields are matrix products, which cost a tenth of a
-convolution or a resize there.
+Fast on a CPU too: blurs are sums of shifted images and fields are matrix products. There, they take a tenth of the time
+of a convolution or a resize.
 """
 
 from functools import reduce
@@ -13,21 +13,40 @@ import jax.numpy as jnp
 from input_pipeline.space.random_field import spline_weights
 
 
-def smooth_field(key: jax.Array, shape: tuple[int, int], spacing: float) -> jax.Array:
-    """A random field `[H, W]` float32 of mean 0 and standard deviation 1 that varies over distances of about `spacing`
-    pixels: cubic B-splines through normal noise.
+def smooth_field(key: jax.Array, shape: tuple[int, ...], spacing: float) -> jax.Array:
+    """Samples a smooth random field `[H, W]` float32 with mean 0 and standard deviation 1.
+
+    Cubic B-splines through normal noise at nodes `spacing` pixels apart.
+
+    >>> smooth_field(jax.random.key(0), (4, 6), spacing=16.0).shape
+    (4, 6)
     """
-    rows, columns = (spline_weights(length, spacing) for length in shape)
+    height, width = shape
+    rows, columns = spline_weights(height, spacing), spline_weights(width, spacing)
     return rows @ jax.random.normal(key, (rows.shape[1], columns.shape[1])) @ columns.T
 
 
+def cubic_b_spline(distance: jax.Array) -> jax.Array:
+    """The cubic B-spline at distances from its middle, in node spacings; of any shape, 0 or more.
+
+    >>> cubic_b_spline(jnp.array([0.0, 1.0, 2.0])).round(4).tolist()
+    [0.6667, 0.1667, 0.0]
+    """
+    inner = 2 / 3 - distance**2 + distance**3 / 2
+    outer = jnp.maximum(2 - distance, 0) ** 3 / 6
+    return jnp.where(distance < 1, inner, outer)
+
+
 def gaussian_blur(image: jax.Array, sigma: jax.Array | tuple, radius: int) -> jax.Array:
-    """An image `[H, W]` blurred with a Gaussian cut off at `radius` pixels; its border extends outwards.
+    """Blurs an image with a Gaussian. Beyond the border, the image continues with its edge pixels.
 
     Args:
         image: `[H, W]`.
-        sigma: standard deviation along rows and columns in pixels, one number or two, traced or not; 0 is no blur.
-        radius: static, for instance three times the largest sigma.
+        sigma: standard deviation in pixels, one for both axes or `[2]`; may be traced; 0 is no blur.
+        radius: the kernel's, in pixels; static, for instance three times the largest sigma.
+
+    >>> gaussian_blur(jnp.eye(3), 0.0, radius=1).round(3).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     for axis, width in enumerate(jnp.broadcast_to(jnp.asarray(sigma, jnp.float32), 2)):
         offsets = jnp.arange(radius + 1)
@@ -41,13 +60,16 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | tuple, radius: int) -> ja
 
 
 def shifts(image: jax.Array, axis: int, reach: int, **pad: Any) -> list[jax.Array]:
-    """An image `[H, W]` shifted along an axis by -reach to reach pixels: the n-th has pixel p + n - reach at p.
+    """Shifts an image along an axis by -reach to reach pixels; the n-th result has pixel p + n - reach at p.
 
     Args:
         image: `[H, W]`.
-        axis: 0 along rows, 1 along columns.
-        reach: static, pixels.
-        **pad: what is beyond the image, as `jnp.pad` takes it.
+        axis: 0 shifts the rows, 1 the columns.
+        reach: pixels, static.
+        **pad: options of `jnp.pad` that say what is beyond the image.
+
+    >>> [int(row[0, 0]) for row in shifts(jnp.array([[1, 2, 3]]), axis=1, reach=1)]
+    [0, 1, 2]
     """
     widths = [(0, 0), (0, 0)]
     widths[axis] = (reach, reach)
@@ -56,14 +78,20 @@ def shifts(image: jax.Array, axis: int, reach: int, **pad: Any) -> list[jax.Arra
 
 
 def squared_distance(mask: jax.Array, reach: int, *, beyond: bool) -> jax.Array:
-    """Squared distance in pixels of each pixel to the nearest one of a mask, `[H, W]` float32; 0 in the mask.
+    """Squared distance from each pixel to the nearest pixel of a mask.
 
     Args:
         mask: `[H, W]`, 0 or 1.
-        reach: static; distances up to it are right, larger ones too large or infinite.
-        beyond: whether what is outside of the image counts as mask.
+        reach: distances up to this are exact, larger ones too large or infinite; static.
+        beyond: whether the outside of the image counts as mask.
+
+    Returns:
+        `[H, W]` float32, in pixels squared; 0 in the mask.
+
+    >>> squared_distance(jnp.array([[1, 0, 0]]), reach=2, beyond=False).tolist()
+    [[0.0, 1.0, 4.0]]
     """
-    # First along columns, then along rows: the squares add up.
+    # One axis after the other: squares add up.
     distance = jnp.where(mask > 0.5, 0.0, jnp.inf)
     for axis in range(2):
         shifted = shifts(distance, axis, reach, constant_values=0.0 if beyond else jnp.inf)
@@ -72,5 +100,9 @@ def squared_distance(mask: jax.Array, reach: int, *, beyond: bool) -> jax.Array:
 
 
 def is_mask(image: jax.Array) -> jax.Array:
-    """Whether all values are 0 or 1 (bool, traced). An operation on outputs tells a mask from an image by it."""
+    """Whether all values are 0 or 1 (bool, may be traced): how an augmentation tells a mask from an image.
+
+    >>> bool(is_mask(jnp.array([0.0, 1.0]))), bool(is_mask(jnp.array([0.0, 0.5])))
+    (True, False)
+    """
     return jnp.all((image == 0) | (image == 1))

@@ -1,7 +1,7 @@
-"""Cartesian k-space, a line a phase-encode step, in JAX.
+"""Cartesian k-space in JAX: one line per phase-encode step.
 
-What happens to whole lines changes the image along the phase-encode axis only: the transform along the other, and its
-inverse, would cancel. So one axis is transformed.
+An artefact of whole lines changes the image along the phase-encode axis only. The Fourier transform along the other
+axis would cancel with its inverse, so only one axis is transformed.
 """
 
 from collections.abc import Callable
@@ -11,26 +11,34 @@ import jax.numpy as jnp
 
 
 def to_k_space(images: jax.Array) -> jax.Array:
-    """Lines `[..., H, W]` complex64 of images `[..., H, W]` along their last axis, in the order of `line_numbers`."""
+    """Fourier transform of images `[..., H, W]` along the last axis: complex64, in the order of `line_numbers`."""
     return jnp.fft.fft(images, norm="ortho")
 
 
 def from_k_space(lines: jax.Array) -> jax.Array:
-    """Images `[..., H, W]` complex64 of lines: the inverse of `to_k_space`, unitary as that is."""
+    """The inverse of `to_k_space`: images `[..., H, W]` complex64. Both are unitary.
+
+    >>> image = jnp.arange(6.0).reshape(2, 3)
+    >>> bool(jnp.allclose(from_k_space(to_k_space(image)), image, atol=1e-5))
+    True
+    """
     return jnp.fft.ifft(lines, norm="ortho")
 
 
 def line_numbers(length: int) -> jax.Array:
-    """Place of each line `[length]` float32: 0 is the centre of k-space, -1 and (nearly) 1 its edges."""
+    """Position of each line `[length]` float32: 0 is the centre of k-space, -1 and (nearly) 1 are its edges.
+
+    >>> line_numbers(4).tolist()
+    [0.0, 0.5, -1.0, -0.5]
+    """
     return 2 * jnp.fft.fftfreq(length, dtype=jnp.float32)
 
 
 def along_phase_encoding(change: Callable[[jax.Array], jax.Array], image: jax.Array, rows: jax.Array) -> jax.Array:
-    """`change` of an image `[H, W]`, applied to the transposed image where `rows`: phase encoding along the first axis
-    instead of the last.
+    """Applies `change` to an image with phase encoding along the last axis, or the first where `rows` is True.
 
     Args:
-        change: maps an image to another of the same shape, of any height and width.
+        change: maps an image to another of the same shape, with phase encoding along the last axis.
         image: `[H, W]`.
         rows: bool, may be traced.
     """

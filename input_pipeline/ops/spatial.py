@@ -1,9 +1,9 @@
 """Data augmentation: random affine and elastic deformation of images, masks and labels, in one interpolation.
 
-A transform is drawn twice, for what all images of an episode share and for an image's own, and both are applied at
-once: the own one moves the image, then the shared one the result. Coordinates are (row, column) in pixels of 1 mm;
-transforms act about the middle of the image. Positive shifts move the picture down and to the right, positive rotations
-turn it counter-clockwise, scales above 1 enlarge it.
+Two transforms are sampled, one that all images of an episode share and one of the image's own. The own transform moves
+the image, the shared one moves the result; one sampling grid does both. Coordinates are (row, column) in mm from the
+middle of the image. Positive translations move the picture down and to the right, positive rotations turn it
+counter-clockwise, scales above 1 enlarge it.
 """
 
 import math
@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from input_pipeline.ops.filters import cubic_b_spline
 from neuralizer_jax.errors import InputError
 
-# Nodes of the elastic deformation cover this many mm about the middle; beyond, it goes on as it is at the edge.
+# Width about the middle that the nodes of the elastic deformation cover, mm. Beyond it, the edge value continues.
 _EXTENT = 192
 
-# `amplitude` / `spacing` above which a deformation can fold: the slope of a cubic B-spline is at most 1.5 amplitude /
-# spacing along an axis, and two such slopes add up.
+# Largest `amplitude` / `spacing` without folding: along an axis, the slope of a cubic B-spline is at most 1.5 amplitude
+# / spacing, and the slopes of two axes add up.
 _STEEPEST = 1 / 3
 
 DEFAULTS = {
@@ -28,10 +29,10 @@ DEFAULTS = {
         "rotation": (-15.0, 15.0),  # degrees
         "translation": (-10.0, 10.0),  # mm, along rows and columns
         "scale": (0.85, 1.15),  # along rows and columns
-        "shear": (-0.05, 0.05),  # mm along the rows a mm along the columns
+        "shear": (-0.05, 0.05),  # mm along rows per mm along columns
         "elastic_probability": 0.25,
-        "amplitude": (5.0, 10.0),  # mm that no displacement exceeds along rows or columns; a quarter of it is typical
-        "spacing": (32.0, 64.0),  # mm between the nodes of the displacements
+        "amplitude": (5.0, 10.0),  # bound on the displacement along rows or columns, mm; a quarter of it is typical
+        "spacing": (32.0, 64.0),  # distance of the nodes, mm
     },
     "own": {
         "affine_probability": 0.5,
@@ -47,12 +48,12 @@ DEFAULTS = {
 
 
 class Transform(NamedTuple):
-    """Where a pixel's value comes from: matrix @ (row, column, 1) + displacement, mm from the middle of the image.
+    """Maps a pixel to the point it is read at: matrix @ (row, column, 1) + displacement, in mm from the middle.
 
     Attributes:
         matrix: `[2, 3]` float32.
-        displacements: `[K, K, 2]` float32, mm at the nodes of cubic B-splines.
-        spacing: of the nodes, mm.
+        displacements: `[K, K, 2]` float32, at the nodes of cubic B-splines, mm.
+        spacing: distance of the nodes, mm.
     """
 
     matrix: jax.Array
@@ -61,14 +62,14 @@ class Transform(NamedTuple):
 
 
 def sample_transform(key: jax.Array, config: ConfigDict) -> Transform:
-    """A random transform.
+    """Samples a transform.
 
     Args:
-        key: where it comes from.
+        key: random key.
         config: the block `shared` or `own` of `DEFAULTS`.
 
     Raises:
-        InputError: where the ranges allow a deformation to fold, or a scale that is not above 0.
+        InputError: if the ranges allow a deformation to fold, or a scale of 0 or less.
     """
     if config.scale[0] <= 0:
         raise InputError(f"spatial scale is from {config.scale[0]}, expected above 0")
@@ -78,7 +79,7 @@ def sample_transform(key: jax.Array, config: ConfigDict) -> Transform:
             " most a third of the spacing: the deformation could fold"
         )
     nodes = math.ceil(_EXTENT / config.spacing[0]) + 3
-    # Drawn all at once: a call is dear, not the numbers.
+    # Sampled in one call: on a CPU the calls cost time, not the numbers.
     numbers = jax.random.uniform(key, (10 + nodes * nodes * 2,))
 
     def between(number: jax.Array, bounds: tuple[float, float]) -> jax.Array:
@@ -99,7 +100,7 @@ def sample_transform(key: jax.Array, config: ConfigDict) -> Transform:
     )
 
 
-def displacement_field(
+def sampling_grid(
     shared: Transform,
     own: Transform,
     size: int,
@@ -107,43 +108,56 @@ def displacement_field(
     source_extent: float | None = None,
     extent: float | None = None,
 ) -> jax.Array:
-    """Where each pixel of the transformed image comes from.
+    """The coordinates at which each pixel of the transformed image reads the source image.
 
     Args:
-        shared: what all images of an episode share.
-        own: what the image has of its own.
-        size: of the transformed image, pixels along both axes.
-        source_size: of the image that is read; None: the same.
-        source_extent: what that one shows, mm; None: `source_size`, pixels of 1 mm.
-        extent: what the transformed image shows about the same middle, mm; None: `source_extent`.
+        shared: transform that all images of an episode share.
+        own: transform of this image.
+        size: width of the transformed image, pixels.
+        source_size: width of the source image, pixels; None: `size`.
+        source_extent: width of the source image, mm; None: `source_size`, that is pixels of 1 mm.
+        extent: width of the transformed image, mm, about the same middle; None: `source_extent`.
 
     Returns:
-        `[2, size, size]` float32: rows and columns of the image that is read.
+        `[2, size, size]` float32: rows and columns in pixels of the source image.
+
+    >>> still = Transform(jnp.eye(2, 3), jnp.zeros((4, 4, 2)), jnp.float32(64))
+    >>> sampling_grid(still, still, size=3)[0].round(3).tolist()
+    [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
     """
     source_size = source_size or size
     source_extent = source_extent or source_size
     extent = extent or source_extent
     places = (jnp.arange(size, dtype=jnp.float32) - (size - 1) / 2) * (extent / size)
-    # own(shared(place)): matrices multiply, and the own one acts on the shared displacements. The own displacements are
-    # read at the place itself: they are as random there as where the shared transform points.
-    turn, shift = own.matrix[:, :2], own.matrix[:, 2]
-    matrix, offset = turn @ shared.matrix[:, :2], turn @ shared.matrix[:, 2] + shift
-    parts = (shared._replace(displacements=shared.displacements @ turn.T), own)
-    down = [_along_rows(part, places) for part in parts]
-    across = [_spline_weights(places, part) for part in parts]
-    # The affine part as one more sum of products of rows and columns: all of it in a single matrix product.
+    # The grid is own(shared(place)): the matrices multiply, and the own matrix acts on the shared displacements. The
+    # own displacements are read at `place`, not at shared(place): they are as random there, and their weights
+    # separable.
+    linear, translation = own.matrix[:, :2], own.matrix[:, 2]
+    matrix, offset = linear @ shared.matrix[:, :2], linear @ shared.matrix[:, 2] + translation
+    parts = (shared._replace(displacements=shared.displacements @ linear.T), own)
+    rows = [_along_rows(part, places) for part in parts]
+    columns = [_spline_weights(places, part) for part in parts]
+    # The affine part is two more products of rows and columns, so that one matrix product gives the whole grid.
     scale = source_size / source_extent
     along_rows = matrix[:, :1] * places + offset[:, None] + (source_size - 1) / 2 / scale
     along_columns = jnp.broadcast_to(matrix[:, 1:], (2, size))
-    down = jnp.concatenate([*down, along_rows[..., None], along_columns[..., None]], axis=2)
-    across = jnp.concatenate([*across, jnp.ones((size, 1)), places[:, None]], axis=1)
-    return jnp.matmul(scale * down, across.T, precision="highest")
+    left = jnp.concatenate([*rows, along_rows[..., None], along_columns[..., None]], axis=2)
+    right = jnp.concatenate([*columns, jnp.ones((size, 1)), places[:, None]], axis=1)
+    return jnp.matmul(scale * left, right.T, precision="highest")
 
 
 def warp_image(image: jax.Array, places: jax.Array) -> jax.Array:
-    """An image `[H, W]` of any number type read linearly at places `[2, h, w]` (rows, columns): `[h, w]` float32.
+    """Reads an image at the coordinates of a grid, with bilinear interpolation.
 
-    0 outside of the image, that is beyond its pixels' outer edges.
+    Args:
+        image: `[H, W]` of any number type.
+        places: `[2, h, w]`, rows and columns in pixels.
+
+    Returns:
+        `[h, w]` float32, 0 outside of the image (beyond the outer edges of its pixels).
+
+    >>> warp_image(jnp.array([[0, 10], [20, 30]]), jnp.array([[[0.5, 1.0]], [[0.5, 9.0]]])).tolist()
+    [[15.0, 0.0]]
     """
     height, width = image.shape
     pixels = image.reshape(-1)
@@ -158,12 +172,12 @@ def warp_image(image: jax.Array, places: jax.Array) -> jax.Array:
 
 
 def warp_mask(mask: jax.Array, places: jax.Array) -> jax.Array:
-    """A mask `[H, W]`, 0 or 1: read linearly, 1 where that gives at least 0.5; float32."""
+    """`warp_image` of a mask `[H, W]` of 0 and 1, thresholded: 1 where it is at least 0.5; float32."""
     return (warp_image(mask, places) >= 0.5).astype(jnp.float32)
 
 
 def warp_labels(labels: jax.Array, places: jax.Array) -> jax.Array:
-    """Labels `[H, W]` of the pixel nearest to each place; 0 outside."""
+    """Reads labels `[H, W]` at the pixels nearest to a grid `[2, h, w]`; 0 outside."""
     height, width = labels.shape
     row, column = (
         jnp.clip(jnp.round(along).astype(jnp.int32), 0, length - 1)
@@ -174,7 +188,7 @@ def warp_labels(labels: jax.Array, places: jax.Array) -> jax.Array:
 
 
 def _cell(along: jax.Array, length: int) -> tuple[jax.Array, jax.Array]:
-    """Index of the pixel before each place along an axis, and how far the place is on the way to the next, 0 to 1."""
+    """Index of the pixel before each coordinate along an axis, and the fraction of the way to the next one."""
     along = jnp.clip(along, 0, length - 1)
     before = jnp.minimum(along.astype(jnp.int32), length - 2)
     return before, along - before
@@ -186,28 +200,24 @@ def _inside(places: jax.Array, height: int, width: int) -> jax.Array:
 
 
 def _affine(rotation: jax.Array, translation: jax.Array, scale: jax.Array, shear: jax.Array) -> jax.Array:
-    """Matrix `[2, 3]` that leads from the moved picture back to the original one.
+    """Matrix `[2, 3]` from the moved picture back to the original one.
 
-    The picture is scaled, sheared, rotated and shifted; here is the reverse of it, in reverse order.
+    The picture is scaled, sheared, rotated and translated; the matrix undoes this in reverse order.
     """
     angle = rotation * (math.pi / 180)
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
-    back = jnp.array([[cosine, sine], [-sine, cosine]])
-    back = jnp.array([[1, -shear], [0, 1]]) @ back
-    back = back / scale[:, None]
+    unrotate = jnp.array([[cosine, sine], [-sine, cosine]])
+    back = (jnp.array([[1, -shear], [0, 1]]) @ unrotate) / scale[:, None]
     return jnp.concatenate([back, -(back @ translation)[:, None]], axis=1)
 
 
 def _along_rows(transform: Transform, rows: jax.Array) -> jax.Array:
-    """Displacements `[2, H, K]` at rows `[H]`, mm from the middle, and at the nodes' columns."""
+    """Displacements `[2, H, K]` at rows `[H]` in mm from the middle, and at the columns of the nodes."""
     return _spline_weights(rows, transform) @ jnp.moveaxis(transform.displacements, -1, 0)
 
 
 def _spline_weights(places: jax.Array, transform: Transform) -> jax.Array:
-    """Weights `[length, K]` of the nodes at places in mm from the middle: cubic B-splines, which sum to 1."""
+    """Weights `[length, K]` of the nodes at places in mm from the middle; they sum to 1."""
     nodes = transform.displacements.shape[0]
     places = jnp.clip(places / transform.spacing + (nodes - 1) / 2, 1, nodes - 2)
-    distance = jnp.abs(places[:, None] - jnp.arange(nodes))
-    inner = 2 / 3 - distance**2 + distance**3 / 2
-    outer = jnp.maximum(2 - distance, 0) ** 3 / 6
-    return jnp.where(distance < 1, inner, outer)
+    return cubic_b_spline(jnp.abs(places[:, None] - jnp.arange(nodes)))

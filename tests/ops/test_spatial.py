@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from input_pipeline.ops.spatial import (
     DEFAULTS,
-    displacement_field,
     sample_transform,
+    sampling_grid,
     warp_image,
     warp_labels,
     warp_mask,
@@ -63,7 +63,7 @@ def moved_labels(shared, own, labels):
 
 @jax.jit
 def moved(shared, own, image, mask, labels):
-    return warp(image, mask, labels, displacement_field(shared, own, len(labels)))
+    return warp(image, mask, labels, sampling_grid(shared, own, len(labels)))
 
 
 @jax.jit
@@ -73,7 +73,7 @@ def default_transforms(seed):
     return sample_transform(shared, always("shared")), sample_transform(own, always("own"))
 
 
-field = jax.jit(displacement_field, static_argnames=("size", "source_size", "source_extent", "extent"))
+field = jax.jit(sampling_grid, static_argnames=("size", "source_size", "source_extent", "extent"))
 
 
 def jacobian(places):
@@ -252,7 +252,7 @@ def test_jit_equals_eager():
     image, mask, labels = pictures()
     shared, own = transform(3, rotation=(9.0, 9.0), amplitude=(5.0, 5.0)), transform(4, shear=(0.1, 0.1))
     compiled = moved(shared, own, image, mask, labels)
-    eager = warp(image, mask, labels, displacement_field(shared, own, SIZE))
+    eager = warp(image, mask, labels, sampling_grid(shared, own, SIZE))
     np.testing.assert_allclose(compiled[0], eager[0], atol=1e-4)
     assert (np.asarray(compiled[2]) != eager[2]).mean() < 0.001
 

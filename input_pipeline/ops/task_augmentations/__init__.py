@@ -1,7 +1,7 @@
-"""Task augmentations: random changes of the task itself, the same for all images of an episode, one module each.
+"""Task augmentations: random changes of the task itself, for all images of an episode alike, one module each.
 
-Importing the package registers them all, in this order, in which they are applied too. Several can fall on one episode:
-a mask may be outlined, then dilated, then inverted.
+Importing the package registers them. They are applied in this order, and several may change one episode: a mask can be
+outlined, then dilated, then inverted.
 """
 
 # ruff: noqa: F401, I001

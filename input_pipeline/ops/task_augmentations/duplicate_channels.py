@@ -1,4 +1,4 @@
-"""Channels of the input that are not in use show copies of those that are."""
+"""Fills the unused channels of the input with copies of the used ones."""
 
 import jax
 import jax.numpy as jnp
@@ -8,19 +8,19 @@ from input_pipeline.ops.registry import Parameters, TaskAugmentation, nothing_ow
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """How gladly each place (row) takes each channel (column), `[3, 3]` float32 in [0, 1)."""
+    """Samples preferences `[3, 3]` float32: an unused channel (row) copies the used one (column) it prefers."""
     return jax.random.uniform(key, (3, 3))
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, output: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The input `[H, W, 3]` with all channels filled, and the output `[H, W, 1]` as it is.
+    """Fills all channels of the input `[H, W, 3]`; the output `[H, W, 1]` does not change.
 
-    A channel is in use where it is not zero everywhere: this is what `operations` promises of the channels of a task,
-    so it is the same for all images of an episode, and so are the copies.
+    A channel is unused if it is 0 everywhere. A task uses the same channels in all images of an episode, so the copies
+    are the same too.
     """
     used = (images != 0).any((0, 1))
-    liking = jnp.where(used, shared, -1.0)
-    source = jnp.where(used, jnp.arange(3), jnp.argmax(liking, axis=1))
+    preference = jnp.where(used, shared, -1.0)
+    source = jnp.where(used, jnp.arange(3), jnp.argmax(preference, axis=1))
     return images[..., source], output
 
 

@@ -1,7 +1,7 @@
-"""Segmentation by a protocol of its own: the border a little further in or out, smoother, and to one side.
+"""Segmentation by another protocol: the border a little further in or out, smoother, and shifted.
 
-Where people draw a border is not where the intensities change alone. What a label map synthesises has its borders
-exactly there, and a network that saw nothing else takes no notice of how its context draws them.
+Raters do not draw a border exactly where the intensities change. In an image synthesised from a label map it is exactly
+there. A network trained only on such images ignores how the context draws the border.
 """
 
 import jax
@@ -12,14 +12,15 @@ from input_pipeline.ops.filters import shifts
 from input_pipeline.ops.registry import Parameters, TaskAugmentation, nothing_own, register_task_augmentation
 from neuralizer_jax.errors import InputError
 
-# Pixels at which the blur is cut off, and how far the largest blur and shift may reach together.
+# Radius of the blur's kernel in pixels; largest blur and shift must fit into it together.
 _REACH = 5
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """The protocol: standard deviation of the blur in pixels, shift along rows and columns `[2]`, level in 0 to 1.
+    """Samples the `blur` (standard deviation in pixels), the `shift` `[2]` in pixels and the `level` in [0, 1].
 
-    Raises InputError where a blur may be 0, or twice the largest blur and the largest shift exceed 5 pixels together.
+    Raises:
+        InputError: if a blur can be 0, or twice the largest blur plus the largest shift exceeds 5 pixels.
     """
     if config.blur[0] <= 0 or 2 * config.blur[1] + config.shift[1] > _REACH:
         raise InputError(
@@ -37,13 +38,13 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The input `[H, W, 3]` as it is, and where the mask `[H, W, 1]`, blurred and shifted, is above the level."""
+    """Blurs and shifts the mask `[H, W, 1]` and thresholds it at the level; the input `[H, W, 3]` does not change."""
     blurred = mask[..., 0]
     offsets = jnp.arange(-_REACH, _REACH + 1)
     for axis, shift in enumerate(shared["shift"]):
         weights = jnp.exp(-0.5 * ((offsets - shift) / shared["blur"]) ** 2)
         weights /= weights.sum()
-        # What is moved by an offset comes from the other side.
+        # Reversed, because a shift by an offset reads the pixel at minus the offset.
         moved = reversed(shifts(blurred, axis, _REACH, mode="edge"))
         blurred = sum(weight * part for weight, part in zip(weights, moved, strict=True))
     return images, (blurred > shared["level"])[..., None].astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""Segmentation of the structure's outline."""
+"""Segmentation of the outline of the structure."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ _WIDEST = 6
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """The outline's width in pixels, int32. Raises InputError where the range is not within 1 to 6."""
+    """Samples the width of the outline in pixels, int32. Raises InputError if its range is not within 1 to 6."""
     low, high = config.width
     if not 1 <= low <= high <= _WIDEST:
         raise InputError(f"mask_contour.width is {low} to {high}, expected a range of pixels within 1 to {_WIDEST}")
@@ -20,10 +20,10 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The input `[H, W, 3]` as it is, and the outline of the mask `[H, W, 1]`.
+    """Replaces the mask `[H, W, 1]` by its outline; the input `[H, W, 3]` does not change.
 
-    Half of the width lies inside of the structure, half outside, so that a small one is not its own outline; of an odd
-    width the larger part is inside. What lies beyond the image is not mask: it has an outline there too.
+    Half of the width lies inside of the structure and half outside, so that small structures do not fill their outline.
+    The larger part of an odd width is inside. A mask that reaches the border of the image has an outline there too.
     """
     inside, outside = (shared + 1) // 2, shared // 2
     reach = _WIDEST // 2

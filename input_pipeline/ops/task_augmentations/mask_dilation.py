@@ -1,4 +1,4 @@
-"""Segmentation of the structure and a margin around it."""
+"""Segmentation of the structure with a margin around it."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ _WIDEST = 6
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """The margin in pixels, int32. Raises InputError where the range is not within 1 to 6."""
+    """Samples the margin in pixels, int32. Raises InputError if its range is not within 1 to 6."""
     low, high = config.radius
     if not 1 <= low <= high <= _WIDEST:
         raise InputError(f"mask_dilation.radius is {low} to {high}, expected a range of pixels within 1 to {_WIDEST}")
@@ -20,7 +20,7 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The input `[H, W, 3]` as it is, and what is no farther from the mask than the margin `[H, W, 1]`."""
+    """Dilates the mask `[H, W, 1]` by the margin; the input `[H, W, 3]` does not change."""
     near = squared_distance(mask[..., 0], _WIDEST, beyond=False) <= shared**2
     return images, near[..., None].astype(jnp.float32)
 

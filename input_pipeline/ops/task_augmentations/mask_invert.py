@@ -12,7 +12,7 @@ from input_pipeline.ops.registry import (
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The input `[H, W, 3]` as it is, and 1 - mask `[H, W, 1]`."""
+    """Replaces the mask `[H, W, 1]` by 1 - mask; the input `[H, W, 3]` does not change."""
     return images, 1 - mask
 
 

@@ -1,4 +1,4 @@
-"""Segmentation of a part of the structure, to one side of a line: as protocols divide what intensities do not."""
+"""Segmentation of the part of the structure on one side of a line, as protocols divide structures of even intensity."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from input_pipeline.ops.registry import Parameters, TaskAugmentation, nothing_ow
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """The side: its direction `[2]` along rows and columns, and where it begins in standard deviations."""
+    """Samples the `direction` `[2]` of the kept side and the `place` of the line in standard deviations."""
     for_angle, for_place = jax.random.split(key)
     angle = jax.random.uniform(for_angle, maxval=2 * jnp.pi)
     return {
@@ -18,10 +18,10 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The input `[H, W, 3]` as it is, and the part of the mask `[H, W, 1]`.
+    """Keeps a part of the mask `[H, W, 1]`; the input `[H, W, 3]` does not change.
 
-    The line follows the structure: it is at the same number of standard deviations, along the direction, from the
-    middle of each image's own mask.
+    The line follows the structure: it lies the same number of standard deviations, along the direction, from the middle
+    of the mask of each image.
     """
     inside = mask[..., 0]
     rows, columns = (jnp.arange(length, dtype=jnp.float32) for length in inside.shape)
@@ -39,7 +39,7 @@ register_task_augmentation(
         fits=lambda task: task.is_segmentation,
         defaults={
             "probability": 0.0,  # not in the paper
-            "place": (-1.0, 0.3),  # of the line, in standard deviations from the middle; above it is left
+            "place": (-1.0, 0.3),  # of the line, in standard deviations from the middle; the part beyond it is kept
         },
         sample=sample,
         sample_image=nothing_own,

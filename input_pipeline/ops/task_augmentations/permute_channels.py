@@ -1,4 +1,4 @@
-"""The images of the input stand in other channels."""
+"""Permutes the channels of the input."""
 
 from itertools import permutations
 
@@ -8,17 +8,17 @@ from ml_collections import ConfigDict
 
 from input_pipeline.ops.registry import Parameters, TaskAugmentation, nothing_own, register_task_augmentation
 
-# Those that leave the first channel where it is change nothing where it is the only one in use.
+# All orders that move the first channel: the others change nothing if it is the only one in use.
 _ORDERS = np.array([order for order in permutations(range(3)) if order[0] != 0], np.int32)
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """Which channel comes to stand in each place, `[3]` int32: one of the four orders that move the first one."""
+    """Samples the order `[3]` int32: channel i of the result is channel `order[i]` of the input."""
     return jax.random.choice(key, _ORDERS)
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, output: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The input `[H, W, 3]` in the new order, and the output `[H, W, 1]` as it is."""
+    """Permutes the channels of the input `[H, W, 3]`; the output `[H, W, 1]` does not change."""
     return images[..., shared], output
 
 

@@ -1,8 +1,8 @@
-"""A modality that no scanner has: an image made from the label map, with a random intensity for each class.
+"""Replaces an image by one synthesised from the label map, with a random intensity for each class.
 
-As in SynthSeg (Billot et al. 2023, https://doi.org/10.1016/j.media.2023.102789), on one slice, and with class
-intensities that all images of an episode share; or, now and then, each image with its own, so that a context may show
-another modality than the target's.
+As SynthSeg (Billot et al. 2023, https://doi.org/10.1016/j.media.2023.102789), on one slice. All images of an episode
+share the class intensities. With `own_probability` each image has its own, so that the context shows another modality
+than the target.
 """
 
 import jax
@@ -15,26 +15,32 @@ from input_pipeline.ops.registry import Parameters, TaskAugmentation, register_t
 from input_pipeline.space.tissue_classes import CLASSES
 from neuralizer_jax.errors import InputError
 
-# Most of a head; their intensities lie in different thirds of the range, so that no draw hides the brain's structure.
+# The largest classes. Their intensities lie in different thirds of the range, so that the brain's structure shows.
 _MAIN = np.array([CLASSES.index(name) for name in ("white_matter", "cortex", "csf")])
 
-# What is grey in part: between white matter and cortex in most contrasts that scanners have.
-_MIXED = ("thalamus", "caudate", "putamen", "pallidum", "hippocampus", "amygdala", "ventral_dc", "brain_stem")
-_MIXED = np.array([CLASSES.index(name) for name in (*_MIXED, "cerebellum_white", "cerebellum_cortex")])
+# Classes whose intensity lies between those of white matter and cortex in most contrasts of real scanners.
+_MIXED_NAMES = (
+    "thalamus", "caudate", "putamen", "pallidum", "hippocampus", "amygdala", "ventral_dc", "brain_stem",
+    "cerebellum_white", "cerebellum_cortex",
+)  # fmt: skip
+_MIXED = np.array([CLASSES.index(name) for name in _MIXED_NAMES])
 
-# Blur is cut off here; the largest it can be is half of it.
+# Radius of the blur's kernel in pixels; the largest blur is half of it.
 _BLUR_REACH = 4
 
-# Distances in pixels over which texture and bias field vary.
+# Distances in pixels of the nodes of texture and bias field.
 _TEXTURE_SCALES = (5.0, 16.0)
 _BIAS_SCALE = 80.0
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """The modality (`_modality`), whether each image has its own instead, and whether it takes the second image's place
-    where there are two.
+    """Samples the modality (`_modality`).
 
-    Raises InputError where the blur may exceed 2 pixels.
+    Also whether each image has a modality of its own (`each_its_own`), and whether it replaces the second image where a
+    task has two (`second`).
+
+    Raises:
+        InputError: if the blur can exceed 2 pixels.
     """
     if config.blur[1] > _BLUR_REACH / 2:
         raise InputError(
@@ -49,8 +55,7 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
 
 
 def _modality(keys: jax.Array, config: ConfigDict) -> Parameters:
-    """Means and spreads of `CLASSES` `[25]`, blur along rows and columns `[2]` in pixels, noise, and whether the
-    background is dark."""
+    """Samples `means` and `spreads` of `CLASSES` `[25]`, `blur` `[2]` in pixels, `noise`, and a `dark` background."""
     low, high = config.mean
     places = jax.random.uniform(keys[0], (len(CLASSES),))
     thirds = jax.random.permutation(keys[1], 3)
@@ -73,8 +78,10 @@ def _modality(keys: jax.Array, config: ConfigDict) -> Parameters:
 
 
 def sample_image(key: jax.Array, shared: Parameters, config: ConfigDict) -> Parameters:
-    """The subject: shifts of the class means `[25]`, strength of the bias field, key of texture, bias field, noise; and
-    a modality that its image has where each has its own."""
+    """Samples a subject: `shifts` of the class means `[25]`, strength of the `bias` field, key of the random `fields`.
+
+    Also the image's own `modality`, used with `each_its_own`.
+    """
     for_shift, for_bias, for_fields, for_modality = jax.random.split(key, 4)
     return {
         "shifts": config.subject_shift * jax.random.uniform(for_shift, (len(CLASSES),), minval=-1, maxval=1),
@@ -85,10 +92,10 @@ def sample_image(key: jax.Array, shared: Parameters, config: ConfigDict) -> Para
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, labels: jax.Array) -> jax.Array:
-    """The images `[H, W, 3]`, the first one synthetic; where there are exactly two, perhaps the second one instead."""
+    """Replaces the first of the images `[H, W, 3]`, or with `second` the second of two, by a synthetic one."""
     used = (images != 0).any((0, 1))
     place = jnp.where(shared["second"] & used[1] & ~used[2], 1, 0)
-    # Where one modality is to become another, both are the same for all images.
+    # In modality transfer, target and context must show the same modalities.
     each_its_own = shared["each_its_own"] & ~used[1]
     modality = {name: jnp.where(each_its_own, value, shared[name]) for name, value in own["modality"].items()}
     image = synthetic_image(modality, own, labels)
@@ -96,7 +103,7 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, labels: jax.Ar
 
 
 def synthetic_image(modality: Parameters, own: Parameters, labels: jax.Array) -> jax.Array:
-    """The image `[H, W]` float32 in [0, 1] of a label map `[H, W]` int32 of indices into `CLASSES`."""
+    """Synthesises an image `[H, W]` float32 in [0, 1] from labels `[H, W]` int32, indices into `CLASSES`."""
     fine, coarse, bias, noise = jax.random.split(own["fields"], 4)
     shape = labels.shape
     means = modality["means"] + jnp.where(modality["dark"] & (jnp.arange(len(CLASSES)) == 0), 0, own["shifts"])
@@ -115,9 +122,9 @@ register_task_augmentation(
         fits=lambda task: True,
         defaults={
             "mean": (0.05, 0.95),  # of a class
-            # Of each image to have its own, where the task is not to make one modality of another.
+            # That each image has a modality of its own; never in modality transfer.
             "own_probability": 0.0,
-            # Of deep grey matter, brain stem and cerebellum to lie between white matter and cortex.
+            # That deep grey matter, brain stem and cerebellum lie between white matter and cortex.
             "mixture_probability": 0.0,
             "spread": (0.01, 0.06),  # standard deviation within a class
             "dark_background": 0.9,  # probability

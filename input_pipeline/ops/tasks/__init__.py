@@ -1,4 +1,4 @@
-"""The tasks that an episode can show, one module each. Importing the package registers them all, in this order."""
+"""The tasks that an episode can show, one module each. Importing the package registers them in this order."""
 
 # ruff: noqa: F401, I001
 import input_pipeline.ops.tasks.binary_segmentation

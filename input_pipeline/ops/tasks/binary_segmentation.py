@@ -1,4 +1,4 @@
-"""Segmentation of one class: image -> its mask."""
+"""Segmentation of one class: image -> mask of the class."""
 
 import jax
 
@@ -7,7 +7,7 @@ from input_pipeline.ops.tasks.input_channels import input_channels
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The image and the mask of the class."""
+    """Input: the image. Output: the mask of the class."""
     return input_channels(images[..., 0]), mask[..., None]
 
 

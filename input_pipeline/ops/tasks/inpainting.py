@@ -4,22 +4,23 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from input_pipeline.ops.filters import cubic_b_spline
 from input_pipeline.ops.registry import Parameters, Task, register_task
 from input_pipeline.ops.tasks.input_channels import input_channels
 
-# Nodes of the random field along an axis: enough for 192 pixels of the smallest spacing.
+# Nodes of the random field along an axis: enough for 192 pixels at the smallest spacing.
 _NODES = 20
 
 # Pixels above this intensity are foreground.
 _FOREGROUND = 0.1
 
-# Halvings of the interval in which the threshold lies.
+# Bisection steps for the threshold.
 _STEPS = 14
 
 DEFAULTS = {
-    # Distance over which the regions' outline varies, mm: a region is about as large.
+    # Distance of the nodes of the random field, mm; about the size of a region.
     "spacing_mm": (12.0, 20.0),
-    # Share of the foreground that is removed.
+    # Fraction of the foreground that is removed.
     "fraction": (0.08, 0.25),
 }
 
@@ -34,12 +35,12 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
 
 
 def sample_image(key: jax.Array, shared: Parameters, config: ConfigDict) -> Parameters:
-    """Nodes `[_NODES, _NODES]` of the field that outlines the regions."""
+    """Random field at its nodes `[_NODES, _NODES]`; the regions are where it is large."""
     return jax.random.normal(key, (_NODES, _NODES))
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The image without the regions and the image."""
+    """Input: the image without the regions. Output: the image."""
     image = images[..., 0]
     rows, columns = (spline_weights(length, shared["spacing"]) for length in image.shape)
     regions = above_threshold(rows @ own @ columns.T, image > _FOREGROUND, shared["fraction"])
@@ -47,21 +48,30 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
 
 
 def spline_weights(length: int, spacing: jax.Array) -> jax.Array:
-    """Matrix `[length, _NODES]` that interpolates nodes `spacing` samples apart with cubic B-splines, as
-    `random_field.spline_weights`, of a traced spacing; a smaller one than the nodes suffice for is raised.
+    """Matrix `[length, _NODES]` that interpolates nodes `spacing` samples apart with cubic B-splines.
+
+    As `random_field.spline_weights`, but the spacing may be traced. A spacing too small for `_NODES` nodes is raised.
     """
     spacing = jnp.maximum(spacing, length / (_NODES - 4))
-    # Node n stands at n - 1: the first sample has one before it.
+    # Node n is at n - 1, so that one node lies before the first sample.
     distance = jnp.abs(jnp.arange(length)[:, None] / spacing - (jnp.arange(_NODES) - 1))
-    inner = 2 / 3 - distance**2 + distance**3 / 2
-    outer = jnp.clip(2 - distance, 0) ** 3 / 6
-    weights = jnp.where(distance < 1, inner, outer)
+    weights = cubic_b_spline(distance)
     return weights / jnp.sqrt((weights**2).sum(1, keepdims=True))
 
 
 def above_threshold(field: jax.Array, foreground: jax.Array, fraction: jax.Array) -> jax.Array:
-    """Where a field `[H, W]` is above the threshold that a fraction of the foreground `[H, W]` bool exceeds; nowhere
-    for a fraction of 0.
+    """Thresholds a field so that a fraction of the foreground is above it.
+
+    Args:
+        field: `[H, W]`.
+        foreground: `[H, W]` bool.
+        fraction: 0 to 1; at 0 nothing is above the threshold.
+
+    Returns:
+        `[H, W]` bool, in the foreground and outside of it.
+
+    >>> above_threshold(jnp.arange(4.0)[None], jnp.ones((1, 4), bool), 0.5).tolist()
+    [[False, False, True, True]]
     """
     goal = fraction * foreground.sum()
 

@@ -7,7 +7,7 @@ from input_pipeline.ops.tasks.input_channels import input_channels
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The first image as input, the second as output."""
+    """Input: the first image. Output: the second."""
     return input_channels(images[..., 0]), images[..., 1:2]
 
 

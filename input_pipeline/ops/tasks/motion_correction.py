@@ -1,10 +1,9 @@
-"""Motion correction: image whose lines of k-space were acquired while the head moved -> image at rest.
+"""Motion correction: image whose k-space was acquired while the head moved -> image at rest.
 
-The head jumps between poses and rests in between, so that k-space is composed of lines of rigidly moved images (Shaw et
-al. 2019, MIDL, "MRI k-space motion artefact augmentation"). What is seen depends on the order of the lines in time
-(Zaitsev et al. 2015, https://doi.org/10.1002/jmri.24850): one after another, edges ring; in several shots that each
-cover k-space, copies appear (ghosts). The centre of k-space is acquired at rest, and so input and output lie in the
-same place.
+The head jumps between poses and rests in between, so k-space consists of lines of rigidly moved images (Shaw et al.
+2019, MIDL, "MRI k-space motion artefact augmentation"). The artefact depends on the order of the lines in time (Zaitsev
+et al. 2015, https://doi.org/10.1002/jmri.24850): lines in sequence give ringing at edges; several shots that each cover
+k-space give ghosts. The centre of k-space is acquired at rest, so that input and output are aligned.
 """
 
 import jax
@@ -15,23 +14,26 @@ from input_pipeline.ops.k_space import along_phase_encoding, from_k_space, line_
 from input_pipeline.ops.registry import Parameters, Task, register_task
 from input_pipeline.ops.tasks.input_channels import input_channels
 
-# Share of the lines, at the centre, that is acquired at rest.
+# Central fraction of the lines that is acquired at rest.
 _CENTRE = 0.08
 
 DEFAULTS = {
-    # Number of poses; static, and the cost is proportional to the larger number.
+    # Number of poses. The time that `apply` takes is proportional to the larger number.
     "segments": (2, 4),
     # Number of passes over k-space.
     "shots": (1, 3),
-    # Largest movement of an episode. An image's movements are between half of it and all, to either side.
+    # Largest movement in an episode. The movements of an image are between half of it and all of it, in both
+    # directions.
     "rotation_degrees": (2.0, 5.0),
     "translation_mm": (1.5, 4.0),
 }
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """Numbers of `segments` and `shots`, `severity` `[3]` as the largest rotation in degrees and translation along both
-    axes in pixels, and whether the phase is encoded along the `rows` axis.
+    """Samples the numbers of `segments` and `shots`, the largest movement and the axis.
+
+    `severity` `[3]` is the largest rotation in degrees and translation along rows and columns in pixels; `rows` says
+    whether phase encoding is along the rows axis.
     """
     segments, shots, rotation, translation, rows = jax.random.split(key, 5)
     rotation = jax.random.uniform(rotation, (), jnp.float32, *config.rotation_degrees)
@@ -45,25 +47,26 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
 
 
 def sample_image(key: jax.Array, shared: Parameters, config: ConfigDict) -> Parameters:
-    """`jumps` `[S - 1]`, when the head moves, in [0, 1] of the scan's duration, and `poses` `[S - 1, 3]`, where it is
-    while not at rest: degrees, rows, columns.
+    """Samples when the head moves, `jumps` `[S - 1]`, and where to, `poses` `[S - 1, 3]`.
+
+    Times are fractions of the scan's duration; poses are degrees and pixels along rows and columns.
     """
     jumps, size, side = jax.random.split(key, 3)
     most = config.segments[1] - 1
-    # Evenly spread, and moved by up to 0.3 of their distance. One pass over k-space has its centre, on which an image
-    # depends most, in the middle of the scan only: the jumps keep close to it, or nothing would be seen of them.
+    # Evenly spaced, with a jitter of up to 0.3 of the spacing. A single shot acquires the centre of k-space, on which
+    # the image depends most, in the middle of the scan; jumps far from it would not be visible.
     jumps = jnp.arange(1, most + 1) + jax.random.uniform(jumps, (most,), jnp.float32, -0.3, 0.3)
     jumps = 0.5 + (jumps / shared["segments"] - 0.5) * jnp.where(shared["shots"] == 1, 0.5, 1)
     size = jax.random.uniform(size, (most, 3), jnp.float32, 0.5, 1)
     return {
-        # A jump after the end never happens.
+        # A jump at time 2 is after the end of the scan.
         "jumps": jnp.where(jnp.arange(1, most + 1) < shared["segments"], jumps, 2.0),
         "poses": jnp.where(jax.random.bernoulli(side, shape=size.shape), size, -size) * shared["severity"],
     }
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The image with motion and the image. Where the former exceeds 1 (it rings) it is clipped."""
+    """Input: the image with motion, clipped to 1 (ringing can exceed it). Output: the image."""
 
     def change(image: jax.Array) -> jax.Array:
         poses = pose_of_lines(image.shape[-1], own["jumps"], shared["shots"])
@@ -73,24 +76,34 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
 
 
 def pose_of_lines(length: int, jumps: jax.Array, shots: jax.Array) -> jax.Array:
-    """In which pose each line `[length]` is acquired, in the order of `line_numbers`: 0 is rest, 1 to S - 1 are others.
+    """The pose in which each line is acquired.
 
     Args:
         length: number of lines.
-        jumps: `[S - 1]`, when a pose ends and the next begins, in [0, 1] of the duration.
+        jumps: `[S - 1]`, when a pose ends and the next begins, as fractions of the duration.
         shots: passes over k-space; each acquires every `shots`-th line.
+
+    Returns:
+        `[length]` int32 in the order of `line_numbers`: 0 is rest, 1 to S - 1 are the other poses.
     """
     numbers = line_numbers(length)
     line = jnp.round((numbers + 1) * length / 2)
     times = (line % shots + line / length) / shots
     poses = (times[:, None] > jumps).sum(1)
-    # Rest is the pose in which the central line is acquired.
+    # The pose of the central line is called rest.
     return jnp.where(jnp.abs(numbers) <= _CENTRE, 0, (poses - poses[0]) % (jumps.size + 1))
 
 
 def acquired(image: jax.Array, numbers: jax.Array, poses: jax.Array) -> jax.Array:
-    """Complex image `[H, W]` whose line i of k-space `[W]` was acquired at rest where `numbers[i]` is 0, else in pose
-    `poses[numbers[i] - 1]`, as of `moved`.
+    """The image that a scan of a moving head gives.
+
+    Args:
+        image: `[H, W]`, at rest.
+        numbers: `[W]`, pose of each line of k-space: 0 is rest, n is `poses[n - 1]`.
+        poses: `[S - 1, 3]`, as for `moved`.
+
+    Returns:
+        `[H, W]` complex64.
     """
     images = jnp.concatenate([image[None], jax.vmap(moved, (None, 0))(image, poses)])
     seen = numbers == jnp.arange(len(images))[:, None]

@@ -1,4 +1,4 @@
-"""Skull stripping: image of a full head -> mask of its brain."""
+"""Skull stripping: image of a full head -> mask of the brain."""
 
 import jax
 
@@ -7,7 +7,7 @@ from input_pipeline.ops.tasks.input_channels import input_channels
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The image and the mask of the brain."""
+    """Input: the image. Output: the mask of the brain."""
     return input_channels(images[..., 0]), mask[..., None]
 
 

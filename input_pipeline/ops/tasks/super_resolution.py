@@ -1,8 +1,8 @@
-"""Super-resolution: image of thick slices or large pixels, interpolated back -> original.
+"""Super-resolution: image of thick slices or large pixels, interpolated to the original grid -> original image.
 
-A slice is the mean of the image over its thickness, and slices adjoin. Factors cover what is common in clinical scans;
-the range is that of SynthSeg (Billot et al. 2023, https://doi.org/10.1016/j.media.2023.102789): up to 8 mm along one
-axis, to 4 mm along all.
+A slice is the mean of the image over its thickness; slices adjoin. The factors cover clinical scans. Their range is
+that of SynthSeg (Billot et al. 2023, https://doi.org/10.1016/j.media.2023.102789): up to 8 mm along one axis, or 4 mm
+along all axes.
 """
 
 import jax
@@ -13,15 +13,15 @@ from input_pipeline.ops.registry import Parameters, Task, register_task
 from input_pipeline.ops.tasks.input_channels import input_channels
 
 DEFAULTS = {
-    # Slice thickness in pixels of the image (1 mm), where only the rows or only the columns are coarse.
+    # Slice thickness in pixels of 1 mm, if only the rows or only the columns are coarse.
     "factor_one_axis": (3.0, 7.0),
-    # Width of the coarse pixels where both are.
+    # Width of the coarse pixels, if both are.
     "factor_both_axes": (2.0, 4.0),
 }
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """Factors `[2]` along rows and columns; in a third of the episodes each: rows, columns, both."""
+    """Samples the factors `[2]` along rows and columns. Coarse are rows, columns or both, with equal probability."""
     axis, one, both = jax.random.split(key, 3)
     axis = jax.random.randint(axis, (), 0, 3)
     one = jax.random.uniform(one, (), jnp.float32, *config.factor_one_axis)
@@ -30,12 +30,12 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
 
 
 def sample_image(key: jax.Array, shared: Parameters, config: ConfigDict) -> Parameters:
-    """Centre `[2]` of the first slice along rows and columns, in pixels of the image."""
+    """Samples the centre `[2]` of the first slice along rows and columns, in pixels of the image."""
     return (shared - 1) * jax.random.uniform(key, (2,))
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The coarse image and the image."""
+    """Input: the coarse image. Output: the image."""
     image = images[..., 0]
     rows, columns = (
         coarsening(length, factor, first) for length, factor, first in zip(image.shape, shared, own, strict=True)
@@ -44,13 +44,15 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
 
 
 def coarsening(length: int, factor: jax.Array, first: jax.Array) -> jax.Array:
-    """Matrix `[length, length]` float32 that replaces samples by means over slices, interpolated linearly.
+    """Matrix `[length, length]` float32 that averages samples over slices and interpolates these linearly.
 
     Args:
         length: number of samples.
-        factor: thickness of a slice and distance of the slices in samples, at least 1; 1 with `first` 0 is the
-            identity.
-        first: where the centre of a slice lies, samples.
+        factor: thickness and distance of the slices in samples, at least 1; with `first` 0, 1 is the identity.
+        first: centre of the first slice, in samples.
+
+    >>> coarsening(3, jnp.float32(1), jnp.float32(0)).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     places = jnp.arange(length, dtype=jnp.float32)
     slices = (places - first) / factor
@@ -58,7 +60,7 @@ def coarsening(length: int, factor: jax.Array, first: jax.Array) -> jax.Array:
 
     def means(index: jax.Array) -> jax.Array:
         centres = jnp.clip(first + index * factor, 0, length - 1)
-        # How much of each pixel is in the slice.
+        # Fraction of each pixel inside of the slice.
         overlap = jnp.clip((factor + 1) / 2 - jnp.abs(places - centres[:, None]), 0, 1)
         return overlap / overlap.sum(1, keepdims=True)
 

@@ -1,4 +1,4 @@
-"""Modality transfer from two images at once: two modalities -> a third of the same subject."""
+"""Modality transfer from two images at once: two modalities -> a third one of the same subject."""
 
 import jax
 
@@ -7,7 +7,7 @@ from input_pipeline.ops.tasks.input_channels import input_channels
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The first two images as input, the third as output."""
+    """Input: the first two images. Output: the third."""
     return input_channels(images[..., 0], images[..., 1]), images[..., 2:]
 
 

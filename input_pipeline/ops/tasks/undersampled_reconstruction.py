@@ -1,7 +1,7 @@
-"""Undersampled reconstruction: magnitude image of some lines of k-space, the others zero -> fully sampled image.
+"""Undersampled reconstruction: zero-filled magnitude image of some lines of k-space -> fully sampled image.
 
-Random Cartesian lines, all of them at the centre and fewer outwards, after Lustig et al. 2007
-(https://doi.org/10.1002/mrm.21391); the centre's share of the lines is that of fastMRI (Zbontar et al. 2018,
+The lines are Cartesian and random, with a fully sampled centre and a density that falls outwards (Lustig et al. 2007,
+https://doi.org/10.1002/mrm.21391). The centre is as large as in fastMRI (Zbontar et al. 2018,
 https://arxiv.org/abs/1811.08839): 8 % of all lines at an acceleration of 4, 4 % at 8.
 """
 
@@ -13,17 +13,17 @@ from input_pipeline.ops.k_space import along_phase_encoding, from_k_space, line_
 from input_pipeline.ops.registry import Parameters, Task, register_task
 from input_pipeline.ops.tasks.input_channels import input_channels
 
-# Of the sampled lines this share is the fully sampled centre.
+# Fraction of the sampled lines that is the fully sampled centre.
 _CENTRE_SHARE = 0.32
 
 DEFAULTS = {
-    # All lines over sampled lines, on average.
+    # Number of all lines over the mean number of sampled lines.
     "acceleration": (2.5, 5.0),
 }
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """`acceleration`, and whether the phase is encoded along the `rows` axis."""
+    """Samples the `acceleration`, and whether phase encoding is along the `rows` axis."""
     acceleration, rows = jax.random.split(key)
     return {
         "acceleration": jax.random.uniform(acceleration, (), jnp.float32, *config.acceleration),
@@ -32,12 +32,12 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
 
 
 def sample_image(key: jax.Array, shared: Parameters, config: ConfigDict) -> Parameters:
-    """Key of the image's lines, whose number is the image's."""
+    """Random key of the sampled lines: their number is known in `apply` only."""
     return key
 
 
 def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The zero-filled image and the image. Where the zero-filled image exceeds 1 (it rings) it is clipped."""
+    """Input: the zero-filled image, clipped to 1 (ringing can exceed it). Output: the image."""
 
     def change(image: jax.Array) -> jax.Array:
         lines = sampled_lines(own, image.shape[-1], shared["acceleration"])
@@ -47,15 +47,21 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
 
 
 def sampled_lines(key: jax.Array, length: int, acceleration: jax.Array) -> jax.Array:
-    """Which of the lines `[length]` of k-space are sampled, bool, in the order of `line_numbers`.
+    """Samples lines of k-space, each by itself.
 
     Args:
-        key: of the draw, a line at a time.
+        key: random key.
         length: number of lines.
-        acceleration: at least 1. The number of sampled lines is `length / acceleration` on average; at 1 it is all.
+        acceleration: at least 1; `length / acceleration` lines are sampled on average, all of them at 1.
+
+    Returns:
+        `[length]` bool in the order of `line_numbers`.
+
+    >>> bool(sampled_lines(jax.random.key(0), 8, 1.0).all())
+    True
     """
     centre = _CENTRE_SHARE / acceleration
-    # Mean density outside of the centre; it falls linearly from there to the edge, which keeps it in [0, 1].
+    # Mean density outside of the centre. It falls linearly to the edge and stays in [0, 1].
     density = (1 - _CENTRE_SHARE) / (acceleration - _CENTRE_SHARE)
     outwards = (jnp.abs(line_numbers(length)) - centre) / (1 - centre)
     spread = jnp.minimum(density, 1 - density)
@@ -64,7 +70,7 @@ def sampled_lines(key: jax.Array, length: int, acceleration: jax.Array) -> jax.A
 
 
 def zero_filled(image: jax.Array, lines: jax.Array) -> jax.Array:
-    """Complex image `[H, W]` of the lines `[W]` of an image that are True, the others being zero."""
+    """The image `[H, W]` complex64 of some lines of k-space, `[W]` bool; the other lines are 0."""
     return from_k_space(to_k_space(image) * lines)
 
 
