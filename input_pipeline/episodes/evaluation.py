@@ -132,7 +132,7 @@ class EvaluationCases:
         """The episodes of some cases, with the first so many members of each one's context, or all that it has.
 
         Returns:
-            As `EpisodeStream.made_plan`, contexts padded to the longest.
+            As `EpisodeStream.apply_on_host`, contexts padded to the longest.
         """
         plans = [self._plan(case, min(members, max(case.sizes))) for case in cases]
         longest = max(plan.members for plan in plans)
