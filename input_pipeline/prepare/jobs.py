@@ -9,6 +9,7 @@ from input_pipeline.slices.from_labelmaps import labelmap_jobs, phantom_jobs
 from input_pipeline.slices.from_scans import scan_jobs
 from input_pipeline.slices.job import Job
 from input_pipeline.slices.settings import PrepareSettings
+from neuralizer_jax.errors import InputError
 
 _SCANS = ("slices", "segmentations", "align")
 _SYNTHESIS = {
@@ -33,7 +34,7 @@ def dataset_jobs(
 
     Args:
         dataset: which one.
-        raw: folder of its raw files; None for a dataset without.
+        raw: folder of its raw files; None for a dataset that needs none.
         folder: the prepared dataset's, for segmentations that programs make.
         settings: how to prepare.
 
@@ -41,10 +42,15 @@ def dataset_jobs(
         The jobs, and what `discover` dropped, with the reasons.
 
     Raises:
-        InputError: no subject was found, or a file cannot be assigned to one subject.
+        InputError: no subject was found, or a file cannot be assigned to one subject, or `raw` is missing or useless.
     """
-    if dataset.discover is None or raw is None:
+    if dataset.discover is None:
+        if raw is not None:
+            raise InputError(f"--raw: is not an option of {dataset.name}, which needs no files")
         return list(phantom_jobs(settings)), {}
+    if raw is None:
+        how = " ".join(dataset.how_to_get.split())
+        raise InputError(f"{dataset.name}: expected the folder of its raw files, --raw DIR. {how}")
     found = dataset.discover(raw)
     if dataset.name in _SYNTHESIS:
         return list(labelmap_jobs(found.subjects, settings)), found.dropped

@@ -92,19 +92,19 @@ def run(options: argparse.Namespace) -> None:
     from input_pipeline.slices.settings import PrepareSettings
     from input_pipeline.store.records import SliceStore
 
-    dataset, raw, out, workers = DATASETS[options.dataset], options.raw, options.out, options.workers
+    dataset = DATASETS[options.dataset]
     given = {name: getattr(options, name) for name in vars(PrepareSettings()) if getattr(options, name) is not None}
     for name in given.keys() - set(settings_of(dataset.name)):
         raise InputError(f"--{name.replace('_', '-')}: is not an option of {dataset.name}")
     settings = PrepareSettings(**given)
-    if dataset.discover is not None and raw is None:
-        raise InputError(
-            f"{dataset.name}: expected the folder of its raw files, --raw DIR. {' '.join(dataset.how_to_get.split())}"
-        )
-    if dataset.discover is None and raw is not None:
-        raise InputError(f"--raw: is not an option of {dataset.name}, which needs no files")
     folder = prepare_dataset(
-        dataset, raw, out, settings, workers=workers, shard=options.shard, command=options.command_line
+        dataset,
+        options.raw,
+        options.out,
+        settings,
+        workers=options.workers,
+        shard=options.shard,
+        command=options.command_line,
     )
     if options.shard:
         print("{}: part {} of {} done; when all parts are done, run without --shard".format(folder, *options.shard))
