@@ -1,4 +1,4 @@
-"""How the datasets' files lie on users' disks: every layout that `discover` has to know, as folders and file names."""
+"""Folder and file names of the datasets, in every layout that users have and `discover` must find."""
 
 OASIS3_FOLDERS = (
     "OAS30001_MR_d0129/anat1",
@@ -16,7 +16,7 @@ OASIS3_FREESURFER_FOLDERS = (
 
 BRATS2021_FOLDERS = ("RSNA_ASNR_MICCAI_BraTS2021_TrainingData_16July2021/", "", "BraTS2021_TrainingSet/UCSF-PDGM/")
 
-# Of each modality, DTI without the direction.
+# For each modality; DTI without the direction.
 IXI_FOLDERS = ("", "{}/", "IXI-{}/")
 
 ATLAS2_FOLDERS = ("ATLAS_2/Training/R009/", "data/train/derivatives/ATLAS/", "")
