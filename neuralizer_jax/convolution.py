@@ -43,14 +43,7 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def convolve_pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """1x1 convolution. On CPUs, only reverse-mode differentiation works.
-
-    Args:
-        x: `[..., C]`.
-        kernel: `[C, features]`.
-
-    Returns:
-        `[..., features]`.
+    """1x1 convolution, `[..., C]`, `[C, features] -> [..., features]`. On CPUs, only in reverse mode, as `convolve`.
 
     Example:
         >>> convolve_pointwise(jnp.ones((1, 2, 2, 3)), jnp.ones((3, 1)))[0, ..., 0].tolist()
@@ -90,10 +83,6 @@ def _convolve_on_cpu(x, kernel):
     return _convolve(x, kernel)
 
 
-def _forward(x, kernel):
-    return _convolve(x, kernel), (x, kernel)
-
-
 def _backward(saved, gradient):
     x, kernel = saved
     window = tuple(range(kernel.ndim - 2))
@@ -131,4 +120,4 @@ def _kernel_gradient(x, gradient, *, window):
     return jnp.moveaxis(total.reshape(channels, *window, features), 0, -2).astype(x.dtype)
 
 
-_convolve_on_cpu.defvjp(_forward, _backward)
+_convolve_on_cpu.defvjp(lambda x, kernel: (_convolve(x, kernel), (x, kernel)), _backward)

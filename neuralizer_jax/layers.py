@@ -1,6 +1,10 @@
 """Layers of the networks: feature maps in, feature maps out, channels last.
 
-Arrays are `[..., *spatial, C]` with 2 or 3 spatial axes. The leading axes are the batch, or members and batch. Three
+Arrays are `[..., *spatial, C]`. The leading axes are the batch, or members and batch. Layers have as attributes the
+number of channels in (`channels`) and out (`features`), of 3x3 convolutions (`convs`) and of spatial axes (`dim`, 2 or
+3), and the dtype of the computation (None: that of the arguments and parameters).
+
+Three
 choices give the output of the published PyTorch model: GELU in its exact erf form, zero padding, and bilinear
 upsampling with half-pixel centres.
 """
@@ -54,14 +58,7 @@ def fan_in_init(fan_in: int) -> nn.initializers.Initializer:
 
 
 class Conv3(nn.Module):
-    """3x3 (3x3x3) convolution with zero padding.
-
-    Attributes:
-        channels: channels in.
-        features: channels out.
-        dim: number of spatial axes, 2 or 3.
-        dtype: dtype of the computation; None: that of the argument and parameters.
-    """
+    """3x3 (3x3x3) convolution with zero padding."""
 
     channels: int
     features: int
@@ -87,9 +84,7 @@ class PointwiseConv(nn.Module):
     fast as a 1x1 convolution.
 
     Attributes:
-        features: channels out.
         part_channels: channels of each part, in the order of concatenation.
-        dtype: dtype of the computation; None: that of the arguments and parameters.
 
     Example:
         >>> layer = PointwiseConv(features=4, part_channels=(3, 1))
@@ -127,9 +122,6 @@ class UpsampleMerge(PointwiseConv):
     """Upsamples coarse features by 2, then a 1x1 convolution of their concatenation with the shortcut of the encoder.
 
     A 1x1 convolution and an interpolation commute, so the coarse part is convolved at its low resolution.
-
-    Attributes:
-        dim: number of spatial axes, 2 or 3.
     """
 
     dim: int = 2
@@ -141,14 +133,7 @@ class UpsampleMerge(PointwiseConv):
 
 
 class ResidualUnit(nn.Module):
-    """`gelu(x + h)`, where `h` is `x` after 3x3 convolutions with GELU between them.
-
-    Attributes:
-        features: channels in and out.
-        convs: number of convolutions.
-        dim: number of spatial axes, 2 or 3.
-        dtype: dtype of the computation.
-    """
+    """`gelu(x + h)`, where `h` is `x` after 3x3 convolutions with GELU between them."""
 
     features: int
     convs: int = 2
@@ -168,14 +153,7 @@ class ResidualUnit(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Halves the resolution: 2x2 max pool, or a 4x4 convolution with stride 2 where the width changes.
-
-    Attributes:
-        channels: channels in.
-        features: channels out.
-        dim: number of spatial axes, 2 or 3.
-        dtype: dtype of the computation.
-    """
+    """Halves the resolution: 2x2 max pool, or a 4x4 convolution with stride 2 where the width changes."""
 
     channels: int
     features: int
@@ -197,15 +175,7 @@ class Downsample(nn.Module):
 
 
 class OutputBlock(nn.Module):
-    """A residual unit and a 1x1 convolution to the output channels, in float32.
-
-    Attributes:
-        features: channels in.
-        out_channels: channels out.
-        convs: 3x3 convolutions of the residual unit.
-        dim: number of spatial axes, 2 or 3.
-        dtype: dtype of the computation in the residual unit.
-    """
+    """A residual unit and a 1x1 convolution to `out_channels`, which is computed in float32."""
 
     features: int
     out_channels: int

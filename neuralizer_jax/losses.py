@@ -1,4 +1,4 @@
-"""Losses: prediction and truth in, one float32 number per episode out.
+"""Losses: prediction and truth in, both `[B, *spatial, C]`, one float32 number per episode out, `[B]`.
 
 Soft Dice for segmentations, mean squared error for images (Czolbe and Dalca, CVPR 2023, section 3.2), with the
 constants of the published PyTorch code. If the network has several output channels, only the first one counts.
@@ -14,14 +14,8 @@ _NEAR = 1e-4
 def soft_dice_loss(prediction: jax.Array, truth: jax.Array) -> jax.Array:
     """Soft Dice loss of the published code: `1 - (2 sum(p t) + 1) / (sum(p^2) + sum(t^2) + 1)`.
 
-    The squares in the denominator are those of V-Net (Milletari, Navab and Ahmadi, 3DV 2016).
-
-    Args:
-        prediction: `[B, *spatial, C]`.
-        truth: the same shape.
-
-    Returns:
-        `[B]`, 0 for equal binary masks, also for empty ones.
+    The squares in the denominator are those of V-Net (Milletari, Navab and Ahmadi, 3DV 2016). The loss is 0 for equal
+    binary masks, also for empty ones.
 
     Example:
         >>> truth = jnp.array([1.0, 0.0]).reshape(1, 1, 2, 1)
@@ -43,12 +37,9 @@ def sharpened_dice_loss(prediction: jax.Array, truth: jax.Array, sharpness: floa
 
     Args:
         prediction: `[B, *spatial, C]`.
-        truth: the same shape.
+        truth: likewise.
         sharpness: four times the slope at the threshold; 0: soft Dice alone, as published.
         threshold: output at which the sharpened mask is 1/2.
-
-    Returns:
-        `[B]`.
 
     Example:
         >>> mask = jnp.ones((1, 16, 16, 1))
@@ -70,11 +61,8 @@ def mse_loss(prediction: jax.Array, truth: jax.Array, sigma_squared: float) -> j
 
     Args:
         prediction: `[B, *spatial, C]`.
-        truth: the same shape.
+        truth: likewise.
         sigma_squared: variance of the noise, 0.05 in the paper; 0: one per image.
-
-    Returns:
-        `[B]`.
 
     Example:
         >>> mse_loss(jnp.ones((1, 16, 16, 1)), jnp.zeros((1, 16, 16, 1)), sigma_squared=0.5).tolist()
@@ -102,9 +90,6 @@ def episode_loss(
         sigma_squared: argument of `mse_loss`.
         dice_sharpness: argument of `sharpened_dice_loss`; 0: soft Dice alone.
         dice_threshold: argument of `sharpened_dice_loss`.
-
-    Returns:
-        `[B]`.
 
     Example:
         >>> ones = jnp.ones((2, 16, 16, 1))

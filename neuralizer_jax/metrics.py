@@ -1,4 +1,4 @@
-"""Metrics of predictions, one number per episode: Dice and PSNR, as in the paper (section 4.1)."""
+"""Metrics as in the paper (section 4.1): prediction and truth in, both `[B, *spatial, C]`, float32 `[B]` out."""
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,8 @@ MAX_PSNR = 100.0
 def dice(prediction: jax.Array, truth: jax.Array) -> jax.Array:
     """Dice overlap of two masks, `2 |P & T| / (|P| + |T|)`. A pixel above 0.5 belongs to its mask.
 
-    Args:
-        prediction: `[B, *spatial, C]`.
-        truth: the same shape.
-
     Returns:
-        float32 `[B]`, 0 to 1; 1 if both masks are empty.
+        `[B]`, 0 to 1; 1 if both masks are empty.
 
     Example:
         >>> prediction, truth = jnp.array([[0.9, 0.7, 0.1, 0.0]]), jnp.array([[1.0, 0.0, 1.0, 0.0]])
@@ -32,12 +28,8 @@ def dice(prediction: jax.Array, truth: jax.Array) -> jax.Array:
 def psnr(prediction: jax.Array, truth: jax.Array) -> jax.Array:
     """Peak signal-to-noise ratio, `-10 log10(mse)`, for intensities in [0, 1]. The prediction is clipped to this range.
 
-    Args:
-        prediction: `[B, *spatial, C]`.
-        truth: the same shape, in [0, 1].
-
     Returns:
-        float32 `[B]` in dB. Identical images have `MAX_PSNR` instead of infinity.
+        `[B]` in dB. Identical images have `MAX_PSNR` instead of infinity.
 
     Example:
         >>> psnr(jnp.full((1, 16, 16, 1), 0.1), jnp.zeros((1, 16, 16, 1))).round(2).tolist()

@@ -20,19 +20,11 @@ from neuralizer_jax.layers import (
 
 
 class UNet(nn.Module):
-    """The backbone of Neuralizer on the target alone. The output is linear.
+    """The backbone of Neuralizer on the target alone. The output is linear. Other attributes are those of `Neuralizer`.
 
     Attributes:
         features: channels, one number or one for each stage. In the paper 64 (616,067 parameters with 3 channels in and
             out), and 256 for training on all data (9,837,059).
-        stages: resolutions; each spatial size must be divisible by `2 ** (stages - 1)`.
-        in_channels: channels of the input. Missing ones are filled with zeros.
-        out_channels: channels of the output.
-        convs: 3x3 convolutions of a residual unit.
-        dim: number of spatial axes, 2 or 3.
-        dtype: dtype of the computation; parameters and output stay float32.
-        remat: recompute activations in the backward pass instead of keeping them.
-        segmentation_sigmoid: whether the output for a segmentation is a logit. Losses and inference apply the sigmoid.
 
     Raises:
         ValueError: widths that do not fit the stages, or an array that does not fit the model.

@@ -51,14 +51,11 @@ class Made:
     elements: list = field(default_factory=list)
 
 
-def read_pickle(program: bytes, allowed_calls: frozenset[str]) -> tuple[object, set[str]]:
+def read_pickle(program: bytes, allowed_calls: frozenset[str]) -> object:
     """Runs the program of a pickle without importing or calling anything.
 
     Objects made without a call (`Class.__new__` and a state, as Python writes plain holders of data) are recorded for
     any class. Calls are recorded only for the names in `allowed_calls`, such as "collections.OrderedDict".
-
-    Returns:
-        The value, and the names of all classes and functions in the pickle.
 
     Raises:
         Refused: a call of another name, or an instruction that no checkpoint has.
@@ -67,9 +64,9 @@ def read_pickle(program: bytes, allowed_calls: frozenset[str]) -> tuple[object, 
     Example:
         >>> import pickle
         >>> read_pickle(pickle.dumps({"lr": 0.5}), frozenset())
-        ({'lr': 0.5}, set())
+        {'lr': 0.5}
         >>> read_pickle(pickle.dumps(print), frozenset())
-        (Global(path='builtins.print'), {'builtins.print'})
+        Global(path='builtins.print')
     """
     machine = _Machine(allowed_calls)
     with warnings.catch_warnings():  # about escapes in text of instructions that are refused anyway
@@ -78,27 +75,23 @@ def read_pickle(program: bytes, allowed_calls: frozenset[str]) -> tuple[object, 
             if count >= MAX_OPCODES:
                 raise Refused(f"a pickle of more than {MAX_OPCODES:,} instructions")
             machine.step(opcode.name, argument)
-    return machine.stack[-1], machine.names
+    return machine.stack[-1]
 
 
 class _Machine:
-    """The stack, its marks, the memo, and the names read so far."""
-
     def __init__(self, allowed_calls):
         self.allowed_calls = allowed_calls
-        self.stack, self.marks, self.memo, self.names = [], [], {}, set()
+        self.stack, self.marks, self.memo = [], [], {}
 
     def step(self, name, argument):
         stack = self.stack
         match name:
             case "PROTO" | "FRAME" | "STOP":
                 pass
-            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "LONG4" | "BINFLOAT":
+            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "LONG4" | "BINFLOAT" | "NONE":  # argument None
                 stack.append(argument)
             case "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8" | "BINBYTES" | "SHORT_BINBYTES" | "BINBYTES8":
                 stack.append(argument)
-            case "NONE":
-                stack.append(None)
             case "NEWTRUE" | "NEWFALSE":
                 stack.append(name == "NEWTRUE")
             case "EMPTY_LIST":
@@ -149,12 +142,6 @@ class _Machine:
             case "REDUCE":
                 args, called = stack.pop(), stack.pop()
                 stack.append(Made(self.allowed(called), args))
-            case "INST":  # a call, like OBJ; written by protocols 0 and 1, not by torch.save
-                self.push_global(*argument.split(" ", 1))
-                stack.append(Made(self.allowed(stack.pop()), tuple(self.pop_to_mark())))
-            case "OBJ":
-                called, *args = self.pop_to_mark()
-                stack.append(Made(self.allowed(called), tuple(args)))
             case "BUILD":
                 state = stack.pop()
                 if not isinstance(stack[-1], Made):
@@ -172,9 +159,7 @@ class _Machine:
     def push_global(self, module, name):
         # Protocol 2 spells the names of the standard library as Python 2 did: __builtin__.set.
         module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
-        path = f"{module}.{name}"
-        self.names.add(path)
-        self.stack.append(Global(path))
+        self.stack.append(Global(f"{module}.{name}"))
 
     def allowed(self, called):
         if isinstance(called, Global) and called.path in self.allowed_calls:

@@ -54,12 +54,7 @@ def plain_dictionary(value) -> dict[str, object]:
         Refused: more than `MAX_VALUES` values. A small pickle can describe them by repeating references.
     """
     budget = iter(range(MAX_VALUES))
-    try:
-        plain = _plain(value, budget, MAX_DEPTH)
-    except _NotPlain:
-        return {}
-    if not isinstance(plain, dict):
-        return {}
+    plain = _plain_entries(entries_of(value) or {}, budget, MAX_DEPTH)
     return {name: entry for name, entry in plain.items() if isinstance(name, str)}
 
 

@@ -2,7 +2,7 @@
 
 A file of `torch.save` (PyTorch 1.6 or later) in, tensors as NumPy arrays and hyper-parameters as plain values out.
 `inert_pickle` turns the pickle into data and refuses all calls except those named here. No name is ever imported.
-Objects of unknown classes are not read; their names are listed.
+Objects of unknown classes are not read.
 """
 
 import struct
@@ -46,7 +46,6 @@ UNTYPED_STORAGE = "torch.storage.UntypedStorage"
 TYPED_TENSOR, UNTYPED_TENSOR = "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3"
 PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
 TENSORS = {TYPED_TENSOR, UNTYPED_TENSOR, *PARAMETERS}
-UNDERSTOOD = {*TENSORS, *STORAGES, *UNTYPED, UNTYPED_STORAGE, *PLAIN}
 # Calls found in checkpoints that are harmless to describe. Their values are not needed.
 IGNORED = {
     "builtins.bytes",
@@ -57,7 +56,7 @@ IGNORED = {
     "numpy.core.multiarray._reconstruct",
     "numpy._core.multiarray._reconstruct",
 }
-ALLOWED_CALLS = frozenset(UNDERSTOOD | IGNORED)
+ALLOWED_CALLS = frozenset({*TENSORS, *STORAGES, *UNTYPED, UNTYPED_STORAGE, *PLAIN, *IGNORED})
 
 NOT_A_CHECKPOINT = "not a zip file of torch.save; if an older PyTorch wrote it, save it again with PyTorch 1.6 or later"
 # Raised by zipfile, pickletools, NumPy and the code below for damaged bytes.
@@ -69,8 +68,10 @@ DAMAGE: tuple[type[Exception], ...] = (
     LookupError,
     TypeError,
     AttributeError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
 )
-DAMAGE += (RuntimeError, ArithmeticError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,10 @@ class TorchCheckpoint:
     Attributes:
         state_dict: tensor name -> array in its own memory; entries that are not tensors are left out.
         hyper_parameters: name -> plain Python value; values without a plain form are left out.
-        unread: sorted names of classes and functions in the file that this reader does not know.
     """
 
     state_dict: dict[str, np.ndarray]
     hyper_parameters: dict[str, object]
-    unread: tuple[str, ...]
 
 
 def read_torch_checkpoint(path: str | Path) -> TorchCheckpoint:
@@ -116,7 +115,7 @@ def read_torch_checkpoint(path: str | Path) -> TorchCheckpoint:
 
 
 def _read(entries):
-    top, names = read_pickle(entries.read("data.pkl", MAX_PICKLE_BYTES), ALLOWED_CALLS)
+    top = read_pickle(entries.read("data.pkl", MAX_PICKLE_BYTES), ALLOWED_CALLS)
     checkpoint = entries_of(top) or {}
     state = entries_of(checkpoint.get("state_dict", checkpoint)) or {}
     tensors = {name: made for name, made in state.items() if isinstance(name, str) and _is_tensor(made)}
@@ -127,7 +126,6 @@ def _read(entries):
     return TorchCheckpoint(
         state_dict=_arrays(tensors, entries),
         hyper_parameters=plain_dictionary(checkpoint.get("hyper_parameters")),
-        unread=tuple(sorted(names - UNDERSTOOD)),
     )
 
 

@@ -43,20 +43,19 @@ def refused(path, *words):
 
 
 @pytest.mark.parametrize(
-    ("name", "case", "foreign", "more"),
+    ("name", "case", "more"),
     [
-        ("lightning.ckpt", "small_n1", (), {}),
-        ("lightning_namespace.ckpt", "tiny", (), {"data_dir": "/data/oasis", "lam": 0.1, "seed": 7}),
-        ("lightning_attributedict.ckpt", "tiny", ("lightning_utilities_missing.core.AttributeDict",), {}),
+        ("lightning.ckpt", "small_n1", {}),
+        ("lightning_namespace.ckpt", "tiny", {"data_dir": "/data/oasis", "lam": 0.1, "seed": 7}),
+        ("lightning_attributedict.ckpt", "tiny", {}),
     ],
 )
-def test_lightning_checkpoint(name, case, foreign, more):
+def test_lightning_checkpoint(name, case, more):
     checkpoint = read_torch_checkpoint(FOLDER / name)
     expected = {f"net.{key}": array for key, array in case_state_dict(case).items()}
     assert_same(checkpoint.state_dict, {**expected, "losses.0.dummy_param": np.empty(0, np.float32)})
     assert checkpoint.hyper_parameters == hyper_parameters(CASES[case]) | more
     assert all(type(value) in (bool, int, float, str, list) for value in checkpoint.hyper_parameters.values())
-    assert checkpoint.unread == foreign
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,6 @@ def test_bare_state_dict(name, dtype):
     checkpoint = read_torch_checkpoint(FOLDER / name)
     assert_same(checkpoint.state_dict, {key: array.astype(dtype) for key, array in case_state_dict("tiny").items()})
     assert checkpoint.hyper_parameters == {}
-    assert checkpoint.unread == ()
 
 
 def test_views_types_and_parameters():
@@ -215,7 +213,6 @@ def test_hyper_parameters_keep_what_is_plain(protocol, path):
         "steps": 7,
         "sets": [{1}, {"c"}, set()],
     }
-    assert checkpoint.unread == ("builtins.bytes", "builtins.list", "torch.device", "torch.float32")
 
 
 def numpy_number(kind, order, text):
@@ -281,8 +278,8 @@ def test_calls_are_refused_by_name(name, place, path, tmp_path):
     ("program", "name"),
     [
         (b"cos\nsystem\n(S'touch marker'\ntR.", None),  # protocol 0
-        (b"(X\x0c\x00\x00\x00touch markerios\nsystem\n.", "os.system"),  # INST
-        (b"(cos\nsystem\nX\x0c\x00\x00\x00touch markero.", "os.system"),  # OBJ
+        (b"(X\x0c\x00\x00\x00touch markerios\nsystem\n.", None),  # INST
+        (b"(cos\nsystem\nX\x0c\x00\x00\x00touch markero.", None),  # OBJ
         (b"\x80\x02cos\nsystem\nX\x0c\x00\x00\x00touch marker\x85R.", "os.system"),
         (b"\x80\x02\x82\x01.", None),  # the copyreg extension registry
     ],
@@ -305,8 +302,6 @@ def test_foreign_objects_are_never_built(path):
     write(path, pickled({"state_dict": {"w": tensor()}, "hyper_parameters": values}))
     checkpoint = read_torch_checkpoint(path)
     assert checkpoint.hyper_parameters == {"attributes": walk}
-    assert "os.system" in checkpoint.unread
-    assert {"numpy.core.multiarray._reconstruct", "numpy.ndarray"} <= set(checkpoint.unread)
 
 
 def object_array_state(*elements):
