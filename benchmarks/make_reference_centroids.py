@@ -120,7 +120,8 @@ def main():
     print("\n_TABLE = {")
     for label, (centroid, volume) in table.items():
         x, y, z = (round(float(value), 1) + 0.0 for value in centroid)
-        print(f"    {label}: (({x}, {y}, {z}), {round(volume, -1):.0f}),  # {FREESURFER_CLASSES[label]}")
+        if not FREESURFER_CLASSES[label].startswith("right"):
+            print(f"    {label}: (({x}, {y}, {z}), {round(volume, -1):.0f}),  # {FREESURFER_CLASSES[label]}")
     print("}\n")
     print("label: distance first -> second pass, spread over subjects after registration, after the fit (mm)")
     for label, (centroid, _) in table.items():

@@ -4,7 +4,7 @@ Only world coordinates are used. The order of a volume's axes has no influence, 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ _TOLERANCE_MM = 2.0  # normal variation of a centroid between subjects; smaller 
 _SMALL_MM3 = 1000.0  # a structure with this volume has half the weight of a large one
 
 
-@dataclass(frozen=True)
-class AffineFit:
+class AffineFit(NamedTuple):
     """An affine map fitted to centroids.
 
     Attributes:
@@ -66,12 +65,9 @@ def label_centroids(labels: np.ndarray, affine: np.ndarray) -> dict[int, tuple[n
     rank = np.searchsorted(present, values)
     counts = np.bincount(rank, minlength=len(present))
     means = [np.bincount(rank, axis, len(present)) / counts for axis in np.unravel_index(inside, labels.shape)]
-    centroids = np.stack(means, axis=-1) @ affine[:3, :3].T + affine[:3, 3]
+    centroids = _move(np.stack(means, axis=-1), affine)
     volumes = counts * abs(np.linalg.det(affine[:3, :3]))
-    return {
-        int(label): (centroid, float(volume))
-        for label, centroid, volume in zip(present, centroids, volumes, strict=True)
-    }
+    return dict(zip(present.tolist(), zip(centroids, volumes.tolist(), strict=True), strict=True))
 
 
 def fold_variants(centroids: Centroids) -> dict[int, tuple[np.ndarray, float]]:

@@ -33,11 +33,7 @@ def check_inside_grid(labels: np.ndarray, affine: np.ndarray, to_mni: np.ndarray
 
 
 def check_slice_structures(labels: np.ndarray) -> None:
-    """Raises InputError if brain stem, hippocampus, thalamus or lateral ventricle is missing in the default slice.
-
-    Args:
-        labels: the slice at `grid.SLICE_Y`, FreeSurfer labels.
-    """
+    """Raises InputError if the FreeSurfer labels of the default slice lack one of these structures."""
     present = set(np.unique(labels).tolist())
     missing = [name for name, values in _STRUCTURES.items() if not present.intersection(values)]
     if missing:
@@ -45,12 +41,7 @@ def check_slice_structures(labels: np.ndarray) -> None:
 
 
 def check_mask_agrees(mask: np.ndarray, template: np.ndarray) -> None:
-    """Raises InputError if the subject's brain mask has a low Dice with the template's: the alignment failed.
-
-    Args:
-        mask: `[S, 192, 192]` bool, of the subject.
-        template: `[S, 192, 192]` bool, of the template on the same slices.
-    """
+    """Raises InputError if two brain masks `[S, 192, 192]` have a low Dice: the alignment to the template failed."""
     dice = 2 * (mask & template).sum() / max(1, mask.sum() + template.sum())
     if dice < _MIN_MASK_DICE:
         raise InputError(

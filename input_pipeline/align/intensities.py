@@ -4,7 +4,6 @@ The metric is Mattes mutual information (https://doi.org/10.1109/TMI.2003.809072
 than T1, though less accurately. The result is deterministic: one thread, all voxels of coarse grids, no random samples.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
@@ -12,33 +11,18 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from input_pipeline.align.registration import Grid, descend, matrix_of, mutual_information, one_thread, pyramid
+from input_pipeline.align.registration import Fit, Grid, descend, matrix_of, mutual_information, one_thread, pyramid
 from neuralizer_jax.errors import InputError
 
 _START_ANGLES = (-20, 0, 20)  # degrees about each axis; the optimiser reaches angles between them and up to 30
 _STARTS = 5  # the best starts are optimised
-_BRAIN_HEIGHT_MM = 150  # from the crown of the head to below the brain
 _SCALES = (0.5, 2.0)  # plausible ratio of the sizes of two heads
-
-
-@dataclass(frozen=True)
-class IntensityFit:
-    """An affine map found by registration.
-
-    Attributes:
-        matrix: `[4, 4]`, world of the subject (mm, RAS) -> MNI152 (mm, RAS).
-        mutual_information: of aligned image and template over the template's brain, nats; larger is better. Comparable
-            between subjects of one modality.
-    """
-
-    matrix: np.ndarray
-    mutual_information: float
 
 
 def register_to_template(
     volume: np.ndarray, affine: np.ndarray, *, mask: np.ndarray | None = None, skull_stripped: bool
-) -> IntensityFit:
-    """Registers an image to MNI152.
+) -> Fit:
+    """Registers an image to MNI152; mutual information is measured over the template's brain.
 
     Starts from rotations by up to 20 degrees about each axis; then a similarity transform at 8 mm, and an affine one at
     4 and 2 mm. Heads rotated by more than about 35 degrees are not found. Left and right are never exchanged.
@@ -52,15 +36,10 @@ def register_to_template(
     Raises:
         InputError: for an image without contrast, or an implausible scale.
     """
-    volume, affine = np.nan_to_num(np.asarray(volume, np.float32)), np.asarray(affine, np.float64)
-    if volume.ndim != 3:
-        raise InputError(f"volume of shape {volume.shape}, expected three axes")
     if mask is not None:
         if mask.shape != volume.shape:
             raise InputError(f"brain mask of shape {mask.shape}, expected the volume's {volume.shape}")
-        volume = np.where(mask, volume, np.float32(0))
-    if volume.min() == volume.max() or volume.max() <= 0:
-        raise InputError("volume without contrast or positive values, expected an image of a head")
+        volume = np.where(mask, np.asarray(volume, np.float32), np.float32(0))
     stripped = skull_stripped or mask is not None
 
     # Zeros around a skull-stripped brain are known; intensities around a head's field of view are not.
@@ -75,7 +54,7 @@ def register_to_template(
             f"the image fits the template at scales of {scales[-1]:.2g} to {scales[0]:.2g},"
             f" expected {_SCALES[0]} to {_SCALES[1]}"
         )
-    return IntensityFit(np.linalg.inv(to_moving), information)
+    return Fit(np.linalg.inv(to_moving), information)
 
 
 @cache
@@ -83,7 +62,7 @@ def _template() -> tuple[Grid, ...]:
     from nilearn.datasets import load_mni152_template
 
     image = load_mni152_template(resolution=1)
-    return pyramid(np.asarray(image.dataobj, np.float32), image.affine, margin=8)
+    return pyramid(np.asarray(image.dataobj), image.affine, margin=8)
 
 
 def _register(
@@ -97,20 +76,9 @@ def _register(
 
 def _start(template: Grid, image: Grid, stripped: bool) -> tuple[np.ndarray, np.ndarray, float]:
     """Centre of the template's brain, centre of the image's brain, and ratio of their sizes."""
-    template_centre, template_volume = _brain(template, True)
-    centre, volume = _brain(image, stripped)
-    size = float(np.clip(np.cbrt(volume / template_volume), 0.8, 1.25)) if stripped else 1.0
-    return template_centre, centre, size
-
-
-def _brain(image: Grid, stripped: bool) -> tuple[np.ndarray, float]:
-    """Rough centre in mm and volume in mm3 of the foreground; of a full head, only of its upper part."""
-    foreground = image.values > 0.15 * np.percentile(image.values[image.values > 0], 98)
-    points = np.argwhere(foreground) * image.spacing + image.origin
-    if not stripped:
-        crown = np.percentile(points[:, 2], 99.5)
-        points = points[points[:, 2] > crown - _BRAIN_HEIGHT_MM]
-    return points.mean(0), len(points) * image.spacing**3
+    brain, image_brain = template.points(template.head(True)), image.points(image.head(stripped))
+    size = float(np.clip(np.cbrt(len(image_brain) / len(brain)), 0.8, 1.25)) if stripped else 1.0
+    return brain.mean(0), image_brain.mean(0), size
 
 
 def _best_similarity(
@@ -152,4 +120,4 @@ def _mask(template: Grid, stripped: bool) -> Grid:
     brain = template.values > 0.1
     if stripped:
         brain = ndimage.distance_transform_edt(~brain, sampling=template.spacing) < 8
-    return Grid(brain.astype(np.uint8), template.spacing, template.origin)
+    return template.like(brain)

@@ -9,7 +9,9 @@ for deep structures, brain stem and cerebellum, 4 mm for the lateral ventricles,
 
 import numpy as np
 
-# label: centroid in mm (RAS), volume in mm3
+from input_pipeline.space.protocols import other_side
+
+# label: centroid in mm (RAS), volume in mm3; structures on the right mirror those on the left
 _TABLE = {
     2: ((-28.7, -18.0, 19.0), 302160),  # left cerebral white matter
     3: ((-32.6, -17.1, 16.1), 297650),  # left cerebral cortex
@@ -28,21 +30,10 @@ _TABLE = {
     18: ((-24.7, -3.4, -21.0), 2050),  # left amygdala
     26: ((-9.6, 11.9, -8.7), 670),  # left accumbens area
     28: ((-11.4, -15.1, -10.0), 5270),  # left ventral diencephalon
-    41: ((28.7, -18.0, 19.0), 302160),  # right cerebral white matter
-    42: ((32.6, -17.1, 16.1), 297650),  # right cerebral cortex
-    43: ((14.9, -13.0, 14.7), 23730),  # right lateral ventricle
-    44: ((32.9, -17.8, -15.6), 1060),  # right inferior lateral ventricle
-    46: ((17.9, -53.2, -33.2), 19700),  # right cerebellar white matter
-    47: ((23.9, -62.8, -36.7), 73300),  # right cerebellar cortex
-    49: ((13.0, -17.3, 6.2), 8780),  # right thalamus
-    50: ((15.9, 9.7, 9.0), 4840),  # right caudate
-    51: ((27.2, 1.4, -1.2), 6700),  # right putamen
-    52: ((21.5, -2.4, -2.6), 1950),  # right pallidum
-    53: ((26.5, -21.2, -15.1), 4240),  # right hippocampus
-    54: ((24.7, -3.4, -21.0), 2050),  # right amygdala
-    58: ((9.6, 11.9, -8.7), 670),  # right accumbens area
-    60: ((11.4, -15.1, -10.0), 5270),  # right ventral diencephalon
 }
 
+_LEFT = {label: (np.array(centroid), float(volume)) for label, (centroid, volume) in _TABLE.items()}
+_RIGHT = {int(other_side("freesurfer")[label]): (at * (-1, 1, 1), volume) for label, (at, volume) in _LEFT.items()}
+
 # The `reference` of `fit_affine`.
-REFERENCE_CENTROIDS = {label: (np.array(centroid), float(volume)) for label, (centroid, volume) in _TABLE.items()}
+REFERENCE_CENTROIDS = _RIGHT | _LEFT

@@ -4,14 +4,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
 from input_pipeline.space.resample import resample_to_grid
+from neuralizer_jax.errors import InputError
 
 _BINS = 32  # of the joint histogram
+_BRAIN_HEIGHT_MM = 150  # from the crown of the head to below the brain
+
+
+class Fit(NamedTuple):
+    """A map found by registration.
+
+    Attributes:
+        matrix: `[4, 4]` float64, world of the moving image (mm, RAS) -> world of the fixed image or MNI152 (mm, RAS).
+        mutual_information: of the aligned images over the head or brain, nats; larger is better. Comparable between
+            subjects with the same modalities.
+    """
+
+    matrix: np.ndarray
+    mutual_information: float
 
 
 @dataclass(frozen=True)
@@ -35,19 +51,45 @@ class Grid:
         image.SetOrigin(self.origin.tolist())
         return image
 
+    def like(self, mask: np.ndarray) -> "Grid":
+        """A mask on the same grid, uint8."""
+        return Grid(mask.astype(np.uint8), self.spacing, self.origin)
 
-def pyramid(volume: np.ndarray, affine: np.ndarray, margin: float) -> tuple[Grid, ...]:
+    def points(self, mask: np.ndarray) -> np.ndarray:
+        """World coordinates `[n, 3]` in mm of the voxels of a mask."""
+        return np.argwhere(mask) * self.spacing + self.origin
+
+    def head(self, skull_stripped: bool) -> np.ndarray:
+        """The foreground: the brain if skull-stripped, else the head from its crown to below the brain."""
+        head = self.values > 0.15 * np.percentile(self.values[self.values > 0], 98)
+        if not skull_stripped:
+            height = self.points(head)[:, 2]
+            head[head] = height > np.percentile(height, 99.5) - _BRAIN_HEIGHT_MM
+        return head
+
+
+def pyramid(volume: np.ndarray, affine: np.ndarray, margin: float, name: str = "volume") -> tuple[Grid, ...]:
     """Resamples a volume to 8, 4 and 2 mm. Each level is smoothed from the next finer one.
 
     Args:
-        volume: `[X, Y, Z]` float32.
+        volume: `[X, Y, Z]`, one image.
         affine: `[4, 4]`, voxel -> world in mm (RAS).
         margin: width of the zeros added on all sides, mm.
+        name: of the volume in errors.
+
+    Raises:
+        InputError: for an image without three axes or without contrast.
     """
-    levels = []
+    volume, affine = np.nan_to_num(np.asarray(volume, np.float32)), np.asarray(affine, np.float64)
+    if volume.ndim != 3:
+        raise InputError(f"{name} of shape {volume.shape}, expected three axes")
+    constant = volume.min() == volume.max()
+    levels: list[Grid] = []
     for spacing in (2, 4, 8):
         levels.append(_coarsen(volume, affine, spacing, margin))
         volume, affine, margin = levels[-1].values, levels[-1].affine(), 0
+    if constant or levels[-1].values.max() <= 0:
+        raise InputError(f"{name} without contrast or positive values, expected an image of a head")
     return tuple(reversed(levels))
 
 

@@ -10,35 +10,20 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from input_pipeline.align.registration import Grid, descend, matrix_of, mutual_information, one_thread, pyramid
+from input_pipeline.align.registration import Fit, Grid, descend, matrix_of, mutual_information, one_thread, pyramid
 from neuralizer_jax.errors import InputError
 
 _TURNS = ((0, 0, 0), *((axis * angle).tolist() for axis in np.eye(3) for angle in (-10, 10)))  # degrees
 _LIFTS_MM = (-40, -20, 0, 20, 40)  # shifts along z from the centre of the head to the centre of a slab
-_BRAIN_HEIGHT_MM = 150  # from the crown of the head to below the brain
 _EDGE_MM = 8  # around head or brain, because the outline is informative too
 _MIN_OVERLAP_ML = 200
 _MAX_TURN, _MAX_MOVE_MM = 45, 100
 _RADIUS_MM = 70  # of a head: balances rotation (radians) and translation (mm) in the optimiser
 
 
-@dataclass(frozen=True)
-class RigidFit:
-    """A rigid map found by registration.
-
-    Attributes:
-        matrix: `[4, 4]` float64, world of the moving scan (mm, RAS) -> world of the fixed scan (mm, RAS).
-        mutual_information: of the aligned scans over the part of the fixed head or brain that both show, nats; larger
-            is better. Comparable between subjects with the same two modalities.
-    """
-
-    matrix: np.ndarray
-    mutual_information: float
-
-
 def register_rigid(
     moving: np.ndarray, moving_affine: np.ndarray, fixed: np.ndarray, fixed_affine: np.ndarray, *, skull_stripped: bool
-) -> RigidFit:
+) -> Fit:
     """Registers one scan to another of the same subject.
 
     Two starts are optimised at 8 mm: the position in the headers (also rotated by 10 degrees), and matched centres of
@@ -58,7 +43,7 @@ def register_rigid(
     """
     moving_levels = _levels(moving, moving_affine, "moving")
     fixed_levels = _levels(fixed, fixed_affine, "fixed")
-    by_centre = _centre(moving_levels[0], skull_stripped) - _centre(fixed_levels[0], skull_stripped)
+    by_centre = _centre(moving_levels[0].scan, skull_stripped) - _centre(fixed_levels[0].scan, skull_stripped)
     fixed_levels = tuple(_near_head(level, skull_stripped) for level in fixed_levels)
     with one_thread():
         start, transform = _best_start(fixed_levels[0], moving_levels[0], by_centre)
@@ -66,7 +51,7 @@ def register_rigid(
         _check(start, transform, fixed_levels[1], moving_levels[1])
         information = _optimise(fixed_levels[2], moving_levels[2], transform, 0.25, 0.05)
     _check(start, transform, fixed_levels[1], moving_levels[1])
-    return RigidFit(np.linalg.inv(matrix_of(transform)), information)
+    return Fit(np.linalg.inv(matrix_of(transform)), information)
 
 
 @dataclass(frozen=True)
@@ -78,43 +63,19 @@ class _Level:
 
 
 def _levels(volume: np.ndarray, affine: np.ndarray, name: str) -> tuple[_Level, ...]:
-    """The scan at 8, 4 and 2 mm, masked by its field of view. Raises InputError for an image without contrast."""
-    volume, affine = np.nan_to_num(np.asarray(volume, np.float32)), np.asarray(affine, np.float64)
-    if volume.ndim != 3:
-        raise InputError(f"{name} volume of shape {volume.shape}, expected three axes")
-    scans = pyramid(volume, affine, margin=0)
-    if volume.min() == volume.max() or scans[0].values.max() <= 0:
-        raise InputError(f"{name} volume without contrast or positive values, expected an image of a head")
-    return tuple(_Level(scan, _grid_of(_field_of_view(scan, volume.shape, affine), scan)) for scan in scans)
-
-
-def _grid_of(mask: np.ndarray, like: Grid) -> Grid:
-    return Grid(mask.astype(np.uint8), like.spacing, like.origin)
+    """The scan at 8, 4 and 2 mm, masked by its field of view."""
+    scans = pyramid(volume, affine, margin=0, name=f"{name} volume")
+    return tuple(_Level(scan, scan.like(_field_of_view(scan, volume.shape, affine))) for scan in scans)
 
 
 def _near_head(level: _Level, skull_stripped: bool) -> _Level:
     """The same, masked by the head or brain and the edge around it."""
-    distance = ndimage.distance_transform_edt(~_head(level.scan, skull_stripped), sampling=level.scan.spacing)
-    return _Level(level.scan, _grid_of((distance < _EDGE_MM) & (level.mask.values > 0), level.scan))
+    distance = ndimage.distance_transform_edt(~level.scan.head(skull_stripped), sampling=level.scan.spacing)
+    return _Level(level.scan, level.scan.like((distance < _EDGE_MM) & (level.mask.values > 0)))
 
 
-def _head(scan: Grid, skull_stripped: bool) -> np.ndarray:
-    """The foreground: the brain if skull-stripped, else the head from its crown to below the brain."""
-    head = scan.values > 0.15 * np.percentile(scan.values[scan.values > 0], 98)
-    if not skull_stripped:
-        height = scan.origin[2] + scan.spacing * np.arange(head.shape[2])
-        crown = np.percentile(np.repeat(height, np.count_nonzero(head, axis=(0, 1))), 99.5)
-        head &= height > crown - _BRAIN_HEIGHT_MM
-    return head
-
-
-def _centre(level: _Level, skull_stripped: bool) -> np.ndarray:
-    return _points(_head(level.scan, skull_stripped), level.scan).mean(0)
-
-
-def _points(mask: np.ndarray, grid: Grid) -> np.ndarray:
-    """World coordinates `[n, 3]` in mm of the voxels of a mask."""
-    return np.argwhere(mask) * grid.spacing + grid.origin
+def _centre(scan: Grid, skull_stripped: bool) -> np.ndarray:
+    return scan.points(scan.head(skull_stripped)).mean(0)
 
 
 def _field_of_view(grid: Grid, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
@@ -138,7 +99,7 @@ def _best_start(
     """
     by_header = [(turn, np.zeros(3)) for turn in _TURNS]
     by_mass = [((0, 0, 0), by_centre + np.array((0, 0, lift))) for lift in _LIFTS_MM]
-    points = _points(fixed.mask.values, fixed.scan)
+    points = fixed.scan.points(fixed.mask.values)
     found = []
     for starts in (by_header, by_mass) if len(points) else ():
         transforms = [

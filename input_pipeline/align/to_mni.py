@@ -1,6 +1,6 @@
 """Alignment of a subject's reference image to MNI152: by its segmentation if there is one, else by its intensities."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,16 +13,8 @@ from input_pipeline.space.resample import resample_to_grid
 Volume = tuple[np.ndarray, np.ndarray]
 
 
-@dataclass(frozen=True, eq=False)
-class Alignment:
-    """How an image was aligned; the fields are those of a record.
-
-    Attributes:
-        to_mni: `[4, 4]`, world of the image (mm, RAS) -> MNI152 (mm, RAS).
-        method: `centroids` or `intensity`.
-        residual_mm: root mean square distance of the aligned centroids; None for `intensity`.
-        mutual_information: of image and template, nats; None for `centroids`.
-    """
+class Alignment(NamedTuple):
+    """How an image was aligned; the fields are those of a record (`SubjectRecord`)."""
 
     to_mni: np.ndarray
     method: str

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from input_pipeline.align.to_mni import Volume
 from input_pipeline.raw.derivatives import (
     Index,
     find_brain_mask,
@@ -40,21 +41,14 @@ class Labels:
     """A label map or brain mask in the world of the reference image.
 
     Attributes:
-        values: `[X, Y, Z]`, FreeSurfer labels, or above 0 in the brain.
-        affine: `[4, 4]`, voxel -> world in mm (RAS).
+        volume: values, FreeSurfer labels or above 0 in the brain; and affine.
         source: one of `record.SOURCES`.
         protocol: label protocol of the file; None for a brain mask.
     """
 
-    values: np.ndarray
-    affine: np.ndarray
+    volume: Volume
     source: str
     protocol: str | None = None
-
-    @property
-    def volume(self) -> tuple[np.ndarray, np.ndarray]:
-        """Values and affine."""
-        return self.values, self.affine
 
 
 def find_derivatives(raw: RawSubject, index: Index, made: Path) -> Derivatives:
@@ -68,21 +62,15 @@ def find_derivatives(raw: RawSubject, index: Index, made: Path) -> Derivatives:
     Raises:
         InputError: if several files fit equally well.
     """
-    found = [
-        Derivatives(
-            modality,
-            find_segmentation(raw.images[modality], raw.subject, index),
-            find_brain_mask(raw.images[modality], raw.subject, index),
-            made,
-        )
-        for modality in sorted(raw.images, key=preference)
-    ]
-    with_segmentation = (derivatives for derivatives in found if derivatives.segmentation)
-    with_mask = (derivatives for derivatives in found if derivatives.brain_mask)
-    return next(with_segmentation, None) or next(with_mask, None) or Derivatives(None, None, None, made)
+    found = []
+    for modality in sorted(raw.images, key=preference):
+        image = raw.images[modality], raw.subject, index
+        found.append(Derivatives(modality, find_segmentation(*image), find_brain_mask(*image), made))
+    best = [d for d in found if d.segmentation] + [d for d in found if d.brain_mask]
+    return best[0] if best else Derivatives(None, None, None, made)
 
 
-def read_published(raw: RawSubject, labels: RawLabels) -> tuple[np.ndarray, np.ndarray]:
+def read_published(raw: RawSubject, labels: RawLabels) -> Volume:
     """Values and affine of one of the dataset's label maps, on the grid that it was drawn on."""
     return read_volume(labels.path, labels=True, grid_of=raw.images[labels.grid_of] if labels.grid_of else None)
 
@@ -94,11 +82,6 @@ def read_segmentation(raw: RawSubject, reference: str, derivatives: Derivatives)
     2. The dataset's own, if it has FreeSurfer labels.
     3. A new one, made by `mri_synthseg` if it is installed.
     4. The dataset's own in another protocol, converted. Only some of its structures have a FreeSurfer label.
-
-    Args:
-        raw: the subject.
-        reference: modality of the reference image.
-        derivatives: of the subject.
 
     Raises:
         InputError: for a file that cannot be used, or if the program fails.
@@ -115,10 +98,10 @@ def read_segmentation(raw: RawSubject, reference: str, derivatives: Derivatives)
         path, source = make_segmentation(raw.images[reference], made), "mri_synthseg"
     if path:
         values, affine = read_volume(path, labels=True)
-        return Labels(fold_freesurfer(values), affine, source, "freesurfer")
+        return Labels((fold_freesurfer(values), affine), source, "freesurfer")
     if other:
         values, affine = read_published(raw, other)
-        return Labels(to_freesurfer(values, other.protocol), affine, "mapped", other.protocol)
+        return Labels((to_freesurfer(values, other.protocol), affine), "mapped", other.protocol)
     return None
 
 
@@ -128,11 +111,6 @@ def read_brain_mask(raw: RawSubject, reference: str, derivatives: Derivatives) -
     1. The dataset's own.
     2. The user's file.
     3. For full heads, a new one made by `mri_synthstrip` if it is installed.
-
-    Args:
-        raw: the subject.
-        reference: modality of the reference image.
-        derivatives: of the subject.
 
     Raises:
         InputError: for a file that cannot be used, or if the program fails.
@@ -148,4 +126,4 @@ def read_brain_mask(raw: RawSubject, reference: str, derivatives: Derivatives) -
     if not path:
         return None
     values, affine = read_volume(path)
-    return Labels((values > 0).astype(np.uint8), affine, source)
+    return Labels(((values > 0).astype(np.uint8), affine), source)

@@ -97,9 +97,6 @@ def _synthesize(
     return MadeSubject(
         SubjectRecord(
             **origin,
-            split="",
-            age=None,
-            sex=None,
             y=np.array(y, np.int16),
             modalities=tuple(name if direction is None else f"{name}-{direction:02d}" for name, direction in series),
             images=np.stack(images),

@@ -55,14 +55,7 @@ def scan_jobs(
 
 
 def prepare_scan(raw: RawSubject, y: tuple[int, ...], derivatives: Derivatives, align_by: Align) -> MadeSubject:
-    """Makes the record of a subject. Raises InputError with the reason if the subject cannot be used.
-
-    Args:
-        raw: its files.
-        y: slices, mm.
-        derivatives: its segmentation and brain mask.
-        align_by: `PrepareSettings.align`.
-    """
+    """Makes the record of a subject with slices at y mm. Raises InputError with the reason if it cannot be used."""
     planes = [coronal_index(place) for place in y]
 
     # Read the reference image, and the segmentation and brain mask in its world.
@@ -107,7 +100,6 @@ def prepare_scan(raw: RawSubject, y: tuple[int, ...], derivatives: Derivatives, 
         dataset=raw.dataset,
         subject=raw.subject,
         person=raw.person,
-        split="",
         age=raw.age,
         sex=raw.sex,
         y=np.array(y, np.int16),

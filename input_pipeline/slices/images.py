@@ -83,11 +83,7 @@ def image_groups(raw: RawSubject, derivatives_of: str | None) -> list[tuple[str,
 
 
 def read_reference(raw: RawSubject, groups: Sequence[tuple[str, ...]]) -> tuple[Scan, dict[str, str]]:
-    """The first image that can be read, and the modalities before it that cannot, with the reason.
-
-    Raises:
-        InputError: if none can be read.
-    """
+    """The first image that can be read, and the modalities before it that cannot. Raises InputError if none can."""
     dropped: dict[str, str] = {}
     for modality in (modality for group in groups for modality in group):
         try:
@@ -112,7 +108,7 @@ def cut_images(
         groups: as returned by `image_groups`.
         reference: the reference image.
         to_mni: `[4, 4]`, world of the reference image -> MNI152.
-        planes: indices of coronal planes of the grid.
+        planes: of the grid, along y.
         unreadable: modalities to leave out, with the reason.
 
     Returns:

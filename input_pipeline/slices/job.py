@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,14 +25,10 @@ class MadeSubject:
     dropped: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Job:
-    """A subject to make.
+class Job(NamedTuple):
+    """A subject to make, by its id and its person as in the record.
 
-    Attributes:
-        subject: id, unique in the dataset.
-        person: subjects of one person are in the same split.
-        make: makes the subject; can be pickled. Raises InputError with the reason if the subject is dropped.
+    `make` can be pickled. It raises InputError with the reason if the subject is dropped.
     """
 
     subject: str

@@ -21,14 +21,11 @@ SOURCES = (
     "synthetic",  # the image was made from it
 )
 
-# Methods of alignment to MNI152; `none`: made in MNI152.
-ALIGNMENTS = ("centroids", "intensity", "none")
-
 # Intensities in [0, 1] are stored as whole numbers from 0 to this.
 _MAX_INTENSITY = 65535
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SubjectRecord:
     """M images, P label maps and a brain mask of a subject, on the same S coronal slices (`grid.coronal_image`).
 
@@ -51,7 +48,7 @@ class SubjectRecord:
         brain_mask: `[S, 192, 192]` bool.
         mask_source: one of `SOURCES`.
         skull_stripped: whether the images are 0 outside of the brain.
-        alignment: one of `ALIGNMENTS`.
+        alignment: method of alignment to MNI152: `centroids` or `intensity`; `none`: made in MNI152.
         residual_mm: root mean square distance of the aligned structures' centroids; None unless aligned by `centroids`.
         mutual_information: of image and template, nats; None unless aligned by `intensity`.
     """
@@ -59,9 +56,9 @@ class SubjectRecord:
     dataset: str
     subject: str
     person: str
-    split: str
-    age: float | None
-    sex: str | None
+    split: str = ""
+    age: float | None = None
+    sex: str | None = None
     y: np.ndarray
     modalities: tuple[str, ...]
     images: np.ndarray

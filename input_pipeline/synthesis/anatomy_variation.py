@@ -12,15 +12,9 @@ _VENTRICLE_RADII = (10, 30, 9)
 
 
 def vary_anatomy(labels: np.ndarray, seed: int, planes: range) -> np.ndarray:
-    """Coronal planes of the label map of a new subject. The anatomy depends on the seed only, not on the planes.
+    """Coronal planes of a new subject, `[192, len(planes), 192]`, made from a label map on the MNI152 grid.
 
-    Args:
-        labels: label map on the MNI152 grid.
-        seed: of the subject.
-        planes: consecutive plane indices along y.
-
-    Returns:
-        Labels `[192, len(planes), 192]` in RAS order.
+    The anatomy depends on the seed only, not on `planes` (consecutive indices along y).
     """
     rng = generator(seed, "phantom")
     amplitude, rate = rng.uniform(3.5, 6.5), rng.normal(0.1, 0.45)

@@ -4,7 +4,7 @@ A warp is the flow of a stationary velocity field, integrated by scaling and squ
 coarse grid. Only the voxels of the requested region are interpolated.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import map_coordinates
@@ -22,8 +22,7 @@ _SCALES = ((32, 1.0), (9, 0.35))
 _SQUARINGS = 6
 
 
-@dataclass(frozen=True)
-class Warp:
+class Warp(NamedTuple):
     """A smooth displacement: the output at p is the input at p + displacement(p).
 
     Attributes:
@@ -35,19 +34,12 @@ class Warp:
     displacement: np.ndarray
 
 
-@dataclass(frozen=True)
-class Growth:
-    """Growth around a point, by the factor exp(rate) along each axis at the point; it decays like a Gaussian.
+class Growth(NamedTuple):
+    """Growth around a point, by the factor exp(rate) along each axis at the point; it decays like a Gaussian."""
 
-    Attributes:
-        centre: the point, in voxels.
-        radii: standard deviations of the Gaussian along each axis, voxels.
-        rate: log of the factor; negative values shrink.
-    """
-
-    centre: tuple[float, ...]
-    radii: tuple[float, ...]
-    rate: float
+    centre: tuple[float, ...]  # voxels
+    radii: tuple[float, ...]  # standard deviations of the Gaussian along each axis, voxels
+    rate: float  # negative values shrink
 
 
 def random_svf_warp(
@@ -126,8 +118,7 @@ def warp_labels(
     points = np.stack(np.meshgrid(*axes, indexing="ij")) + displacement_at(warp, region)
     if matrix is not None:
         matrix = np.asarray(matrix, np.float32)
-        offset = matrix[:, -1].reshape(-1, *(1,) * labels.ndim)
-        points = np.tensordot(matrix[:, :-1], points, axes=1) + offset
+        points = np.tensordot(matrix[:, :-1], points, axes=1) + matrix[:, -1].reshape(-1, *(1,) * labels.ndim)
     return map_coordinates(labels, points, order=0, mode="nearest")
 
 
@@ -139,5 +130,4 @@ def swap_hemispheres(labels: np.ndarray, axis: int = 0) -> np.ndarray:
     >>> swap_hemispheres(np.array([17, 16, 0]))  # left hippocampus, brain stem, background
     array([ 0, 16, 53])
     """
-    labels = np.asarray(labels)
     return other_side("freesurfer")[np.flip(labels, axis)].astype(labels.dtype)

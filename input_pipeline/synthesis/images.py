@@ -94,11 +94,7 @@ def synthesize_image(
 def brain_mask(labels: np.ndarray) -> np.ndarray:
     """The brain as skull-stripping tools define it: tissue, ventricles, and CSF that is enclosed or within about 2 mm.
 
-    Args:
-        labels: FreeSurfer labels, 2-D or 3-D.
-
-    Returns:
-        bool, of the same shape.
+    Takes FreeSurfer labels, 2-D or 3-D; returns bool of the same shape.
 
     >>> brain_mask(np.array([[0, 0, 0, 0], [0, 2, 3, 0], [0, 515, 0, 0]])).astype(int).tolist()
     [[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]

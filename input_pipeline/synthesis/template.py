@@ -23,8 +23,7 @@ def template_labels(planes: Sequence[int]) -> np.ndarray:
 
 def template_brain_mask(planes: Sequence[int]) -> np.ndarray:
     """The template's brain mask, bool `[S, 192, 192]`, on planes of the grid."""
-    volume, affine = _brain_mask()
-    return coronal_slices(volume, affine, np.eye(4), labels=True, planes=planes) > 0
+    return coronal_slices(*_brain_mask(), np.eye(4), labels=True, planes=planes) > 0
 
 
 @cache
