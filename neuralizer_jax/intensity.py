@@ -103,11 +103,7 @@ def foreground(volume: np.ndarray, skull_stripped: bool | None = None) -> np.nda
 
 
 def foreground_quantiles(volume: np.ndarray, skull_stripped: bool) -> np.ndarray:
-    """Quantiles `[1001]` float32, from minimum to maximum, of the foreground's intensities.
-
-    Args:
-        volume: any shape, finite.
-        skull_stripped: as for `foreground`.
+    """Quantiles `[1001]` float32, from minimum to maximum, of the foreground's intensities (`foreground`).
 
     Raises:
         InputError: if the foreground is empty, or its median is not above 0.
@@ -128,10 +124,7 @@ def foreground_median(quantiles: np.ndarray) -> np.float32:
 
 
 def dataset_windows(volumes: Iterable[tuple[str, np.ndarray]]) -> dict[str, Window]:
-    """The window of each modality, measured over its volumes; every volume counts alike.
-
-    Args:
-        volumes: pairs of modality and foreground quantiles.
+    """The window of each modality, from pairs of modality and foreground quantiles; every volume counts alike.
 
     Raises:
         InputError: if the foreground of a modality is constant.
