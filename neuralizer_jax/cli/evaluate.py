@@ -86,14 +86,7 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
         help="datasets of the context members, as --data; whether they were trained on is not checked (default: each "
         "target's own dataset)",
     )
-    cases.add_argument(
-        "--sizes",
-        metavar="N",
-        type=int,
-        nargs="+",
-        default=[1, 2, 4, 8, 16, 32],
-        help="context sizes (default: 1 2 4 8 16 32)",
-    )
+    add_sizes(cases)
     cases.add_argument("--draws", metavar="D", type=int, default=3, help="random contexts for each target (default: 3)")
     cases.add_argument(
         "--subjects", metavar="K", type=int, default=0, help="targets for each task, modality and class, at most"
@@ -107,6 +100,13 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
         default="same",
         help="other: no context member shows the target's modality (default: same)",
     )
+
+
+def add_sizes(parser: argparse._ActionsContainer) -> None:
+    """Adds `--sizes`."""
+    sizes = [1, 2, 4, 8, 16, 32]
+    text = "context sizes (default: 1 2 4 8 16 32); a U-Net has no context"
+    parser.add_argument("--sizes", metavar="N", type=int, nargs="+", default=sizes, help=text)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -194,18 +194,14 @@ def _parsed(arguments: list[str]) -> "list[NamedWeights]":
 
 
 def _model(named: "NamedWeights", size: int, options: argparse.Namespace) -> "Predictor":
+    from neuralizer_jax.cli.named_weights import load
     from neuralizer_jax.errors import InputError
     from neuralizer_jax.evaluation.predictor import network
-    from neuralizer_jax.weights import load_weights
 
-    model, params = load_weights(named.path)
+    model, params = load(named, size, "data.size")
     if model.dim != 2 or model.in_channels < 3:
         raise InputError(
             f"{named.path}: {model.in_channels} input channels, {model.dim}-D; expected a 2-D model with 3 channels"
-        )
-    if size % (multiple := 2 ** (model.stages - 1)):
-        raise InputError(
-            f"data.size: {size}, expected a multiple of {multiple} for the {model.stages} stages of {named.path}"
         )
     return network(
         named.name,

@@ -2,10 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.weights.pretrained import weights_path
+
+if TYPE_CHECKING:
+    import flax.linen as nn
+
+    from neuralizer_jax.weights.parameters import Params
 
 
 class NamedWeights(NamedTuple):
@@ -50,3 +55,22 @@ def parse(argument: str) -> NamedWeights:
     # A run's weights are all called best.safetensors.
     name = match["name"] or (path.absolute().parent.name if path.stem == "best" else path.stem)
     return NamedWeights(name, match["n"] or "", int(match["training"] or 0), path)
+
+
+def load(named: NamedWeights, size: int, option: str) -> "tuple[nn.Module, Params]":
+    """The model and its parameters, for images of some size in pixels; `option` names the size in a message.
+
+    Raises:
+        InputError: if the file cannot be read, or does not fit its name or the size.
+    """
+    from neuralizer_jax.unet import UNet
+    from neuralizer_jax.weights import load_weights
+
+    model, params = load_weights(named.path)
+    if named.train_subjects and not isinstance(model, UNet):
+        raise InputError(f"{named.name}: a network with a context, expected NAME=FILE without @{named.train_subjects}")
+    if size % (multiple := 2 ** (model.stages - 1)):
+        raise InputError(
+            f"{option}: {size}, expected a multiple of {multiple} for the {model.stages} stages of {named.path}"
+        )
+    return model, params

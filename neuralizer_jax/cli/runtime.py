@@ -5,11 +5,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import flax.linen as nn
+from neuralizer_jax.cli.evaluate import add_sizes
 
+if TYPE_CHECKING:
     from neuralizer_jax.cli.named_weights import NamedWeights
-    from neuralizer_jax.weights.parameters import Params
 
 _EPILOG = """examples:
   neuralizer runtime --out results --weights Neuralizer-seen=runs/seen/best.safetensors \\
@@ -40,14 +39,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "summary.json beside them",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of results")
-    parser.add_argument(
-        "--sizes",
-        metavar="N",
-        type=int,
-        nargs="+",
-        default=[1, 2, 4, 8, 16, 32],
-        help="context sizes (default: 1 2 4 8 16 32); a U-Net has no context",
-    )
+    add_sizes(parser)
     parser.add_argument("--size", metavar="PIXELS", type=int, default=192, help="side of an image (default: 192)")
     parser.add_argument(
         "--repeats", metavar="R", type=int, default=5, help="predictions; the median is reported (default: 5)"
@@ -57,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from neuralizer_jax.cli.named_weights import parse_all
+    from neuralizer_jax.cli.named_weights import load, parse_all
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.evaluation.runtime import measure, read_runtime, record_runtime, training_time
     from neuralizer_jax.report.table_formats import plain
@@ -67,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     use_compilation_cache()
     read_runtime(options.out)  # a damaged file is reported before anything is measured
-    loaded = [(weights, *_load(weights, options.size)) for weights in _one_a_name(parse_all(options.weights))]
+    loaded = [(weights, *load(weights, options.size, "--size")) for weights in _one_a_name(parse_all(options.weights))]
     measured = []
     for weights, model, params in loaded:
         for context_size in [0] if isinstance(model, UNet) else sorted(set(options.sizes)):
@@ -96,24 +88,6 @@ def _check(options: argparse.Namespace) -> None:
     for name, value in (("sizes", min(options.sizes)), ("size", options.size), ("repeats", options.repeats)):
         if value < 1:
             raise InputError(f"--{name}: {value}, expected 1 or more")
-
-
-def _load(weights: "NamedWeights", size: int) -> tuple["nn.Module", "Params"]:
-    """The model and its parameters. Raises InputError if they do not fit their name or the size."""
-    from neuralizer_jax.errors import InputError
-    from neuralizer_jax.unet import UNet
-    from neuralizer_jax.weights import load_weights
-
-    model, params = load_weights(weights.path)
-    if weights.train_subjects and not isinstance(model, UNet):
-        raise InputError(
-            f"{weights.name}: a network with a context, expected NAME=FILE without @{weights.train_subjects}"
-        )
-    if size % (multiple := 2 ** (model.stages - 1)):
-        raise InputError(
-            f"--size: {size}, expected a multiple of {multiple} for the {model.stages} stages of {weights.path}"
-        )
-    return model, params
 
 
 def _one_a_name(weights: list["NamedWeights"]) -> list["NamedWeights"]:

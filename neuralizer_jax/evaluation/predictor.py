@@ -74,17 +74,15 @@ def network(
         name: in the table of scores.
         model: a `Neuralizer` or `UNet`, for three input channels.
         params: its parameters.
-        train_subjects: see `Predictor`; needed for a `UNet`, empty for a `Neuralizer`.
+        train_subjects: see `Predictor`; needed for a `UNet`.
         training: see `Predictor`.
         bootstrap: number of resampled context sets to average over, see `inference.predict`; 0: none.
         augment: transform each resampled pair by a small random affine map.
 
     Raises:
-        InputError: for a `UNet` without `train_subjects` or with `bootstrap`, and a `Neuralizer` with `train_subjects`.
+        InputError: for a `UNet` without `train_subjects` or with `bootstrap`.
     """
     if not isinstance(model, UNet):
-        if train_subjects:
-            raise InputError(f"{name}: a network with a context, expected NAME=FILE without @{train_subjects}")
         if bootstrap:
             return Predictor(name, partial(_bootstrapped, model, params, bootstrap, augment))
         return Predictor(name, partial(_predicted, model, jax.device_put(params)))
@@ -92,8 +90,7 @@ def network(
         raise InputError(f"{name}: a U-Net without a context, expected NAME@N=FILE, N its training subjects, or all")
     if bootstrap:
         raise InputError(f"{name}: a U-Net without a context, expected one to be resampled")
-    params = jax.device_put(params)
-    return Predictor(name, partial(_predicted, model, params), Kind.BASELINE, train_subjects, training)
+    return Predictor(name, partial(_predicted, model, jax.device_put(params)), Kind.BASELINE, train_subjects, training)
 
 
 def _predicted(model: nn.Module, params: Params, episodes: Arrays) -> np.ndarray:

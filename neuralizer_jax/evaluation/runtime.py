@@ -1,20 +1,17 @@
 """`runtime.json`: parameters of models; operations, time and memory of one prediction (paper, supplement)."""
 
-import json
 import os
 import statistics
 import time
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import flax.linen as nn
 import jax
 import numpy as np
 
-from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.evaluation.records import Record, read_records, training_summary, write_records
 from neuralizer_jax.forward import forward
 from neuralizer_jax.inference.memory import free_bytes
 from neuralizer_jax.weights.parameters import Params
@@ -26,7 +23,8 @@ KEYS = (
     *("training_seconds", "training_steps"),
 )
 
-Record = dict[str, Any]
+# What identifies a record.
+_NAME = ("model", "context_size", "device")
 
 # On a CPU, a process takes up to 1.4 times the memory that its program needs.
 _CPU_MARGIN = 1.5
@@ -71,7 +69,8 @@ def measure(
     try:
         episode = _episode(model, context_size, size)
         lowered = jax.jit(partial(forward, model)).lower(params, episode)
-        record["flops"] = _operations(lowered)
+        if (flops := (lowered.cost_analysis() or {}).get("flops")) is not None:
+            record["flops"] = round(flops)
         record["seconds"], record["peak_bytes"] = _time_and_memory(lowered, params, episode, repeats, device)
     except (MemoryError, RuntimeError) as error:
         # JAX raises RESOURCE_EXHAUSTED when it cannot allocate an array.
@@ -82,10 +81,10 @@ def measure(
 
 def training_time(weights: Path) -> tuple[float | None, int | None]:
     """Seconds and steps of a training, from the `summary.json` beside its weights; None if not known."""
+    summary = training_summary(weights)
     try:
-        summary = json.loads((weights.absolute().parent / "summary.json").read_text(encoding="utf-8"))
         return float(summary["seconds"]), int(summary["step"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None, None
 
 
@@ -103,28 +102,13 @@ def record_runtime(folder: Path, records: Iterable[Record]) -> None:
     Raises:
         InputError: if the file is damaged or cannot be written.
     """
-    by_name = {_name(record): record for record in [*read_runtime(folder), *records]}
-    folder.mkdir(parents=True, exist_ok=True)
-    with written_whole(folder / RUNTIME_FILE) as temporary:
-        temporary.write_text(json.dumps(list(by_name.values()), indent=2) + "\n", encoding="utf-8")
+    named = {str([record[key] for key in _NAME]): record for record in [*read_runtime(folder), *records]}
+    write_records(folder / RUNTIME_FILE, named.values())
 
 
 def read_runtime(folder: Path) -> list[Record]:
     """The records of `runtime.json`, empty if there is no such file. Raises InputError if it is damaged."""
-    path = folder / RUNTIME_FILE
-    if not path.exists():
-        return []
-    try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-        for record in records:
-            _name(record)
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: damaged, expected a list of records with model, context_size, device") from None
-    return records
-
-
-def _name(record: Record) -> str:
-    return json.dumps([record["model"], record["context_size"], record["device"]])
+    return read_records(folder / RUNTIME_FILE, *_NAME) or []
 
 
 def _episode(model: nn.Module, members: int, size: int) -> dict[str, np.ndarray]:
@@ -168,11 +152,6 @@ def _need(compiled: jax.stages.Compiled) -> int | None:
     if memory is None:
         return None
     return memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
-
-
-def _operations(lowered: jax.stages.Lowered) -> int | None:
-    flops = (lowered.cost_analysis() or {}).get("flops")
-    return None if flops is None else round(flops)
 
 
 def _statistics(device: jax.Device) -> dict[str, int]:

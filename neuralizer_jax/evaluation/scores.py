@@ -29,7 +29,7 @@ Key = tuple[str | int, ...]
 # Baselines that were trained on every subject of a dataset.
 ALL = "all"
 
-_COUNTS = {KEYS.index(name): name for name in ("training", "context_size", "draw")}
+_COUNTS = [KEYS.index(name) for name in ("training", "context_size", "draw")]
 _KIND, _SUBJECTS, _SIZE = (KEYS.index(name) for name in ("kind", "train_subjects", "context_size"))
 
 # Metrics that may be missing: there is no distance to an empty mask.
@@ -42,6 +42,9 @@ class Kind(StrEnum):
     IN_CONTEXT = "in-context"
     BASELINE = "baseline"
     UNTRAINED = "untrained"
+
+
+_KINDS = frozenset(Kind)
 
 
 def parse_rows(rows: Iterable[Sequence[Any]], where: str = "scores", first_line: int = 1) -> dict[Key, float]:
@@ -62,12 +65,11 @@ def parse_rows(rows: Iterable[Sequence[Any]], where: str = "scores", first_line:
         at = f"{where}, line {line}"
         if len(row) != len(HEADER):
             raise InputError(f"{at}: {len(row)} values, expected {len(HEADER)}")
-        key = tuple(
-            _count(cell, f"{at}, {_COUNTS[place]}") if place in _COUNTS else str(cell)
-            for place, cell in enumerate(row[:-1])
-        )
-        _check_kind(str(key[_KIND]), str(key[_SUBJECTS]), int(key[_SIZE]), at)
-        score = _score(row[-1], str(key[-1]), at)
+        cells: list[Any] = [*map(str, row[:-1])]
+        for place in _COUNTS:
+            cells[place] = _count(row[place], at, KEYS[place])
+        _check_kind(cells[_KIND], cells[_SUBJECTS], cells[_SIZE], at)
+        key, score = tuple(cells), _score(row[-1], cells[-1], at)
         if key in scores:
             raise InputError(
                 f"{where}: lines {lines[key]} and {line} are of the same ({', '.join(map(str, key))}), expected one"
@@ -119,7 +121,7 @@ def check_header(header: list[str], path: Path) -> None:
 
 
 def _check_kind(kind: str, subjects: str, size: int, at: str) -> None:
-    if kind not in list(Kind):
+    if kind not in _KINDS:
         raise InputError(f"{at}: kind {kind!r}, expected {', '.join(Kind)}")
     found = f"{kind} with train_subjects {subjects!r} and context_size {size}"
     if kind == Kind.BASELINE:
@@ -129,13 +131,13 @@ def _check_kind(kind: str, subjects: str, size: int, at: str) -> None:
         raise InputError(f"{at}: {found}, expected no train_subjects, and a context")
 
 
-def _count(text: str | int, at: str) -> int:
+def _count(text: str | int, at: str, name: str) -> int:
     try:
         number = int(text)
     except ValueError:
         number = -1
     if number < 0:
-        raise InputError(f"{at}: {text!r}, expected a whole number, 0 or more")
+        raise InputError(f"{at}, {name}: {text!r}, expected a whole number, 0 or more")
     return number
 
 

@@ -66,8 +66,9 @@ def write_report(folder: Path, out: Path, class_names: Mapping[str, str] | None 
     sections.append(_how_it_was_made(results))
     table = out / "scores.json"
     with written_whole(table) as temporary:
-        scores = results.scores[HEADER].replace({math.nan: None, math.inf: None})
-        temporary.write_text(json.dumps(scores.to_dict("list")), encoding="utf-8")
+        columns = {name: results.scores[name].tolist() for name in HEADER}
+        columns["value"] = [value if math.isfinite(value) else None for value in columns["value"]]
+        temporary.write_text(json.dumps(columns), encoding="utf-8")
     page = out / "index.html"
     write_page(page, f"Results of {folder.resolve().name}", headline(results), cautions(results), sections)
     return [*written, table, page], left_out

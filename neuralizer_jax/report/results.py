@@ -1,19 +1,14 @@
 """A folder of results: scores, and what else an evaluation left beside them."""
 
 import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.evaluation.records import Record, read_records
 from neuralizer_jax.evaluation.scores import read_scores
 from neuralizer_jax.report.comparison import Comparison, compare
-
-Record = Mapping[str, Any]
 
 
 class LeftOut(Exception):
@@ -34,8 +29,8 @@ class Results:
 
     scores: pd.DataFrame
     sha256: str
-    models: tuple[Record, ...] | None
-    runtime: tuple[Record, ...]
+    models: list[Record] | None
+    runtime: list[Record]
     examples: tuple[Path, ...]
     _comparisons: dict[str, Comparison] = field(default_factory=dict, init=False)
 
@@ -77,19 +72,7 @@ def read_results(folder: Path) -> Results:
     return Results(
         scores,
         hashlib.sha256(path.read_bytes()).hexdigest(),
-        _records(folder / "models.json"),
-        _records(folder / "runtime.json") or (),
+        read_records(folder / "models.json"),
+        read_records(folder / "runtime.json") or [],
         tuple(sorted((folder / "examples").glob("*.npz"))),
     )
-
-
-def _records(path: Path) -> tuple[Record, ...] | None:
-    try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}), expected a list of records in JSON") from None
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise InputError(f"{path}: is no list of records, expected one record a model")
-    return tuple(records)

@@ -143,14 +143,9 @@ class TestScores:
         ):
             evaluated(tmp_path, [broken])
 
-    def test_names(self, tiny_model, tiny_params, unet):
-        for name, (model, params), subjects, expected in (
-            ("Net", unet, "", "Net: a U-Net without a context, expected NAME@N=FILE"),
-            ("Neuralizer", (tiny_model, tiny_params), "8", "Neuralizer: a network with a context, expected NAME=FILE"),
-        ):
-            with pytest.raises(InputError) as error:
-                network(name, model, params, train_subjects=subjects)
-            assert expected in str(error.value)
+    def test_names(self, unet):
+        with pytest.raises(InputError, match="Net: a U-Net without a context, expected NAME@N=FILE"):
+            network("Net", *unet)
         with pytest.raises(InputError, match="a U-Net without a context, expected one to be resampled"):
             network("Baseline", *unet, train_subjects="1", bootstrap=4)
 

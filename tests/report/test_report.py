@@ -507,10 +507,10 @@ class TestWrongInput:
         [
             ("scores.csv", None, "cannot be read (No such file or directory)"),
             ("scores.csv", "a,b\n1,2\n", "its columns are a,b, expected experiment,model"),
-            ("models.json", "[{", "cannot be read"),
-            ("models.json", '{"model": 1}', "is no list of records"),
-            ("runtime.json", "[1, 2]", "is no list of records"),
-            ("runtime.json", "\x00", "cannot be read"),
+            ("models.json", "[{", "damaged (Expecting"),
+            ("models.json", '{"model": 1}', "damaged, expected a list of records"),
+            ("runtime.json", "[1, 2]", "damaged, expected a list of records"),
+            ("runtime.json", "\x00", "damaged (Expecting"),
             ("examples/00.npz", "nothing", "damaged"),
         ],
     )
