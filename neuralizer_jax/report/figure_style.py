@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +31,6 @@ _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so text has the same size everywhere
     "font.size": 8,
     "axes.titlesize": 9,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
     "axes.linewidth": 0.6,
     "axes.edgecolor": "0.3",
     "xtick.major.width": 0.6,
@@ -65,21 +62,17 @@ def paper_style() -> Iterator[None]:
 
 def model_looks(models: Iterable[str]) -> dict[str, Look]:
     """Colour, marker and line style of each model: fixed for those of the paper, in turn for others."""
-    looks, others = {}, 0
+    looks, others = {}, cycle(_OTHERS)
     for model in models:
-        if model in _MODELS:
-            colour, marker, line = _MODELS[model]
-        else:
-            (colour, marker), line = _OTHERS[others % len(_OTHERS)], "-"
-            others += 1
+        colour, marker, line = _MODELS.get(model) or (*next(others), "-")
         looks[model] = {"color": colour, "marker": marker, "linestyle": line}
     return looks
 
 
 def series_looks(number: int) -> list[Look]:
     """Colours and markers of lines that are not models."""
-    pairs = ((_BLUE, "o"), (_RED, "s"), (_GREEN, "^"), *_OTHERS)
-    return [{"color": colour, "marker": marker} for colour, marker in (pairs[i % len(pairs)] for i in range(number))]
+    pairs = cycle(((_BLUE, "o"), (_RED, "s"), (_GREEN, "^"), *_OTHERS))
+    return [{"color": colour, "marker": marker} for colour, marker in islice(pairs, number)]
 
 
 def axis_place(size: float, sizes: Sequence[float]) -> float:

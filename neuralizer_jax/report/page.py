@@ -1,7 +1,7 @@
 """The page of a report: one HTML file with its figures and tables."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,22 +26,8 @@ class Picture:
     width: int
 
 
-@dataclass(frozen=True)
-class Listing:
-    """Lines in a fixed-width font, for example commands."""
-
-    lines: Sequence[str]
-
-
-Block = str | Listing | Table | Picture
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a page: a heading, then paragraphs (text), listings, tables and pictures."""
-
-    title: str
-    blocks: Sequence[Block]
+# A paragraph, lines in a fixed-width font, a table or a picture.
+Block = str | list[str] | Table | Picture
 
 
 def write_page(
@@ -49,7 +35,7 @@ def write_page(
     title: str,
     numbers: Iterable[tuple[str, str]],
     cautions: Iterable[str],
-    sections: Iterable[Section],
+    sections: Mapping[str, Sequence[Block]],
 ) -> None:
     """Writes a page.
 
@@ -58,7 +44,7 @@ def write_page(
         title: of the page; plain text, like all that follows.
         numbers: pairs of what and how much, at the top; an interval in brackets is shown smaller.
         cautions: lines below them.
-        sections: in their order.
+        sections: the content below each heading.
 
     Raises:
         InputError: if the file cannot be written.

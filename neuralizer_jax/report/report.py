@@ -15,7 +15,7 @@ from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.report.figure_style import save_figure
 from neuralizer_jax.report.headline import cautions, headline
 from neuralizer_jax.report.items import MODALITIES, SIZES, Item, report_items
-from neuralizer_jax.report.page import Block, Listing, Picture, Section, write_page
+from neuralizer_jax.report.page import Block, Picture, write_page
 from neuralizer_jax.report.qualitative import draw_examples
 from neuralizer_jax.report.results import Results, read_results
 from neuralizer_jax.report.table_formats import Cell, Table, latex, markdown
@@ -49,28 +49,27 @@ def write_report(folder: Path, out: Path, class_names: Mapping[str, str] | None 
     written: list[Path] = []
     parts: dict[str, list[Block]] = {}
     for item in items:
-        files = _write_item(item, out)
+        files, shown = _written(item, out)
         written += files
         # A figure and a table of the same numbers share a heading.
         blocks = parts.setdefault(item.title, [])
-        blocks += [*([item.caption] if item.caption not in blocks else []), _shown(item, files)]
-    sections = [Section(title, blocks) for title, blocks in parts.items()]
+        blocks += [shown] if item.caption in blocks else [item.caption, shown]
     if results.examples:
         grids = draw_examples(results.examples, out, class_names, alike=(MODALITIES, SIZES))
         written += grids
-        sections.append(Section("Examples", [_EXAMPLES, *(Picture(grid, "Examples", 2000) for grid in grids)]))
+        parts["Examples"] = [_EXAMPLES, *(Picture(grid, "Examples", 2000) for grid in grids)]
     else:
         left_out.append("qualitative: no examples")
     if left_out:
-        sections.append(Section("Left out", [Listing(left_out)]))
-    sections.append(_how_it_was_made(results))
+        parts["Left out"] = [left_out]
+    parts["How it was made"] = _how_it_was_made(results)
     table = out / "scores.json"
     with written_whole(table) as temporary:
         columns = {name: results.scores[name].tolist() for name in HEADER}
         columns["value"] = [value if math.isfinite(value) else None for value in columns["value"]]
         temporary.write_text(json.dumps(columns), encoding="utf-8")
     page = out / "index.html"
-    write_page(page, f"Results of {folder.resolve().name}", headline(results), cautions(results), sections)
+    write_page(page, f"Results of {folder.resolve().name}", headline(results), cautions(results), parts)
     return [*written, table, page], left_out
 
 
@@ -81,28 +80,24 @@ _EXAMPLES = (
 )
 
 
-def _write_item(item: Item, out: Path) -> list[Path]:
+def _written(item: Item, out: Path) -> tuple[list[Path], Table | Picture]:
+    """The files of an item, and what the page shows of it."""
     if isinstance(item.content, Figure):
-        return save_figure(item.content, out, item.name)
+        files = save_figure(item.content, out, item.name)
+        return files, Picture(files[1], item.title, round(item.content.get_figwidth() * _INCH))
     files = [out / f"{item.name}.md", out / f"{item.name}.tex"]
     for path, form in zip(files, (markdown, latex), strict=True):
         with written_whole(path) as temporary:
             temporary.write_text(form(item.content), encoding="utf-8")
-    return files
+    return files, item.content
 
 
-def _shown(item: Item, files: list[Path]) -> Table | Picture:
-    if isinstance(item.content, Table):
-        return item.content
-    return Picture(files[1], item.title, round(item.content.get_figwidth() * _INCH))
-
-
-def _how_it_was_made(results: Results) -> Section:
+def _how_it_was_made(results: Results) -> list[Block]:
     blocks: list[Block] = [
         f"Everything is computed from scores.csv: {len(results.scores):,} rows, SHA-256 {results.sha256}."
     ]
     if results.models is None:
-        return Section("How it was made", [*blocks, "No models.json: weights and commands are not known."])
+        return [*blocks, "No models.json: weights and commands are not known."]
     columns = {"model": "Model", "kind": "Kind", "train_subjects": "Training subjects", "experiment": "Experiment"}
     columns |= {"config": "Configuration", "step": "Step", "weights": "Weights"}
     records = pd.DataFrame(list(results.models))
@@ -114,14 +109,13 @@ def _how_it_was_made(results: Results) -> Section:
     blocks.append(Table("models", "", tuple(columns.values()), (cells,), numbers=False))
     hashes = records.loc[records["sha256"] != "", ["sha256", "weights"]].map(str).drop_duplicates()
     if len(hashes):
-        blocks += ["SHA-256 of the weights:", Listing(["  ".join(row) for row in hashes.itertuples(index=False)])]
+        blocks += ["SHA-256 of the weights:", ["  ".join(row) for row in hashes.itertuples(index=False)]]
     if commands := [str(command) for command in records["command"].drop_duplicates() if command]:
-        blocks += ["Commands:", Listing(commands)]
+        blocks += ["Commands:", commands]
     versions = dict.fromkeys(
         ", ".join(f"{name} {number}" for name, number in found.items())
         for found in records["versions"]
         if isinstance(found, dict)
     )
     own = f"neuralizer-jax {version('neuralizer-jax')}"
-    blocks.append(f"Versions: {'; '.join(versions) or 'not known'}; of this report: {own}.")
-    return Section("How it was made", blocks)
+    return [*blocks, f"Versions: {'; '.join(versions) or 'not known'}; of this report: {own}."]

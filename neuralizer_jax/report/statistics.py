@@ -21,7 +21,7 @@ CELL = ("dataset", "modality", "class")
 RESAMPLES = 2000
 _CONFIDENCE = 0.95
 
-# A task is judged by the first of these metrics that it has.
+# A task is judged by the first of these metrics, by name, that it has.
 _MAIN_METRICS = ("dice", "psnr")
 
 # Model, task, size.
@@ -68,11 +68,8 @@ def mean_of(estimates: Iterable[Estimate]) -> Estimate:
 
 def main_metrics(scores: pd.DataFrame) -> dict[str, str]:
     """The metric that each task is judged by: Dice, else PSNR. Tasks with neither are left out."""
-    found = scores.groupby("task")["metric"].unique()
-    chosen = {
-        str(task): next((name for name in _MAIN_METRICS if name in metrics), "") for task, metrics in found.items()
-    }
-    return {task: metric for task, metric in chosen.items() if metric}
+    found = scores[scores["metric"].isin(_MAIN_METRICS)].groupby("task")["metric"].min()
+    return dict(zip(found.index, found, strict=True))
 
 
 def main_scores(scores: pd.DataFrame) -> pd.DataFrame:
@@ -165,10 +162,8 @@ def class_scores(scores: pd.DataFrame) -> dict[tuple[str, float, str], np.ndarra
     """
     subjects = mean_within(subject_means(scores), "model", "size", "class", "dataset", "subject")
     overall = mean_within(subjects, "model", "size", "dataset", "subject").assign(**{"class": ""})
-    found: dict[tuple[str, float, str], list[float]] = {}
-    for model, size, name, value in pd.concat([subjects, overall])[["model", "size", "class", "value"]].to_numpy():
-        found.setdefault((model, size, name), []).append(value)
-    return {key: np.array(values) for key, values in found.items()}
+    groups = pd.concat([subjects, overall]).groupby(["model", "size", "class"])["value"]
+    return {key: values.to_numpy() for key, values in groups}
 
 
 def shared(scores: pd.DataFrame, over: str, within: Sequence[str], key: Sequence[str]) -> pd.Series:

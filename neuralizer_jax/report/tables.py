@@ -1,4 +1,8 @@
-"""The tables of the paper: tasks (Table 4), classes (Table 3), differences, runtime."""
+"""The tables of the paper: tasks (Table 4), classes (Table 3), differences, runtime.
+
+A function that makes a table takes the name of its files and the caption. Columns of estimates are given by heading,
+the estimates of a column by task.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,50 +46,28 @@ def scores_table(
     *,
     intervals: bool = True,
 ) -> Table:
-    """Means with intervals, a row for each task and for the means of tasks; the best of each row is bold.
-
-    Args:
-        name: of the files.
-        caption: text.
-        columns: by heading, the estimates of tasks.
-        metrics: of each task.
-        intervals: whether to show them.
-    """
+    """Means with intervals, a row for each task and for the means of tasks; the best of each row is bold."""
 
     def cells(estimates: Sequence[Estimate | None], metric: str) -> list[Cell]:
-        texts = [
-            None if estimate is None else shown_estimate(estimate, metric, interval=False) for estimate in estimates
-        ]
+        texts = [found and shown_estimate(found, metric, interval=False) for found in estimates]
         best = _best(texts, metric)
         return [
-            NOTHING if estimate is None else Cell(shown_estimate(estimate, metric, interval=intervals), text == best)
-            for estimate, text in zip(estimates, texts, strict=True)
+            Cell(shown_estimate(found, metric, interval=intervals), text == best) if found else NOTHING
+            for found, text in zip(estimates, texts, strict=True)
         ]
 
     return Table(name, caption, ("Task", *columns), _parts(columns, metrics, cells))
 
 
 def differences_table(
-    name: str,
-    caption: str,
-    columns: Mapping[str, Mapping[str, Estimate]],
-    metrics: Mapping[str, str],
+    name: str, caption: str, columns: Mapping[str, Mapping[str, Estimate]], metrics: Mapping[str, str]
 ) -> Table:
-    """Differences with intervals, a row for each task and for the means of tasks; bold if the interval is above 0.
-
-    Args:
-        name: of the files.
-        caption: text.
-        columns: by heading, the estimates of tasks.
-        metrics: of each task.
-    """
+    """Differences with intervals, a row for each task and for the means of tasks; bold if the interval is above 0."""
 
     def cells(estimates: Sequence[Estimate | None], metric: str) -> list[Cell]:
         return [
-            NOTHING
-            if estimate is None
-            else Cell(shown_estimate(estimate, metric, signed=True), bold=estimate.interval[0] > 0)
-            for estimate in estimates
+            Cell(shown_estimate(found, metric, signed=True), bold=found.interval[0] > 0) if found else NOTHING
+            for found in estimates
         ]
 
     return Table(name, caption, ("Task", *columns), _parts(columns, metrics, cells))
@@ -131,12 +113,7 @@ def runtime_table(name: str, caption: str, records: Iterable[Mapping[str, Any]])
     """Size and time of models: a part for each model and device, a row for each context size.
 
     Values of a model are not repeated from row to row, columns without values are left out, and a device that all
-    have in common is named in the caption.
-
-    Args:
-        name: of the files.
-        caption: text.
-        records: of `runtime.json`, in any order.
+    have in common is named in the caption. The records are those of `runtime.json`, in any order.
     """
     parts: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for record in sorted(records, key=lambda record: _natural(str(record.get("context_size")))):
@@ -178,9 +155,7 @@ def _parts(columns: Mapping[str, Mapping[str, Estimate]], metrics: Mapping[str, 
         having = [column for column in columns.values() if any(task in column for task in of_metric)]
         shared = [task for task in of_metric if all(task in column for column in having)]
         if len(shared) > 1:
-            estimates = [
-                mean_of(column[task] for task in shared) if column in having else None for column in columns.values()
-            ]
+            estimates = [mean_of(its[task] for task in shared) if its in having else None for its in columns.values()]
             means.append((Cell(f"Mean of {len(shared)} tasks, {METRICS[metric]}"), *cells(estimates, metric)))
     return tuple(rows), tuple(means)
 
