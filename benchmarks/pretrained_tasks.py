@@ -48,7 +48,7 @@ def draw_tasks(path, weights, phantom):
                 episode[name] = episode[name][..., 0]
             # Dataset and subject are the same in all titles.
             shown = replace(able[task], dataset="", subject="")
-            add_prediction(Path(folder), "tasks", shown, episode, model.name, model.predict(episodes)[0])
+            add_prediction(Path(folder), "tasks", shown, episode, (model.name, ""), model.predict(episodes)[0])
         names = {f"freesurfer:{label}": name for label, name in FREESURFER_CLASSES.items()}
         (picture,) = draw_examples(sorted(Path(folder).glob("*.npz")), Path(folder), names)
         shutil.copyfile(picture, path)

@@ -223,10 +223,8 @@ def _check_subjects(
     """
     from neuralizer_jax.evaluation.leakage import TRAINING_SUBJECTS_FILE, check_no_test_subject
 
-    for path in weights:
+    for path in weights if split != "train" else ():
         trained = path.absolute().parent / TRAINING_SUBJECTS_FILE
-        if split == "train":
-            continue
         if trained.exists():
             check_no_test_subject(trained, cases.targets())
         else:

@@ -23,11 +23,8 @@ def run(options: argparse.Namespace) -> None:
     from input_pipeline.space.structure_names import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_CLASSES
     from neuralizer_jax.report.report import write_report
 
-    protocols = {
-        "freesurfer": FREESURFER_CLASSES,
-        "hammers": HAMMERS_CLASSES,
-        "neuromorphometrics": NEUROMORPHOMETRICS_CLASSES,
-    }
+    protocols = {"freesurfer": FREESURFER_CLASSES, "hammers": HAMMERS_CLASSES}
+    protocols["neuromorphometrics"] = NEUROMORPHOMETRICS_CLASSES
     names = {f"{protocol}:{label}": name for protocol, classes in protocols.items() for label, name in classes.items()}
     written, left_out = write_report(options.folder, options.out or options.folder / "report", names)
     for path in written:

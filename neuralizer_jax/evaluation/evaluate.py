@@ -1,13 +1,13 @@
 """Scores models on test cases: all of them see the same episodes. Some predictions are kept as examples."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from neuralizer_jax.case import Case
 from neuralizer_jax.errors import InputError
@@ -22,8 +22,8 @@ Arrays = Mapping[str, np.ndarray]
 # From B cases and a context size to their episodes `[B, ...]`; a context with fewer members is whole.
 MakeEpisodes = Callable[[Sequence[Case], int], Arrays]
 
-# Seconds between lines of progress if stderr is no terminal.
-_EVERY = 30
+# Seconds between updates of the progress if stderr is no terminal.
+_EVERY = 30.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def evaluate(
     def made(part: Sequence[Case], jobs: Sequence[_Job]) -> Arrays:
         return make_episodes(part, max([job.size for job in jobs] + [shown.get(case, 0) for case in part]))
 
-    with _Progress(total) as progress:
+    interval = 0.1 if sys.stderr.isatty() else _EVERY
+    with tqdm(total=total, unit="prediction", mininterval=interval, dynamic_ncols=True, disable=not total) as progress:
         for (part, jobs), episodes in zip(work, _made_ahead(made, work), strict=True):
             for job in jobs:
                 predictions = job.model.predict(_with_context(episodes, job.rows, job.size))
@@ -86,13 +87,12 @@ def evaluate(
                     is_kept = model.kind != Kind.UNTRAINED and model.training == 0
                     if is_kept and case in shown and job.size in (0, shown[case]):
                         episode = _one(episodes, row, shown[case])
-                        add_prediction(
-                            examples, experiment, case, episode, model.name, prediction, model.train_subjects
-                        )
+                        whose = model.name, model.train_subjects
+                        add_prediction(examples, experiment, case, episode, whose, prediction)
                     truth = episodes["target_out"][row, ..., 0]
                     scores = case_scores(prediction, truth, case.is_segmentation, extent)
                     table.append((*_key(experiment, job, case, metric), score) for metric, score in scores.items())
-                progress.advance(len(job.rows))
+                progress.update(len(job.rows))
     return total
 
 
@@ -105,11 +105,10 @@ def _jobs(models: Sequence[Predictor], part: Sequence[Case], table: ScoresTable,
     """What is left to do for some cases: at each context size all of them, or none, see `evaluate`."""
 
     def done(job: _Job) -> bool:
-        cases = [part[row] for row in job.rows]
         return all(
-            _key(experiment, job, case, metric) in table.known
-            for case in cases
-            for metric in (SEGMENTATION_METRICS if case.is_segmentation else IMAGE_METRICS)
+            _key(experiment, job, part[row], metric) in table.known
+            for row in job.rows
+            for metric in (SEGMENTATION_METRICS if part[row].is_segmentation else IMAGE_METRICS)
         )
 
     jobs = [
@@ -123,18 +122,18 @@ def _jobs(models: Sequence[Predictor], part: Sequence[Case], table: ScoresTable,
 def _made_ahead(make: Callable, work: Sequence[tuple]) -> Iterator[Arrays]:
     """The episodes of each part. The next part's are made in another thread while the models predict."""
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(make, *work[0]) if work else None
-        for part in [*work[1:], None]:
-            if following is not None:
-                episodes = following.result()
-                following = None if part is None else pool.submit(make, *part)
-                yield episodes
+        following = [pool.submit(make, *part) for part in work[:1]]
+        for place in range(len(work)):
+            episodes = following.pop().result()
+            following = [pool.submit(make, *part) for part in work[place + 1 : place + 2]]
+            yield episodes
 
 
 def _with_context(episodes: Arrays, rows: Sequence[int], members: int) -> dict[str, np.ndarray]:
     """Some rows, each with the first members of its context."""
-    of_context = ("context_in", "context_out", "context_mask")
-    return {name: array[rows, :members] if name in of_context else array[rows] for name, array in episodes.items()}
+    return {
+        name: array[rows, :members] if name.startswith("context_") else array[rows] for name, array in episodes.items()
+    }
 
 
 def _one(episodes: Arrays, row: int, members: int) -> dict[str, np.ndarray]:
@@ -145,28 +144,3 @@ def _one(episodes: Arrays, row: int, members: int) -> dict[str, np.ndarray]:
         "context_in": episodes["context_in"][row, :members],
         "context_out": episodes["context_out"][row, :members, ..., 0],
     }
-
-
-class _Progress:
-    """Progress on stderr: a bar in a terminal, elsewhere a line now and then."""
-
-    def __init__(self, total: int):
-        from tqdm import tqdm
-
-        self._is_bar = sys.stderr.isatty()
-        self._bar = tqdm(total=total, unit="prediction", disable=not self._is_bar, dynamic_ncols=True)
-        self._total, self._done, self._told = total, 0, time.monotonic()
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
-
-    def advance(self, count: int) -> None:
-        self._bar.update(count)
-        self._done += count
-        now = time.monotonic()
-        if not self._is_bar and (now - self._told > _EVERY or self._done == self._total):
-            print(f"{self._done}/{self._total} predictions", file=sys.stderr, flush=True)
-            self._told = now

@@ -34,13 +34,7 @@ def example_cases(cases: Iterable[Case]) -> dict[Case, int]:
 
 
 def add_prediction(
-    folder: Path,
-    experiment: str,
-    case: Case,
-    episode: Arrays,
-    model: str,
-    prediction: np.ndarray,
-    train_subjects: str = "",
+    folder: Path, experiment: str, case: Case, episode: Arrays, model: tuple[str, str], prediction: np.ndarray
 ) -> None:
     """Adds a model's prediction to an example's file, or creates the file.
 
@@ -51,9 +45,8 @@ def add_prediction(
         experiment: name; each experiment has its own examples.
         case: of the example.
         episode: `target_in` `[H, W, 3]`, `target_out` `[H, W]`, `context_in` `[n, H, W, 3]`, `context_out` `[n, H, W]`.
-        model: name; an earlier prediction of that model and number of training subjects is replaced.
+        model: its name and `train_subjects`, see `Predictor`; its earlier prediction is replaced.
         prediction: `[H, W]`.
-        train_subjects: see `Predictor`.
 
     Raises:
         InputError: if a file is damaged or cannot be written.
@@ -70,7 +63,7 @@ def add_prediction(
             return
         models = zip(before["models"].tolist(), before["train_subjects"].tolist(), strict=True)
         predictions = dict(zip(models, before["predictions"], strict=True))
-    predictions[model, train_subjects] = np.asarray(prediction, np.float32)
+    predictions[model] = np.asarray(prediction, np.float32)
     models, subjects = zip(*predictions, strict=True)
     content |= {"models": np.array(models), "train_subjects": np.array(subjects)}
     content["predictions"] = np.stack(list(predictions.values()))

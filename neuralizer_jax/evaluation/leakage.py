@@ -13,11 +13,7 @@ _COLUMNS = ["dataset", "subject", "person"]
 
 
 def write_training_subjects(folder: Path, rows: Iterable[tuple[str, str, str]]) -> Path:
-    """Writes `training_subjects.csv` into a run's folder.
-
-    Args:
-        folder: of the run.
-        rows: dataset, subject and person of everyone whose images the training may use.
+    """Writes dataset, subject and person of everyone whose images a training may use into the run's folder.
 
     Raises:
         InputError: if it cannot be written.
@@ -29,11 +25,7 @@ def write_training_subjects(folder: Path, rows: Iterable[tuple[str, str, str]]) 
 
 
 def check_no_test_subject(path: Path, test_rows: Iterable[tuple[str, str, str]]) -> None:
-    """Checks that nobody in a test, as target or as context member, was trained on.
-
-    Args:
-        path: a `training_subjects.csv`.
-        test_rows: dataset, subject and person.
+    """Checks that nobody in a test (dataset, subject, person) was trained on, as target or as context member.
 
     Raises:
         InputError: if somebody was, or if the file is damaged.

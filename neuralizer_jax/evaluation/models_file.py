@@ -14,7 +14,7 @@ MODELS_FILE = "models.json"
 
 
 def describe_model(model: Predictor, experiment: str, weights: Path | None, command: str, config: str) -> Record:
-    """An entry of `models.json`.
+    """An entry of `models.json`: the model's columns in the table of scores, its weights and what evaluated it.
 
     Args:
         model: as evaluated.
@@ -22,10 +22,6 @@ def describe_model(model: Predictor, experiment: str, weights: Path | None, comm
         weights: file or checkpoint folder, with its training's `summary.json` beside it, if any. None: untrained.
         command: the evaluation's command line.
         config: the experiment file, with arguments.
-
-    Returns:
-        `model`, `kind`, `train_subjects`, `training`, `experiment`, `weights` and their `sha256` (over all files of a
-        folder) or None, `command`, `config`, `step` of the training or None, `versions`.
     """
     return {
         **dict(zip(MODEL_KEYS, model.columns, strict=True)),

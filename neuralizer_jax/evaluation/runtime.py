@@ -18,10 +18,8 @@ from neuralizer_jax.weights.parameters import Params
 
 RUNTIME_FILE = "runtime.json"
 
-KEYS = (
-    *("model", "parameters", "flops", "context_size", "seconds", "peak_bytes", "device"),
-    *("training_seconds", "training_steps"),
-)
+KEYS = ("model", "parameters", "flops", "context_size", "seconds", "peak_bytes", "device")
+KEYS += ("training_seconds", "training_steps")
 
 # What identifies a record.
 _NAME = ("model", "context_size", "device")
@@ -149,9 +147,7 @@ def _time_and_memory(
 def _need(compiled: jax.stages.Compiled) -> int | None:
     """Bytes of a program's arguments, results and temporaries; None if XLA does not know."""
     memory = compiled.memory_analysis()
-    if memory is None:
-        return None
-    return memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+    return memory and memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
 
 
 def _statistics(device: jax.Device) -> dict[str, int]:

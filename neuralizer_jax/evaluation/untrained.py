@@ -25,15 +25,15 @@ def untrained_baselines() -> list[Predictor]:
     >>> [baseline.name for baseline in untrained_baselines()]
     ['Input as it is', 'Mean context output', 'Nearest context pair', 'Intensity map']
     """
-    functions: dict[str, Callable[..., np.ndarray]] = {
-        "Input as it is": input_as_it_is,
-        "Mean context output": mean_context_output,
-        "Nearest context pair": nearest_context_pair,
-        "Intensity map": intensity_map,
-    }
+    functions = (input_as_it_is, mean_context_output, nearest_context_pair, intensity_map)
     return [
-        Predictor(name, partial(_batch, function), Kind.UNTRAINED, segments=function is not input_as_it_is)
-        for name, function in functions.items()
+        Predictor(
+            function.__name__.replace("_", " ").capitalize(),
+            partial(_batch, function),
+            Kind.UNTRAINED,
+            segments=function is not input_as_it_is,
+        )
+        for function in functions
     ]
 
 

@@ -24,11 +24,7 @@ from neuralizer_jax.report.statistics import (
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The comparison of an experiment's models.
-
-    Attributes:
-        given: the experiment's scores, each task in its main metric.
-    """
+    """The comparison of an experiment's models. `given` are its scores, each task in its main metric."""
 
     given: pd.DataFrame
 

@@ -5,6 +5,7 @@ Each takes numbers from `statistics.py` and returns a figure at its printed size
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from textwrap import fill
 from typing import TYPE_CHECKING
 
@@ -135,19 +136,12 @@ def differences_figure(
 ) -> Figure:
     """Differences to a reference model with intervals, a row for each task and their mean, a panel for each metric.
 
-    Args:
-        differences: by model and task, at least one.
-        metrics: of each task, `dice` or `psnr`.
-        reference: name of the reference model.
+    The differences are given by model and task, at least one.
     """
     models = sorted({model for model, _ in differences})
     looks = {model: look | {"linestyle": "none"} for model, look in model_looks(models).items()}
-    known = {task for _, task in differences}
-    groups = {
-        metric: [task for task in tasks_in_order(metrics) if metrics[task] == metric and task in known]
-        for metric in METRICS
-    }
-    groups = {metric: tasks for metric, tasks in groups.items() if tasks}
+    known = {task: metrics[task] for _, task in differences}
+    groups = {metric: list(tasks) for metric, tasks in groupby(tasks_in_order(known), key=lambda task: known[task])}
     rows = {metric: len(tasks) + (len(tasks) > 1) for metric, tasks in groups.items()}
     row = 0.12 + 0.08 * len(models)
     height = sum(rows.values()) * row + 0.55 * len(groups) + len(models) * _LINE

@@ -30,8 +30,7 @@ def headline(results: Results) -> list[tuple[str, str]]:
 
 def cautions(results: Results) -> list[str]:
     """A line for each in-context model and task in which an untrained baseline is as good."""
-    comparison = _comparison(results)
-    if comparison is None:
+    if not (comparison := _comparison(results)):
         return []
     lines = []
     n, metrics = comparison.size, comparison.metrics
@@ -45,9 +44,8 @@ def cautions(results: Results) -> list[str]:
             if least.interval[0] <= 0:
                 verdict = "does not beat" if least.value <= 0 else "does not surely beat"
                 shown = shown_estimate(least, metrics[task], signed=True)
-                lines.append(
-                    f"{model} {verdict} “{other}” in {shown_task(task).lower()} at N = {shown_size(n)}: {shown}."
-                )
+                where = f"in {shown_task(task).lower()} at N = {shown_size(n)}"
+                lines.append(f"{model} {verdict} “{other}” {where}: {shown}.")
     return lines
 
 

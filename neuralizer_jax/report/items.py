@@ -36,14 +36,7 @@ _INTERVALS = "95 % bootstrap intervals over subjects in brackets"
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A part of a report.
-
-    Attributes:
-        name: of its files.
-        title: heading.
-        caption: what it shows, and over what means are taken.
-        content: a figure, or a table with the same name and caption.
-    """
+    """A part of a report: a figure, or a table with the same name and caption. The name is that of its files."""
 
     name: str
     title: str
@@ -113,14 +106,9 @@ def _t1(name: str, comparison: Comparison) -> Item:
 
 def _tasks(name: str, comparison: Comparison) -> Item:
     columns = {model: comparison.at(model, comparison.size) for model in comparison.models}
-    caption = (
-        f"Scores at N = {shown_size(comparison.size)}. {_MEANS}, {_INTERVALS}; best in bold."
-        f" {_what_is_compared(comparison)}"
-    )
-    return _table_item(
-        f"Scores at N = {shown_size(comparison.size)} (Table 4)",
-        scores_table(name, caption, columns, comparison.metrics),
-    )
+    title = f"Scores at N = {shown_size(comparison.size)}"
+    caption = f"{title}. {_MEANS}, {_INTERVALS}; best in bold. {_what_is_compared(comparison)}"
+    return _table_item(f"{title} (Table 4)", scores_table(name, caption, columns, comparison.metrics))
 
 
 def _own(results: Results, experiment: str) -> Comparison:
@@ -133,9 +121,7 @@ def _own(results: Results, experiment: str) -> Comparison:
 def _seen_unseen(name: str, comparison: Comparison, held_out: str) -> Item:
     if missing := {SEEN, UNSEEN} - set(comparison.models):
         raise LeftOut(f"no {' or '.join(sorted(missing))} to compare")
-    columns = {
-        f"N = {shown_size(n)}": comparison.differences(SEEN, UNSEEN, n) for n in comparison.shared_sizes(SEEN, UNSEEN)
-    }
+    columns = _differences(comparison, SEEN, UNSEEN)
     caption = (
         f"{SEEN} minus {UNSEEN}: what is lost if a {held_out} was not trained on. {_MEANS}, {_INTERVALS}, on the"
         " same subjects and contexts; bold where the interval is above 0."
@@ -147,10 +133,9 @@ def _baselines(name: str, comparison: Comparison) -> Item:
     model = comparison.context_model
     if model is None:
         raise LeftOut("all models are baselines")
-    sizes = comparison.shared_sizes(model, BASELINE)
-    if not sizes:
+    columns = _differences(comparison, model, BASELINE)
+    if not columns:
         raise LeftOut(f"no N at which there are {model} and {BASELINE}")
-    columns = {f"N = {shown_size(n)}": comparison.differences(model, BASELINE, n) for n in sizes}
     caption = (
         f"{model} with N context members minus {BASELINE} trained on N subjects of the task. {_MEANS}, {_INTERVALS}, on"
         " the same subjects; bold where the interval is above 0."
@@ -176,11 +161,8 @@ def _other_metrics(name: str, results: Results) -> Item:
     _, scores = results.of(BASELINES)
     comparison = results.comparison(BASELINES)
     metrics = {task: _OTHER_METRIC[metric] for task, metric in main_metrics(scores).items()}
-    scores = scores[
-        (scores["metric"] == scores["task"].map(metrics))
-        & scores["model"].isin(comparison.models)
-        & (scores["size"] == comparison.size)
-    ]
+    scores = scores[(scores["metric"] == scores["task"].map(metrics)) & (scores["size"] == comparison.size)]
+    scores = scores[scores["model"].isin(comparison.models)]
     columns: dict[str, dict[str, Estimate]] = {model: {} for model in comparison.models}
     for (model, task, _), found in task_means(compared(scores)).items():
         columns[model][task] = found
@@ -207,21 +189,16 @@ def _sizes(name: str, results: Results) -> Item:
 
 def _classes(name: str, results: Results, class_names: Mapping[str, str]) -> Item:
     comparison = results.comparison(PROTOCOL)
-    scores = comparison.scores
-    scores = scores[
-        (scores["task"] == "segmentation") & (scores["metric"] == "dice") & scores["model"].isin(comparison.models)
-    ]
+    scores = comparison.scores[comparison.scores["model"].isin(comparison.models)]
+    scores = scores[(scores["task"] == "segmentation") & (scores["metric"] == "dice")]
     if not any(scores["class"]):
         raise LeftOut("no Dice of a class")
     caption = (
         "Dice of each class: mean ± standard deviation over subjects, of a subject's mean over draws and modalities;"
         " last the mean of classes; best in bold. N: context members, or training subjects of the baseline."
     )
-    found = class_scores(scores)
-    return _table_item(
-        "Segmentation by class (Table 3)",
-        classes_table(name, caption, found, comparison.models, class_names),
-    )
+    table = classes_table(name, caption, class_scores(scores), comparison.models, class_names)
+    return _table_item("Segmentation by class (Table 3)", table)
 
 
 def _ablations(name: str, results: Results) -> Item:
@@ -244,6 +221,12 @@ def _runtime(name: str, results: Results) -> Item:
         raise LeftOut("no runtime.json")
     caption = "Size and time. N: context members; GFLOP, seconds and memory are those of one prediction."
     return _table_item("Runtime and size", runtime_table(name, caption, results.runtime))
+
+
+def _differences(comparison: Comparison, model: str, other: str) -> dict[str, dict[str, Estimate]]:
+    """A model minus another, by heading: the sizes that both have."""
+    sizes = comparison.shared_sizes(model, other)
+    return {f"N = {shown_size(n)}": comparison.differences(model, other, n) for n in sizes}
 
 
 def _table_item(title: str, table: Table) -> Item:

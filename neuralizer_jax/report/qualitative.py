@@ -76,16 +76,15 @@ def draw_examples(
         InputError: if a file is not an example, or cannot be read or written.
     """
     experiments: dict[str, list[Example]] = {}
-    for example in [_load(path) for path in examples]:
+    for example in map(_load, examples):
         experiments.setdefault(str(example["experiment"]), []).append(example)
     shown = {name: of for name, of in experiments.items() if name not in alike} or experiments
     paths = []
     for experiment, of_experiment in shown.items():
         paths.append(folder / f"qualitative_{re.sub(r'[^A-Za-z0-9_.-]', '-', experiment)}.png")
         with paper_style(), written_whole(paths[-1]) as temporary:
-            examples_figure(most_predicted(of_experiment), class_names).savefig(
-                temporary, dpi=100, metadata={"Software": None}
-            )
+            figure = examples_figure(most_predicted(of_experiment), class_names)
+            figure.savefig(temporary, dpi=100, metadata={"Software": None})
     return paths
 
 
@@ -94,10 +93,6 @@ def examples_figure(examples: Sequence[Example], class_names: Mapping[str, str])
 
     Masks are outlined on the image, the true one in blue and the predicted one in orange. Images have the left
     hemisphere on the left. Of a baseline's trainings, the one with the most subjects is shown.
-
-    Args:
-        examples: at least one.
-        class_names: names of classes; others keep their label.
     """
     models = models_in_order(model for example in examples for model in _predictions(example))
     headings = ["input", "context in", "context out", "truth", *models, *(f"error of {model}" for model in models)]
@@ -196,8 +191,7 @@ def most_predicted(examples: Sequence[Example]) -> list[Example]:
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     example = read_example(path)
-    missing = [name for name in _NEEDED if name not in example]
-    if missing:
+    if missing := [name for name in _NEEDED if name not in example]:
         raise InputError(f"{path}: has no {', '.join(missing)}, expected an example of an evaluation")
     size = dict(zip("HW", example["target_out"].shape, strict=False))
     for name, axes in _SHAPES.items():
