@@ -50,13 +50,8 @@ def hd95(mask: np.ndarray, other: np.ndarray, pixel: float) -> float:
     >>> hd95(mask, np.roll(mask, 1, axis=1), pixel=1.5)
     1.5
 
-    Args:
-        mask: bool `[H, W]`.
-        other: bool `[H, W]`.
-        pixel: size of a pixel, mm.
-
-    Returns:
-        Distance in mm; 0 if both masks are empty, NaN if one is.
+    The masks are bool `[H, W]`, and `pixel` is the size of a pixel in mm. The distance is in mm; 0 if both masks are
+    empty, NaN if one is.
     """
     from scipy.ndimage import binary_erosion
     from scipy.spatial import KDTree

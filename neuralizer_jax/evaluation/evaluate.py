@@ -23,7 +23,7 @@ Arrays = Mapping[str, np.ndarray]
 MakeEpisodes = Callable[[Sequence[Case], int], Arrays]
 
 # Seconds between updates of the progress if stderr is no terminal.
-_EVERY = 30.0
+_EVERY = 10.0
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,13 @@ def example_cases(cases: Iterable[Case]) -> dict[Case, int]:
 def add_prediction(
     folder: Path, experiment: str, case: Case, episode: Arrays, model: tuple[str, str], prediction: np.ndarray
 ) -> None:
-    """Adds a model's prediction to an example's file, or creates the file.
+    """Adds a model's prediction to the file of an experiment's example, or creates the file.
 
     A file with another episode, from an earlier run with other options, stays as it is.
 
     Args:
         folder: of the examples.
-        experiment: name; each experiment has its own examples.
+        experiment: name in the table of scores.
         case: of the example.
         episode: `target_in` `[H, W, 3]`, `target_out` `[H, W]`, `context_in` `[n, H, W, 3]`, `context_out` `[n, H, W]`.
         model: its name and `train_subjects`, see `Predictor`; its earlier prediction is replaced.

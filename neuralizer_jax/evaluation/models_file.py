@@ -16,12 +16,8 @@ MODELS_FILE = "models.json"
 def describe_model(model: Predictor, experiment: str, weights: Path | None, command: str, config: str) -> Record:
     """An entry of `models.json`: the model's columns in the table of scores, its weights and what evaluated it.
 
-    Args:
-        model: as evaluated.
-        experiment: name in the table of scores.
-        weights: file or checkpoint folder, with its training's `summary.json` beside it, if any. None: untrained.
-        command: the evaluation's command line.
-        config: the experiment file, with arguments.
+    The weights are a file or checkpoint folder, with the `summary.json` of their training beside it if there is one;
+    None for an untrained model. `config` is the experiment file, with its arguments.
     """
     return {
         **dict(zip(MODEL_KEYS, model.columns, strict=True)),

@@ -68,16 +68,11 @@ def network(
     bootstrap: int = 0,
     augment: bool = False,
 ) -> Predictor:
-    """A network as a predictor: a `Neuralizer` is in-context, a `UNet` a baseline.
+    """A network for three input channels as a predictor: a `Neuralizer` is in-context, a `UNet` a baseline.
 
-    Args:
-        name: in the table of scores.
-        model: a `Neuralizer` or `UNet`, for three input channels.
-        params: its parameters.
-        train_subjects: see `Predictor`; needed for a `UNet`.
-        training: see `Predictor`.
-        bootstrap: number of resampled context sets to average over, see `inference.predict`; 0: none.
-        augment: transform each resampled pair by a small random affine map.
+    `name`, `train_subjects` (needed for a `UNet`) and `training` are those of a `Predictor`. With `bootstrap`, the mean
+    over this number of resampled context sets is taken, see `inference.predict`; `augment` transforms each of their
+    pairs by a small random affine map.
 
     Raises:
         InputError: for a `UNet` without `train_subjects` or with `bootstrap`.

@@ -38,16 +38,9 @@ def measure(
     repeats: int = 5,
     training: tuple[float | None, int | None] = (None, None),
 ) -> Record:
-    """Measures the prediction of one target on JAX's first device.
+    """Measures the prediction of one target, of `size` pixels along each axis, on JAX's first device.
 
-    Args:
-        name: of the model in the record.
-        model: a `Neuralizer` or `UNet`.
-        params: its parameters.
-        context_size: 0 for a `UNet`.
-        size: pixels of an image along each axis.
-        repeats: predictions to time, after one that is not timed.
-        training: see `training_time`.
+    The context size of a `UNet` is 0. The predictions that are timed follow one that is not.
 
     Returns:
         A record with the keys `KEYS`. `flops`: of the program before XLA optimizes it; a multiplication and an addition

@@ -36,10 +36,7 @@ _SHARE = 0.9
 def scores_figure(values: Mapping[Key, float], errors: Mapping[Key, float], metrics: Mapping[str, str]) -> Figure:
     """Scores against context size, a panel for each task and a line for each model (paper, Fig. 4).
 
-    Args:
-        values: at least one.
-        errors: half the length of an error bar; NaN for none.
-        metrics: of each task in `values`, `dice` or `psnr`.
+    There is at least one value. An error is half the length of its bar; NaN for none.
     """
     tasks = [task for task in tasks_in_order(metrics) if any(task == its for _, its, _ in values)]
     models = models_in_order(model for model, _, _ in values)
@@ -93,8 +90,7 @@ def scores_figure(values: Mapping[Key, float], errors: Mapping[Key, float], metr
 def context_size_figure(relative: Mapping[str, Mapping[float, float]]) -> Figure:
     """Each context size's share of the best score, a line for each task and for their mean (paper, Fig. 5).
 
-    Args:
-        relative: from `relative_performance`, at least one task.
+    The shares are those of `relative_performance`, of at least one task.
     """
     sizes = sorted({size for shares in relative.values() for size in shares})
     mean = relative_mean(relative)
@@ -170,7 +166,6 @@ def differences_figure(
 
 
 def _draw_intervals(axes: "Axes", estimates: Iterable[Estimate | None], aside: float, label: str, look: Look) -> None:
-    """A point with its interval in each row; rows without an estimate stay empty."""
     found = [(place + aside, estimate) for place, estimate in enumerate(estimates) if estimate is not None]
     values = [estimate.value for _, estimate in found]
     # A percentile interval of few subjects may not contain their mean.

@@ -37,14 +37,9 @@ def write_page(
     cautions: Iterable[str],
     sections: Mapping[str, Sequence[Block]],
 ) -> None:
-    """Writes a page.
+    """Writes a page. All text is plain.
 
-    Args:
-        path: of the HTML file.
-        title: of the page; plain text, like all that follows.
-        numbers: pairs of what and how much, at the top; an interval in brackets is shown smaller.
-        cautions: lines below them.
-        sections: the content below each heading.
+    At the top are the numbers, pairs of what and how much, with the cautions below; then each heading with its content.
 
     Raises:
         InputError: if the file cannot be written.
@@ -56,7 +51,7 @@ def write_page(
         cautions=map(signs, cautions),
         sections=sections,
         shown=shown_number,
-        look=_look,
+        look=_css_classes,
     )
     with written_whole(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -75,8 +70,7 @@ def shown_number(text: str) -> Markup:
     return Markup("{} <small>{}</small>").format(text[: found.start()], text[found.start() + 1 :])
 
 
-def _look(table: Table) -> str:
-    """The CSS classes of a table."""
+def _css_classes(table: Table) -> str:
     if not table.numbers:
         return "words"
     columns = zip(*(row for part in table.parts for row in part), strict=True)

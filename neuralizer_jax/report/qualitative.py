@@ -61,16 +61,8 @@ def draw_examples(
 ) -> list[Path]:
     """Draws the examples of each experiment to `qualitative_EXPERIMENT.png`, up to 9 rows.
 
-    The rows of a task begin with the examples that most models have predicted.
-
-    Args:
-        examples: files, at least one.
-        folder: to write to.
-        class_names: names of classes; others keep their label.
-        alike: experiments that look like others; drawn only if there are no others.
-
-    Returns:
-        The files written.
+    The rows of a task begin with the examples that most models have predicted. Classes without a name keep their label.
+    Experiments in `alike` look like others: they are drawn only if there are no others. Returns the files written.
 
     Raises:
         InputError: if a file is not an example, or cannot be read or written.
@@ -127,7 +119,6 @@ def examples_figure(examples: Sequence[Example], class_names: Mapping[str, str])
 
 
 def _draw_row(panels: Sequence["Axes"], example: Example, models: Sequence[str]) -> None:
-    """Draws an example into its row of axes."""
     is_mask, truth, found = _is_mask(example), example["target_out"], _predictions(example)
     target, pair = _rgb(example["target_in"]), _rgb(example["context_in"][0])
     for axes, image in zip(panels, (target, pair), strict=False):
@@ -167,7 +158,6 @@ def _show(axes: "Axes", image: np.ndarray, **look: Any) -> None:
 
 
 def _outline(axes: "Axes", mask: np.ndarray, colour: str, width: float = 1.6) -> None:
-    """Draws the outline of a mask, probabilities above 0.5."""
     inside = mask > 0.5
     if inside.any() and not inside.all():
         axes.contour(inside, levels=[0.5], colors=[colour], linewidths=width)
@@ -222,7 +212,6 @@ def _is_mask(example: Example) -> bool:
 
 
 def _score(prediction: np.ndarray, truth: np.ndarray, is_mask: bool) -> str:
-    """Dice for a mask, else PSNR."""
     arrays = (jnp.asarray(image[None, ..., None]) for image in (prediction, truth))
     return f"{float(dice(*arrays)[0]):.2f}" if is_mask else f"{float(psnr(*arrays)[0]):.1f} dB"
 

@@ -100,11 +100,9 @@ def complete(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def task_means(scores: pd.DataFrame, seed: int = 0) -> dict[Key, Estimate]:
-    """The mean of each model, task and size, with its resamples; all of them are paired.
+    """The mean of each model, task and size of one experiment, with its resamples; all of them are paired.
 
-    Args:
-        scores: of one experiment, each task in one metric. Missing scores are left out.
-        seed: of the resampling.
+    Each task has one metric. Missing scores are left out. The seed is that of the resampling.
     """
     scores = subject_means(scores)
     if scores.empty:
@@ -142,9 +140,7 @@ def relative_performance(scores: pd.DataFrame) -> dict[str, dict[float, float]]:
     """For each task, the score at each context size divided by the best over sizes (paper, Fig. 5).
 
     Only subjects with all sizes count. A task is left out if no subject has all sizes, or its best is not positive.
-
-    Args:
-        scores: of one model and experiment, each task in one metric.
+    The scores are those of one model and experiment, each task in one metric.
     """
     found = cell_means(complete(scores), "task", "size").set_index(["task", "size"])["value"]
     best = found.groupby("task").transform("max")
@@ -157,8 +153,7 @@ def relative_performance(scores: pd.DataFrame) -> dict[str, dict[float, float]]:
 def class_scores(scores: pd.DataFrame) -> dict[tuple[str, float, str], np.ndarray]:
     """The subjects' scores `[S]` for each model, size and class, and their means over classes as class "".
 
-    Args:
-        scores: of one experiment, task and metric. A subject counts once, with its mean over modalities.
+    The scores are of one experiment, task and metric. A subject counts once, with its mean over modalities.
     """
     subjects = mean_within(subject_means(scores), "model", "size", "class", "dataset", "subject")
     overall = mean_within(subjects, "model", "size", "dataset", "subject").assign(**{"class": ""})

@@ -6,6 +6,7 @@ the estimates of a column by task.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -82,15 +83,8 @@ def classes_table(
 ) -> Table:
     """Mean and standard deviation over subjects for each class, a row for each model and size (paper, Table 3).
 
-    The best model of each class is bold. The last column is the mean over classes, with the standard deviation of the
-    subjects' means. If there are many classes, they are the rows.
-
-    Args:
-        name: of the files.
-        caption: text.
-        scores: from `class_scores`.
-        models: in their order.
-        class_names: names of classes; others keep their label.
+    The scores are those of `class_scores`. The best model of each class is bold. The last column is the mean over
+    classes, with the standard deviation of the subjects' means. If there are many classes, they are the rows.
     """
     keys = [(model, n) for model in models for n in sorted({n for its, n, _ in scores if its == model})]
     classes = sorted({label for _, _, label in scores if label}, key=_natural)
@@ -184,19 +178,19 @@ def _natural(text: str) -> list[str | int]:
 
 def _runtime_lines(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> tuple[tuple[Cell, ...], ...]:
     """A row for each record of the same model."""
-    above: Mapping[str, Any] = {}
-    lines = []
-    for record in records:
-        again = {key for key in _OF_MODEL if above and record.get(key) == above.get(key)}
-        lines.append(tuple(Cell("") if key in again else _measured(key, record.get(key)) for key in columns))
-        above = record
-    return tuple(lines)
+    return tuple(
+        tuple(
+            Cell("") if key in _OF_MODEL and above and above.get(key) == record.get(key) else _measured(key, record)
+            for key in columns
+        )
+        for above, record in pairwise(({}, *records))
+    )
 
 
-def _measured(key: str, value: Any) -> Cell:
+def _measured(key: str, record: Mapping[str, Any]) -> Cell:
+    value, (_, show) = record.get(key), _RUNTIME[key]
     if value is None:
         return NOTHING
-    _, show = _RUNTIME[key]
     return Cell(show(value) if isinstance(value, int | float) else str(value))
 
 
