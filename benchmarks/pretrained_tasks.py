@@ -44,8 +44,6 @@ def draw_tasks(path, weights, phantom):
         for task in TASKS:
             episodes = cases.episodes([able[task]], MEMBERS)
             episode = {name: values[0] for name, values in episodes.items()}
-            for name in ("target_out", "context_out"):
-                episode[name] = episode[name][..., 0]
             # Dataset and subject are the same in all titles.
             shown = replace(able[task], dataset="", subject="")
             add_prediction(Path(folder), "tasks", shown, episode, (model.name, ""), model.predict(episodes)[0])

@@ -203,15 +203,8 @@ def _model(named: "NamedWeights", size: int, options: argparse.Namespace) -> "Pr
         raise InputError(
             f"{named.path}: {model.in_channels} input channels, {model.dim}-D; expected a 2-D model with 3 channels"
         )
-    return network(
-        named.name,
-        model,
-        params,
-        train_subjects=named.train_subjects,
-        training=named.training,
-        bootstrap=options.bootstrap,
-        augment=options.augment,
-    )
+    accuracy = {"bootstrap": options.bootstrap, "augment": options.augment}
+    return network(named.name, model, params, named.train_subjects, named.training, **accuracy)
 
 
 def _check_subjects(

@@ -51,27 +51,23 @@ def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from neuralizer_jax.cli.named_weights import load, parse_all
     from neuralizer_jax.compilation_cache import use_compilation_cache
+    from neuralizer_jax.errors import InputError
     from neuralizer_jax.evaluation.runtime import measure, read_runtime, record_runtime, training_time
     from neuralizer_jax.report.table_formats import plain
     from neuralizer_jax.report.tables import runtime_table
     from neuralizer_jax.unet import UNet
 
-    _check(options)
+    for name, value in (("sizes", min(options.sizes)), ("size", options.size), ("repeats", options.repeats)):
+        if value < 1:
+            raise InputError(f"--{name}: {value}, expected 1 or more")
     use_compilation_cache()
     read_runtime(options.out)  # a damaged file is reported before anything is measured
     loaded = [(weights, *load(weights, options.size, "--size")) for weights in _one_a_name(parse_all(options.weights))]
     measured = []
     for weights, model, params in loaded:
         for context_size in [0] if isinstance(model, UNet) else sorted(set(options.sizes)):
-            record = measure(
-                weights.name,
-                model,
-                params,
-                context_size,
-                size=options.size,
-                repeats=options.repeats,
-                training=training_time(weights.path),
-            )
+            how = {"size": options.size, "repeats": options.repeats, "training": training_time(weights.path)}
+            record = measure(weights.name, model, params, context_size, **how)
             record_runtime(options.out, [record])
             measured.append(record)
             what = f"{weights.name}, N = {context_size}" if context_size else weights.name
@@ -80,14 +76,6 @@ def run(options: argparse.Namespace) -> None:
             else:
                 print(f"{what}: {record['seconds']:.3g} s", file=sys.stderr, flush=True)
     print(plain(runtime_table("runtime", "", measured)))
-
-
-def _check(options: argparse.Namespace) -> None:
-    from neuralizer_jax.errors import InputError
-
-    for name, value in (("sizes", min(options.sizes)), ("size", options.size), ("repeats", options.repeats)):
-        if value < 1:
-            raise InputError(f"--{name}: {value}, expected 1 or more")
 
 
 def _one_a_name(weights: list["NamedWeights"]) -> list["NamedWeights"]:

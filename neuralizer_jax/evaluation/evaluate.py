@@ -86,7 +86,7 @@ def evaluate(
                     # The example comes before the scores: once they are in the table, this case counts as done.
                     is_kept = model.kind != Kind.UNTRAINED and model.training == 0
                     if is_kept and case in shown and job.size in (0, shown[case]):
-                        episode = _one(episodes, row, shown[case])
+                        episode = _with_context(episodes, row, shown[case])
                         whose = model.name, model.train_subjects
                         add_prediction(examples, experiment, case, episode, whose, prediction)
                     truth = episodes["target_out"][row, ..., 0]
@@ -129,18 +129,8 @@ def _made_ahead(make: Callable, work: Sequence[tuple]) -> Iterator[Arrays]:
             yield episodes
 
 
-def _with_context(episodes: Arrays, rows: Sequence[int], members: int) -> dict[str, np.ndarray]:
-    """Some rows, each with the first members of its context."""
+def _with_context(episodes: Arrays, rows: int | Sequence[int], members: int) -> dict[str, np.ndarray]:
+    """One row or several, each with the first members of its context."""
     return {
         name: array[rows, :members] if name.startswith("context_") else array[rows] for name, array in episodes.items()
-    }
-
-
-def _one(episodes: Arrays, row: int, members: int) -> dict[str, np.ndarray]:
-    """One episode of a batch; outputs have no channel axis."""
-    return {
-        "target_in": episodes["target_in"][row],
-        "target_out": episodes["target_out"][row, ..., 0],
-        "context_in": episodes["context_in"][row, :members],
-        "context_out": episodes["context_out"][row, :members, ..., 0],
     }

@@ -18,8 +18,6 @@ Arrays = Mapping[str, np.ndarray]
 # The largest context in an example.
 _MOST_MEMBERS = 8
 
-_EPISODE = ("target_in", "target_out", "context_in", "context_out")
-
 
 def example_cases(cases: Iterable[Case]) -> dict[Case, int]:
     """Cases to keep, each with a context size, the largest up to 8.
@@ -44,7 +42,8 @@ def add_prediction(
         folder: of the examples.
         experiment: name in the table of scores.
         case: of the example.
-        episode: `target_in` `[H, W, 3]`, `target_out` `[H, W]`, `context_in` `[n, H, W, 3]`, `context_out` `[n, H, W]`.
+        episode: `target_in` `[H, W, 3]`, `target_out` `[H, W, 1]`, `context_in` `[n, H, W, 3]`, `context_out`
+            `[n, H, W, 1]`; the file has outputs without their last axis.
         model: its name and `train_subjects`, see `Predictor`; its earlier prediction is replaced.
         prediction: `[H, W]`.
 
@@ -53,7 +52,8 @@ def add_prediction(
     """
     names = {"experiment": experiment, "task": case.task, "dataset": case.dataset, "modality": case.modality}
     names |= {"class": case.class_name, "subject": case.subject}
-    content: dict[str, Any] = {name: np.asarray(episode[name], np.float32) for name in _EPISODE}
+    content: dict[str, Any] = {name: np.float32(episode[name]) for name in ("target_in", "context_in")}
+    content |= {name: np.float32(episode[name][..., 0]) for name in ("target_out", "context_out")}
     content |= {name: np.array(text) for name, text in names.items()} | {"n": np.array(len(content["context_in"]))}
     path = folder / f"{re.sub(r'[^A-Za-z0-9_.+-]', '-', '_'.join(filter(None, list(names.values())[:5])))}.npz"
     predictions: dict[tuple[str, str], np.ndarray] = {}

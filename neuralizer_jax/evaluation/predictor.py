@@ -62,9 +62,9 @@ def network(
     name: str,
     model: nn.Module,
     params: Params,
-    *,
     train_subjects: str = "",
     training: int = 0,
+    *,
     bootstrap: int = 0,
     augment: bool = False,
 ) -> Predictor:

@@ -18,7 +18,7 @@ from neuralizer_jax.weights.parameters import Params
 
 RUNTIME_FILE = "runtime.json"
 
-KEYS = ("model", "parameters", "flops", "context_size", "seconds", "peak_bytes", "device")
+KEYS: tuple[str, ...] = ("model", "parameters", "flops", "context_size", "seconds", "peak_bytes", "device")
 KEYS += ("training_seconds", "training_steps")
 
 # What identifies a record.

@@ -17,14 +17,9 @@ class LeftOut(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a report is made from.
+    """What a report is made from: the scores, SHA-256 of their file, and the content of the other files.
 
-    Attributes:
-        scores: the table of `scores.csv`.
-        sha256: of that file.
-        models: content of `models.json`; None if there is none.
-        runtime: content of `runtime.json`; empty if there is none.
-        examples: files, sorted by name.
+    Without `models.json`, `models` is None; without `runtime.json`, `runtime` is empty.
     """
 
     scores: pd.DataFrame

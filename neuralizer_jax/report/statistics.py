@@ -157,8 +157,8 @@ def class_scores(scores: pd.DataFrame) -> dict[tuple[str, float, str], np.ndarra
     """
     subjects = mean_within(subject_means(scores), "model", "size", "class", "dataset", "subject")
     overall = mean_within(subjects, "model", "size", "dataset", "subject").assign(**{"class": ""})
-    groups = pd.concat([subjects, overall]).groupby(["model", "size", "class"])["value"]
-    return {key: values.to_numpy() for key, values in groups}
+    found = pd.concat([subjects, overall]).groupby(["model", "size", "class"])["value"].agg(list)
+    return dict(zip(found.index, map(np.array, found), strict=True))
 
 
 def shared(scores: pd.DataFrame, over: str, within: Sequence[str], key: Sequence[str]) -> pd.Series:

@@ -50,7 +50,7 @@ def scores_table(
     """Means with intervals, a row for each task and for the means of tasks; the best of each row is bold."""
 
     def cells(estimates: Sequence[Estimate | None], metric: str) -> list[Cell]:
-        texts = [found and shown_estimate(found, metric, interval=False) for found in estimates]
+        texts = [shown_estimate(found, metric, interval=False) if found else None for found in estimates]
         best = _best(texts, metric)
         return [
             Cell(shown_estimate(found, metric, interval=intervals), text == best) if found else NOTHING
