@@ -18,9 +18,6 @@ def reduction(length: int, size: int) -> int:
     """Width of the blocks of pixels that are averaged before a slice of `length` pixels is shown with `size` pixels.
 
     A divisor of `length`. Interpolation does the rest where `size` does not divide `length`.
-
-    >>> reduction(192, 96), reduction(192, 80), reduction(192, 192)
-    (2, 2, 1)
     """
     return max(factor for factor in range(1, max(1, length // size) + 1) if length % factor == 0)
 

@@ -17,9 +17,6 @@ def smooth_field(key: jax.Array, shape: tuple[int, ...], spacing: float) -> jax.
     """Samples a smooth random field `[H, W]` float32 with mean 0 and standard deviation 1.
 
     Cubic B-splines through normal noise at nodes `spacing` pixels apart.
-
-    >>> smooth_field(jax.random.key(0), (4, 6), spacing=16.0).shape
-    (4, 6)
     """
     height, width = shape
     rows, columns = spline_weights(height, spacing), spline_weights(width, spacing)
@@ -27,11 +24,7 @@ def smooth_field(key: jax.Array, shape: tuple[int, ...], spacing: float) -> jax.
 
 
 def cubic_b_spline(distance: jax.Array) -> jax.Array:
-    """The cubic B-spline at distances from its middle, in node spacings; of any shape, 0 or more.
-
-    >>> [f"{value:.3f}" for value in cubic_b_spline(jnp.array([0.0, 1.0, 2.0]))]
-    ['0.667', '0.167', '0.000']
-    """
+    """The cubic B-spline at distances from its middle, in node spacings; of any shape, 0 or more."""
     inner = 2 / 3 - distance**2 + distance**3 / 2
     outer = jnp.maximum(2 - distance, 0) ** 3 / 6
     return jnp.where(distance < 1, inner, outer)
@@ -44,9 +37,6 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | tuple, radius: int) -> ja
         image: `[H, W]`.
         sigma: standard deviation in pixels, one for both axes or `[2]`; may be traced; 0 is no blur.
         radius: the kernel's, in pixels; static, for instance three times the largest sigma.
-
-    >>> gaussian_blur(jnp.eye(3), 0.0, radius=1).round(3).tolist()
-    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     for axis, width in enumerate(jnp.broadcast_to(jnp.asarray(sigma, jnp.float32), 2)):
         offsets = jnp.arange(radius + 1)
@@ -67,9 +57,6 @@ def shifts(image: jax.Array, axis: int, reach: int, **pad: Any) -> list[jax.Arra
         axis: 0 shifts the rows, 1 the columns.
         reach: pixels, static.
         **pad: options of `jnp.pad` that say what is beyond the image.
-
-    >>> [int(row[0, 0]) for row in shifts(jnp.array([[1, 2, 3]]), axis=1, reach=1)]
-    [0, 1, 2]
     """
     widths = [(0, 0), (0, 0)]
     widths[axis] = (reach, reach)
@@ -87,9 +74,6 @@ def squared_distance(mask: jax.Array, reach: int, *, beyond: bool) -> jax.Array:
 
     Returns:
         `[H, W]` float32, in pixels squared; 0 in the mask.
-
-    >>> squared_distance(jnp.array([[1, 0, 0]]), reach=2, beyond=False).tolist()
-    [[0.0, 1.0, 4.0]]
     """
     # One axis after the other: squares add up.
     distance = jnp.where(mask > 0.5, 0.0, jnp.inf)
@@ -100,9 +84,5 @@ def squared_distance(mask: jax.Array, reach: int, *, beyond: bool) -> jax.Array:
 
 
 def is_mask(image: jax.Array) -> jax.Array:
-    """Whether all values are 0 or 1 (bool, may be traced): how an augmentation tells a mask from an image.
-
-    >>> bool(is_mask(jnp.array([0.0, 1.0]))), bool(is_mask(jnp.array([0.0, 0.5])))
-    (True, False)
-    """
+    """Whether all values are 0 or 1 (bool, may be traced): how an augmentation tells a mask from an image."""
     return jnp.all((image == 0) | (image == 1))

@@ -16,21 +16,12 @@ def to_k_space(images: jax.Array) -> jax.Array:
 
 
 def from_k_space(lines: jax.Array) -> jax.Array:
-    """The inverse of `to_k_space`: images `[..., H, W]` complex64. Both are unitary.
-
-    >>> image = jnp.arange(6.0).reshape(2, 3)
-    >>> bool(jnp.allclose(from_k_space(to_k_space(image)), image, atol=1e-5))
-    True
-    """
+    """The inverse of `to_k_space`: images `[..., H, W]` complex64. Both are unitary."""
     return jnp.fft.ifft(lines, norm="ortho")
 
 
 def line_numbers(length: int) -> jax.Array:
-    """Position of each line `[length]` float32: 0 is the centre of k-space, -1 and (nearly) 1 are its edges.
-
-    >>> line_numbers(4).tolist()
-    [0.0, 0.5, -1.0, -0.5]
-    """
+    """Position of each line `[length]` float32: 0 is the centre of k-space, -1 and (nearly) 1 are its edges."""
     return 2 * jnp.fft.fftfreq(length, dtype=jnp.float32)
 
 

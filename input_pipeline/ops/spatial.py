@@ -120,10 +120,6 @@ def sampling_grid(
 
     Returns:
         `[2, size, size]` float32: rows and columns in pixels of the source image.
-
-    >>> still = Transform(jnp.eye(2, 3), jnp.zeros((4, 4, 2)), jnp.float32(64))
-    >>> sampling_grid(still, still, size=3)[0].round(3).tolist()
-    [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
     """
     source_size = source_size or size
     source_extent = source_extent or source_size
@@ -155,9 +151,6 @@ def warp_image(image: jax.Array, places: jax.Array) -> jax.Array:
 
     Returns:
         `[h, w]` float32, 0 outside of the image (beyond the outer edges of its pixels).
-
-    >>> warp_image(jnp.array([[0, 10], [20, 30]]), jnp.array([[[0.5, 1.0]], [[0.5, 9.0]]])).tolist()
-    [[15.0, 0.0]]
     """
     height, width = image.shape
     pixels = image.reshape(-1)

@@ -19,11 +19,7 @@ _SYNTHESIS = {
 
 
 def settings_of(dataset: str) -> tuple[str, ...]:
-    """The fields of `PrepareSettings` that matter for a dataset.
-
-    >>> settings_of("ixi")
-    ('slices', 'segmentations', 'align')
-    """
+    """The fields of `PrepareSettings` that matter for a dataset."""
     return _SYNTHESIS.get(dataset, _SCANS)
 
 

@@ -37,11 +37,7 @@ _FREESURFER_COLOURS = {
 
 
 def structure_names(protocol: str) -> dict[int, str]:
-    """Name of each label of a protocol, without its side.
-
-    >>> structure_names("freesurfer")[17], structure_names("freesurfer")[53]
-    ('hippocampus', 'hippocampus')
-    """
+    """Name of each label of a protocol, without its side."""
     return {label: name.removeprefix("left ").removeprefix("right ") for label, name in _NAMES[protocol].items()}
 
 

@@ -51,11 +51,7 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, output: jax.Ar
 
 
 def mapped(curve: jax.Array, images: jax.Array) -> jax.Array:
-    """Maps images in [0, 1], of any shape, through a curve given by its values `[17]` at even steps from 0 to 1.
-
-    >>> [f"{value:.2f}" for value in mapped(jnp.linspace(1, 0, 17), jnp.array([0.0, 0.25, 1.0]))]
-    ['1.00', '0.75', '0.00']
-    """
+    """Maps images in [0, 1], of any shape, through a curve given by its values `[17]` at even steps from 0 to 1."""
     slopes = jnp.diff(curve) * _PIECES
     bends = jnp.diff(slopes, prepend=0.0)
     # A sum of one ramp a piece: on a CPU three times as fast as a table lookup.

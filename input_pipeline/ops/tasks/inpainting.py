@@ -69,9 +69,6 @@ def above_threshold(field: jax.Array, foreground: jax.Array, fraction: jax.Array
 
     Returns:
         `[H, W]` bool, in the foreground and outside of it.
-
-    >>> above_threshold(jnp.arange(4.0)[None], jnp.ones((1, 4), bool), 0.5).tolist()
-    [[False, False, True, True]]
     """
     goal = fraction * foreground.sum()
 

@@ -5,11 +5,7 @@ import jax.numpy as jnp
 
 
 def input_channels(*images: jax.Array) -> jax.Array:
-    """Puts one to three images `[H, W]` in the first channels of an input `[H, W, 3]`; the others are 0.
-
-    >>> input_channels(jnp.ones((1, 1)), jnp.ones((1, 1))).tolist()
-    [[[1.0, 1.0, 0.0]]]
-    """
+    """Puts one to three images `[H, W]` in the first channels of an input `[H, W, 3]`; the others are 0."""
     channels = jnp.zeros((*images[0].shape, 3), jnp.float32)
     for number, image in enumerate(images):
         # With `jnp.stack`, XLA computes each image once a channel, three times slower.
