@@ -50,11 +50,7 @@ def fan_in_init(fan_in: int) -> nn.initializers.Initializer:
         >>> bool((abs(bias) <= 0.25).all())
         True
     """
-
-    def init(key, shape, dtype=jnp.float32):
-        return _uniform(key, shape, dtype) / fan_in**0.5
-
-    return init
+    return lambda key, shape, dtype=jnp.float32: _uniform(key, shape, dtype) / fan_in**0.5
 
 
 class Conv3(nn.Module):

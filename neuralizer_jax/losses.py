@@ -87,9 +87,7 @@ def episode_loss(
         prediction: output of the network, `[B, *spatial, C]`.
         episode: with `target_out` `[B, *spatial, 1]` and `is_segmentation` bool `[B]`.
         segmentation_sigmoid: whether the output for a segmentation is a logit.
-        sigma_squared: argument of `mse_loss`.
-        dice_sharpness: argument of `sharpened_dice_loss`; 0: soft Dice alone.
-        dice_threshold: argument of `sharpened_dice_loss`.
+        sigma_squared, dice_sharpness, dice_threshold: arguments of `mse_loss` and `sharpened_dice_loss`.
 
     Example:
         >>> ones = jnp.ones((2, 16, 16, 1))

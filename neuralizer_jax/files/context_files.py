@@ -43,10 +43,6 @@ def find_pairs(folder: str | os.PathLike[str], *, targets: Iterable[str | os.Pat
     Hidden files, other kinds of files, and targets without a partner are ignored. Images without the token and missing
     numbers of a series are noted.
 
-    Args:
-        folder: the folder.
-        targets: the target images, which must not be in a pair.
-
     Raises:
         InputError: `folder` is no folder or holds no pair, an image has no partner or several, or a target is in a
             pair; begins with the path.

@@ -15,8 +15,7 @@ from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.image_formats import (
     check_finite,
     check_is_file,
-    encode_npy,
-    encode_npz,
+    encode_array,
     encode_png,
     encode_tiff,
     one_line,
@@ -95,10 +94,8 @@ def read_image(path: str | os.PathLike[str], *, slice_: SliceChoice | None = Non
     check_is_file(path)
     source, volume, full_scale = None, None, None
     with reading(path):
-        if suffix == ".png":
-            values, full_scale = read_raster(path, "PNG", labels=labels)
-        elif suffix in (".tif", ".tiff"):
-            values, full_scale = read_raster(path, "TIFF", labels=labels)
+        if suffix in (".png", ".tif", ".tiff"):
+            values, full_scale = read_raster(path, "PNG" if suffix == ".png" else "TIFF", labels=labels)
         elif suffix == ".npy":
             values = read_npy(path)
         elif suffix == ".npz":
@@ -113,8 +110,7 @@ def write_image(path: str | os.PathLike[str], pixels: np.ndarray, like: ImageFil
     """Writes pixels [H, W] as `image_bytes` encodes them, whole or not at all, replacing an existing file.
 
     Raises:
-        InputError: the file cannot be written, or its format cannot hold the values; begins with the path.
-        ValueError: pixels that are not [H, W], or for NIfTI not of the shape of `like`.
+        InputError, ValueError: as `image_bytes`; or the file cannot be written.
     """
     path = Path(path)
     _supported_suffix(path)
@@ -153,8 +149,9 @@ def _encode(suffix: str, values: np.ndarray, source: NiftiSource | None) -> byte
         if source is None:
             raise InputError("NIfTI needs the place of a NIfTI target, expected one or .png, .tif or .npy")
         return encode_nifti(values, source, compressed=suffix == ".nii.gz")
-    encoders = {".png": encode_png, ".tif": encode_tiff, ".tiff": encode_tiff, ".npy": encode_npy, ".npz": encode_npz}
-    return encoders[suffix](values)
+    if suffix in (".npy", ".npz"):
+        return encode_array(values, compressed=suffix == ".npz")
+    return encode_png(values) if suffix == ".png" else encode_tiff(values)
 
 
 def check_destination(path: Path) -> None:

@@ -131,12 +131,7 @@ def read_raster(path: Path, form: str, *, labels: bool) -> tuple[np.ndarray, int
     """Decodes a PNG or TIFF.
 
     Colour becomes grey: one channel if all are equal, Rec. 601 luma otherwise. Alpha is ignored. Of a palette image the
-    colours are used, but the indices for labels and for a palette that `encode_png` wrote.
-
-    Args:
-        path: the file.
-        form: `PNG` or `TIFF`.
-        labels: the values are labels.
+    colours are used, but the indices for labels and for a palette that `encode_png` wrote. `form`: `PNG` or `TIFF`.
 
     Returns:
         The stored values [H, W], and the stored value of full intensity (None for 32-bit integers and floats).
@@ -279,19 +274,15 @@ def label_palette() -> np.ndarray:
     return np.rint(255 * np.array([*colours, (1.0, 1.0, 1.0)])).astype(np.uint8)
 
 
-def encode_npy(values: np.ndarray) -> bytes:
-    """Encodes an image [H, W] as .npy: float32, or labels as the smallest of uint8, int16 and int32."""
+def encode_array(values: np.ndarray, *, compressed: bool) -> bytes:
+    """Encodes an image [H, W]: float32, or labels as the smallest of uint8, int16 and int32.
+
+    The result is a .npy file, or if `compressed` a .npz file with the array `image`.
+    """
+    values = values if values.dtype.kind == "f" else smallest_integers(values, (np.uint8, np.int16, np.int32))
     content = io.BytesIO()
-    np.save(content, _plain_numbers(values), allow_pickle=False)
+    if compressed:
+        np.savez_compressed(content, image=values)
+    else:
+        np.save(content, values, allow_pickle=False)
     return content.getvalue()
-
-
-def encode_npz(values: np.ndarray) -> bytes:
-    """Encodes an image [H, W] as the array `image` of a .npz file, in the types of `encode_npy`."""
-    content = io.BytesIO()
-    np.savez_compressed(content, image=_plain_numbers(values))
-    return content.getvalue()
-
-
-def _plain_numbers(values: np.ndarray) -> np.ndarray:
-    return values if values.dtype.kind == "f" else smallest_integers(values, (np.uint8, np.int16, np.int32))

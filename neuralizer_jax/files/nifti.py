@@ -24,17 +24,12 @@ class NiftiSource:
 
     header: a NIfTI header that describes the plane alone.
     plane: the plane of the file's array.
-    oriented: the header says where left and right are.
+    sides: what is at the left and right edge of the image, `("L", "R")` or `("P", "A")`; None if unknown.
     """
 
     header: "Nifti1Header"
     plane: Plane
-    oriented: bool
-
-    @property
-    def sides(self) -> tuple[str, str] | None:
-        """What is at the left and right edge of the image: `("L", "R")` or `("P", "A")`; None if unknown."""
-        return self.plane.sides if self.oriented else None
+    sides: tuple[str, str] | None
 
 
 def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, NiftiSource, np.ndarray | None]:
@@ -58,7 +53,7 @@ def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, Nift
         header = volume.image.header.copy()
         if not plane.whole:
             _move_to_plane(header, plane)
-    return values, NiftiSource(header, plane, volume.oriented), samples
+    return values, NiftiSource(header, plane, plane.sides if volume.oriented else None), samples
 
 
 def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -> bytes:
@@ -67,10 +62,7 @@ def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -
     A 2-D file keeps its shape; a plane of a volume becomes a volume one voxel thick, in the file's axis order. Affine,
     zooms, units, description and extensions are those of the source; scaling, display range and intent are not.
 
-    Args:
-        values: `[H, W]`, float32, or labels, which are stored as the smallest of uint8, int16 and int32.
-        source: the place.
-        compressed: gzip the file.
+    `values` are `[H, W]`, float32, or labels, which are stored as the smallest of uint8, int16 and int32.
 
     Raises:
         InputError: without the path, for labels outside int32.

@@ -78,8 +78,8 @@ class Plane:
     def slicer(self) -> tuple[int | slice, ...]:
         """Index that cuts this plane out of the array."""
         free = (self.rows, self.columns)
-        index = (*(self.index if a == self.axis else 0 for a in range(len(self.shape))),)
-        return tuple(slice(None) if a in free else i for a, i in enumerate(index))
+        axes = range(len(self.shape))
+        return tuple(slice(None) if a in free else self.index if a == self.axis else 0 for a in axes)
 
     def to_image(self, cut: np.ndarray) -> np.ndarray:
         """Turns `array[plane.slicer]` into the displayed image [H, W]."""

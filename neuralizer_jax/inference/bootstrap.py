@@ -32,15 +32,10 @@ def draw_affines(seed: int, draw: int, size: int, dim: int) -> np.ndarray:
 
 
 def warp(image: jax.Array, affine: jax.Array, *, nearest: bool) -> jax.Array:
-    """Resamples an image by an affine map about its centre.
+    """Resamples an image `[*spatial, C]` by an affine map about its centre, `[dim, dim + 1]` of `draw_affines`.
 
-    Args:
-        image: `[*spatial, C]`.
-        affine: `[dim, dim + 1]` from `draw_affines`, from output to input coordinates.
-        nearest: interpolate by the nearest pixel, for labels, instead of linearly.
-
-    Returns:
-        `[*spatial, C]`. Outside the image, the border is repeated.
+    The map goes from output to input coordinates. Outside the image, the border is repeated. Interpolation is linear,
+    or for labels by the nearest pixel.
     """
     size = jnp.array(image.shape[:-1], jnp.float32)
     grid = jnp.stack(jnp.meshgrid(*map(jnp.arange, image.shape[:-1]), indexing="ij"), axis=-1)

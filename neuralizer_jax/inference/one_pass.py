@@ -63,16 +63,9 @@ def one_pass(
     plan: ContextPlan,
     devices: Sequence[jax.Device],
 ) -> np.ndarray:
-    """Runs the network on a target and its context set.
+    """Runs the network on a target, float32 `[*spatial, C]`, and its context set, which the devices share.
 
-    Args:
-        model: the network.
-        params: its parameters.
-        target: float32 `[*spatial, C]`; its size is a multiple of 2^(stages - 1).
-        members: the context pairs.
-        classes: labels to predict, int `[L]`; None for an image task.
-        plan: how many pairs are computed together.
-        devices: devices that share them.
+    Spatial sizes are multiples of 2^(stages - 1). `classes` are labels to predict, int `[L]`; for an image task None.
 
     Returns:
         float32 `[L, *spatial]`, the probability of each class; for an image task `[1, *spatial]`, the image.

@@ -39,14 +39,10 @@ class ContextPlan:
 def plan_context(
     model: Neuralizer, size: tuple[int, ...], members: int, devices: Sequence[jax.Device], free: int
 ) -> ContextPlan:
-    """Returns the fastest plan that fits in the free memory.
+    """Returns the fastest plan for a number of context pairs that fits in the free memory.
 
-    Args:
-        model: the network. If it cannot be chunked, all pairs are computed together.
-        size: size of the images, `*spatial`.
-        members: number of context pairs.
-        devices: devices that share the pairs.
-        free: free bytes of the first device, see `memory.free_bytes`; the others are taken to have as much.
+    `size` is that of the images, `*spatial`. `free` are the free bytes of the first device; the others are taken to
+    have as much. A network that cannot be chunked computes all pairs together.
     """
     if not can_be_chunked(model):
         return ContextPlan()

@@ -183,11 +183,11 @@ def _normalized(image, how):
 def _prepared(context_in, context_out, normalize, classes, multiple, indices):
     """Scales and pads context pairs; label maps become int32 with the wanted labels."""
     axes = tuple(range(1, context_in.ndim - 1))
-    images = np.stack([_normalized(context_in[index], normalize) for index in indices])
+    images = np.stack([_normalized(image, normalize) for image in context_in[indices]])
     if classes is None:
-        outputs = np.stack([_normalized(context_out[index], normalize) for index in indices])
+        outputs = np.stack([_normalized(image, normalize) for image in context_out[indices]])
     else:
-        outputs = np.stack([_label_map(context_out[index]) for index in indices])
+        outputs = np.stack([_label_map(labels) for labels in context_out[indices]])
         outputs = np.where(np.isin(outputs, classes), outputs, 0)
     return pad_to_multiple(images, multiple, axes)[0], pad_to_multiple(outputs, multiple, axes)[0]
 
@@ -208,10 +208,9 @@ def _with_channels(name, x, dim, channels, *, stack=False):
 
 
 def _check_sizes(target, context_in, context_out):
-    if len(context_in) != len(context_out):
-        raise InputError(
-            f"context has {len(context_in)} inputs and {len(context_out)} outputs, expected one output for each input"
-        )
+    members, outputs = len(context_in), len(context_out)
+    if members != outputs:
+        raise InputError(f"context has {members} inputs and {outputs} outputs, expected one output for each input")
     for name, x in (("context_in", context_in), ("context_out", context_out)):
         if x.shape[1:-1] != target.shape[:-1]:
             raise InputError(f"{name} has size {x.shape[1:-1]}, expected that of the target, {target.shape[:-1]}")

@@ -45,11 +45,7 @@ def pack(step: int, state: Any, meta: dict[str, Any], validation_loss: float | N
 
 
 def read_checkpoint(folder: Path, step: int | None = None) -> tuple[Arrays, dict[str, Any]]:
-    """Reads and verifies the checkpoint of one step.
-
-    Args:
-        folder: folder of the step.
-        step: the step that it must hold; None: any.
+    """Reads and verifies the checkpoint in the folder of a step, which must be `step` if that is given.
 
     Returns:
         Arrays by dotted name, such as "params.target_embedding.kernel", and `meta` as the caller saved it.

@@ -17,11 +17,8 @@ from neuralizer_jax.weights.parameters import param_shapes
 def read_orbax_checkpoint(path: Path, model: nn.Module | None = None) -> tuple[nn.Module, dict[str, Any]]:
     """Reads the parameters of the newest step of a checkpoint folder, or of the one step whose folder is given.
 
-    If training kept a moving average of the parameters, the average is read.
-
-    Args:
-        path: the checkpoint folder, or the folder of one step in it.
-        model: the network to fill; None: the one that the checkpoint describes.
+    If training kept a moving average of the parameters, the average is read. It fills `model`, or the network that the
+    checkpoint describes.
 
     Returns:
         The model and its parameters as float32 NumPy arrays, whatever devices they were saved from.

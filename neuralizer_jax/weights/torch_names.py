@@ -48,7 +48,7 @@ def to_torch_layout(path: tuple[str, ...], value: np.ndarray, dim: int) -> np.nd
         return value
     if value.ndim == 2:
         value = value.reshape((1,) * dim + value.shape)
-    return np.ascontiguousarray(np.moveaxis(value, (-1, -2), (0, 1)))
+    return np.moveaxis(value, (-1, -2), (0, 1))
 
 
 def from_torch_layout(path: tuple[str, ...], value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -61,16 +61,3 @@ def from_torch_layout(path: tuple[str, ...], value: np.ndarray, shape: tuple[int
     if path[-1] != "kernel":
         return value
     return np.moveaxis(value, (0, 1), (-1, -2)).reshape(shape)
-
-
-def torch_shape(path: tuple[str, ...], shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
-    """Shape of a Flax parameter in the state dict.
-
-    Example:
-        >>> torch_shape(("target_embedding", "kernel"), (3, 8), dim=2)
-        (8, 3, 1, 1)
-    """
-    if path[-1] != "kernel":
-        return shape
-    *window, channels, features = shape
-    return (features, channels, *(window or (1,) * dim))

@@ -19,7 +19,7 @@ from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.weights import architecture
 from neuralizer_jax.weights.parameters import Params, param_shapes
 from neuralizer_jax.weights.pretrained import PRETRAINED, weights_path
-from neuralizer_jax.weights.torch_names import from_torch_layout, to_torch_layout, torch_key, torch_shape
+from neuralizer_jax.weights.torch_names import from_torch_layout, to_torch_layout, torch_key
 
 _METADATA_KEY = "neuralizer_jax"
 _TORCH_SUFFIXES = (".ckpt", ".pt", ".pth")
@@ -137,7 +137,7 @@ def save_weights(path: str | os.PathLike, model: nn.Module, params: Params, *, h
         )
     if half:
         values = {key: _as_half(key, value, path) for key, value in values.items()}
-    tensors = {torch_key(key): to_torch_layout(key, value, model.dim) for key, value in values.items()}
+    tensors = {torch_key(key): np.array(to_torch_layout(key, x, model.dim), order="C") for key, x in values.items()}
     # One entry, because safetensors writes several in random order: the same weights would give different bytes.
     metadata = {_METADATA_KEY: json.dumps(architecture.describe(model))}
     with written_whole(path) as temporary:
@@ -164,8 +164,8 @@ def _params_from_tensors(
         raise InputError(f"{path}: no tensor {missing[0]}{more}, expected all {len(expected)} of {_summary(model)}")
     params = {}
     for name, (key, shape) in expected.items():
-        value = tensors[name]
-        if value.shape != (want := torch_shape(key, shape, model.dim)):
+        value, like = tensors[name], np.broadcast_to(np.float32(0), shape)  # takes no memory
+        if value.shape != (want := to_torch_layout(key, like, model.dim).shape):
             raise InputError(f"{path}: tensor {name} has shape {value.shape}, expected {want} for {_summary(model)}")
         if value.dtype.kind in "biuc":
             raise InputError(f"{path}: tensor {name} holds {value.dtype}, expected floating-point numbers")
