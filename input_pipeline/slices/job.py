@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +24,8 @@ class MadeSubject:
     dropped: dict[str, str] = field(default_factory=dict)
 
 
-class Job(NamedTuple):
+@dataclass(frozen=True)
+class Job:
     """A subject to make, by its id and its person as in the record.
 
     `make` can be pickled. It raises InputError with the reason if the subject is dropped.
