@@ -85,7 +85,7 @@ def jax_step(weights, remat):
     def step():
         nonlocal state
         state, metrics = steps.train(state, batch)
-        metrics = steps.host_metrics(metrics)
+        metrics = steps.to_host(metrics)
         return float(metrics["loss"]), float(metrics["gradient_norm"])
 
     return step

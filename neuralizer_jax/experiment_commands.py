@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,12 +43,7 @@ class Command:
 
 
 class Stopped(Exception):
-    """A signal stopped the experiment; the running command has ended."""
-
-    def __init__(self, number: int):
-        """`number` of the signal."""
-        super().__init__(signal.Signals(number).name)
-        self.number = number
+    """A signal, the argument, stopped the experiment; the running command has ended."""
 
 
 def run_commands(
@@ -102,19 +96,9 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
 
 
 def _run(command: Sequence[str]) -> int:
-    """Runs a process to its end. Returns its status. Raises Stopped after a signal."""
+    """Runs a process to its end and passes SIGINT and SIGTERM on to it. Returns its status, or raises Stopped."""
     # In its own process group it gets a Ctrl-C once, from here, and not from the terminal too.
     process = subprocess.Popen(command, process_group=0)
-    with _passed_on(process) as received:
-        status = process.wait()
-    if received:
-        raise Stopped(received[0])
-    return status
-
-
-@contextmanager
-def _passed_on(process: subprocess.Popen) -> Iterator[list[int]]:
-    """Passes SIGINT and SIGTERM on to a process; yields the list of signals received."""
     received: list[int] = []
 
     def pass_on(number: int, frame: object) -> None:
@@ -123,10 +107,13 @@ def _passed_on(process: subprocess.Popen) -> Iterator[list[int]]:
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield received
+        status = process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if received:
+        raise Stopped(signal.Signals(received[0]))
+    return status
 
 
 def shown_path(path: Path) -> str:

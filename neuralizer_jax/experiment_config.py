@@ -72,7 +72,9 @@ def change_config(config: ConfigDict, arguments: Iterable[str]) -> None:
         >>> config.train.steps, config.data.only.tasks
         (100, ('denoising', 'inpainting'))
     """
-    known = _flat(config)
+    from flax.traverse_util import flatten_dict
+
+    known = flatten_dict(config.to_dict(), sep=".")
     for argument in arguments:
         key, equals, text = argument.removeprefix(_PREFIX).partition("=")
         if not argument.startswith(_PREFIX) or not equals:
@@ -147,11 +149,3 @@ def _value(before: object, text: str) -> object:
     if before and not isinstance(before[0], str) and len(value) != len(before):
         raise ValueError
     return value
-
-
-def _flat(config: ConfigDict, prefix: str = "") -> dict[str, object]:
-    """Values by dotted key."""
-    found: dict[str, object] = {}
-    for key, value in config.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, ConfigDict) else {f"{prefix}{key}": value}
-    return found

@@ -76,17 +76,17 @@ def run(network, mode, context, accumulate):
         # The first call compiles, and places constants of the program.
         with jax.transfer_guard("disallow" if step else "allow"):
             state, metrics = steps.train(state, batch)
-        keep(f"step{step}", steps.host_metrics(metrics))
-    keep("state", steps.host_state(state))
+        keep(f"step{step}", steps.to_host(metrics))
+    keep("state", steps.to_host(state))
 
     # Five rows, which four devices cannot share alike.
     keep("evaluated", steps.evaluate(state, episodes(rows=5, members=MEMBERS)))
 
     # NaN in one row, and then a good batch.
     state, metrics = steps.train(state, steps.put_batch(gathered(STEPS, rows, task=[0, 1, 2, 3])))
-    keep("bad", steps.host_metrics(metrics))
+    keep("bad", steps.to_host(metrics))
     state, _ = steps.train(state, steps.put_batch(gathered(0, rows)))
-    keep("after", steps.host_state(state))
+    keep("after", steps.to_host(state))
 
     if mode != "jit":
         try:

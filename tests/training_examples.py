@@ -1,6 +1,6 @@
 """What tests of training share: a configuration, random episodes, and a network that compiles in no time."""
 
-from functools import cache
+from functools import cache, partial
 
 import flax.linen as nn
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from neuralizer_jax.losses import episode_loss
 from neuralizer_jax.training.optimizer import make_optimizer
 from neuralizer_jax.training.state import TrainState
 
@@ -67,9 +68,7 @@ def state_of(model, params, **changes):
         failed=np.bool_(False),
         model=model,
         optimizer=optimizer,
-        sigma_squared=config.sigma_squared,
-        dice_sharpness=config.dice_sharpness,
-        dice_threshold=config.dice_threshold,
+        loss=partial(episode_loss, segmentation_sigmoid=model.segmentation_sigmoid, sigma_squared=config.sigma_squared),
         accumulate=config.accumulate,
         ema_decay=config.ema_decay,
     )

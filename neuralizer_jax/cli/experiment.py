@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         run_commands(commands, options.out)
     except Stopped as stopped:
-        print(f"stopped by {stopped}; the same command goes on from there")
-        sys.exit(128 + stopped.number)
+        [number] = stopped.args
+        print(f"stopped by {number.name}; the same command goes on from there")
+        sys.exit(128 + number)
     print(f"\n{options.out}: all {len(commands)} commands are done, {commands[-1].makes}")

@@ -6,11 +6,11 @@ They are in a folder of Orbax's `CheckpointManager`: one subfolder a step, in th
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
@@ -34,7 +34,7 @@ class Restored:
     meta: dict[str, Any]
 
 
-class Checkpoints:
+class Checkpoints(AbstractContextManager["Checkpoints"]):
     """The checkpoints in a folder. A context manager: without `close`, the checkpoint being written is lost.
 
     A folder belongs to one run. Several processes of one run (`jax.distributed`) share it: all call the same methods
@@ -119,12 +119,24 @@ class Checkpoints:
             InputError: all checkpoints are damaged (they stay as they are), or the structure differs from `like`.
         """
         self.wait()
-        return self._first_intact(sorted(self._manager.all_steps(), reverse=True), like)
-
-    def best(self, like: Any) -> Restored | None:
-        """Reads the checkpoint with the lowest validation loss, as `restore` does; None if none was validated."""
-        self.wait()
-        return self._first_intact(self._retention.from_best(self._manager.all_steps()), like)
+        damaged = {}
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                arrays, meta = read_checkpoint(self._folder / str(step), step)
+            except Exception as error:  # TensorStore documents no common base of what it raises
+                damaged[step] = _one_line(error)
+                continue
+            state = fill(like, arrays, self._folder / str(step))
+            if damaged:
+                self._set_aside(damaged, step)
+            return Restored(step, state, meta)
+        if damaged:
+            step, reason = next(iter(damaged.items()))
+            raise InputError(
+                f"{self._folder}: none of {len(damaged)} checkpoints is intact, expected at least one "
+                f"(step {step}: {reason})"
+            )
+        return None
 
     def wait(self) -> None:
         """Waits until everything is written. Raises InputError if that fails."""
@@ -137,10 +149,6 @@ class Checkpoints:
             self.wait()
         finally:
             self._manager.close()
-
-    def __enter__(self) -> Self:
-        """Returns itself."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Closes."""
@@ -160,26 +168,6 @@ class Checkpoints:
             yield
         except (OSError, ValueError) as error:  # TensorStore raises ValueError if the disk is full
             raise InputError(f"{self._folder}: a checkpoint cannot be written ({_one_line(error)})") from None
-
-    def _first_intact(self, steps: list[int], like: Any) -> Restored | None:
-        damaged = {}
-        for step in steps:
-            try:
-                arrays, meta = read_checkpoint(self._folder / str(step), step)
-            except Exception as error:  # TensorStore documents no common base of what it raises
-                damaged[step] = _one_line(error)
-                continue
-            state = fill(like, arrays, self._folder / str(step))
-            if damaged:
-                self._set_aside(damaged, step)
-            return Restored(step, state, meta)
-        if damaged:
-            step, reason = next(iter(damaged.items()))
-            raise InputError(
-                f"{self._folder}: none of {len(damaged)} checkpoints is intact, expected at least one "
-                f"(step {step}: {reason})"
-            )
-        return None
 
     def _set_aside(self, damaged: dict[int, str], used: int) -> None:
         self._manager.close()
@@ -210,13 +198,9 @@ class _LastAndBest:
         """Orbax calls this after each save with all checkpoints, oldest first."""
         del context
         steps = [checkpoint.step for checkpoint in checkpoints]
-        kept = {*steps[-self._keep :], *self.from_best(steps)[:1]}
-        return [step in kept for step in steps]
-
-    def from_best(self, steps: Iterable[int]) -> list[int]:
-        """The validated steps, lowest loss first; of equal losses the earlier step first."""
         validated = [(loss, step) for step in steps if (loss := self.losses.get(step)) is not None]
-        return [step for _, step in sorted(validated)]
+        kept = {*steps[-self._keep :], *(step for _, step in sorted(validated)[:1])}
+        return [step in kept for step in steps]
 
 
 def _free_name(path: Path) -> Path:

@@ -30,28 +30,23 @@ _TRAINING, _VALIDATION = "0.35", "tab:red"
 Curve = tuple[np.ndarray, np.ndarray]
 
 
-def draw_curves(metrics_path: Path, out_path: Path) -> Path:
+def draw_curves(metrics_path: Path, out_path: Path) -> None:
     """Draws the curves of a run, finished or not.
 
     Args:
         metrics_path: `metrics.csv` of the run.
         out_path: the file to write, PNG or PDF by its suffix.
 
-    Returns:
-        `out_path`.
-
     Raises:
         InputError: `metrics.csv` is missing or damaged, or the file cannot be written.
 
     Example:
         >>> _ = Path("metrics.csv").write_text("step,name,value\\n1,train/loss,0.5\\n2,train/loss,0.25\\n")
-        >>> draw_curves(Path("metrics.csv"), Path("curves.png")).exists()
-        True
+        >>> draw_curves(Path("metrics.csv"), Path("curves.png"))
     """
     figure = curves_figure(read_metrics(metrics_path))
     with written_whole(out_path) as temporary:
         figure.savefig(temporary)
-    return out_path
 
 
 def curves_figure(metrics: Mapping[str, Curve]) -> "Figure":

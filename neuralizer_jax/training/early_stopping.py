@@ -42,7 +42,3 @@ class EarlyStopping:
     def stopped(self) -> bool:
         """Whether training has to stop."""
         return self.rounds >= self.patience
-
-    def saved(self) -> dict[str, float | int | None]:
-        """For a checkpoint; `EarlyStopping(patience, **saved)` goes on."""
-        return {"best_loss": self.best_loss, "best_step": self.best_step, "rounds": self.rounds}

@@ -1,5 +1,6 @@
 """What a person sees of a run: progress, `metrics.csv`, TensorBoard, validation pictures. The first process logs."""
 
+import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,12 +11,12 @@ import jax
 import numpy as np
 import optax
 
+from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.training.curves import draw_curves
-from neuralizer_jax.training.metrics_log import METRICS_FILE, MetricsLog, TaskLosses, write_summary
+from neuralizer_jax.training.metrics_log import METRICS_FILE, MetricsLog, mean_losses
 from neuralizer_jax.training.parallel import HostArrays
 from neuralizer_jax.training.pictures import PictureRow, draw_validation
 from neuralizer_jax.training.progress import Progress
-from neuralizer_jax.training.validation import ValidationScores
 
 
 class RunLog:
@@ -42,7 +43,7 @@ class RunLog:
         """
         self._folder, self._schedule, self._every = folder, schedule, every
         self._total, self._start = total_steps, start_step
-        self._losses = TaskLosses(tasks)
+        self._tasks = tasks
         self._first = jax.process_index() == 0
         self._restart_clock()
 
@@ -64,19 +65,20 @@ class RunLog:
 
         Args:
             step: number of steps done.
-            metrics: of `CompiledSteps.host_metrics`.
+            metrics: of `CompiledSteps.to_host`.
             images: in the batch, targets and contexts of all rows.
             waited: seconds that training waited for the batch.
         """
         if not self._first:
             return
-        self._losses.add(metrics["task"], metrics["losses"])
+        self._losses.append((metrics["task"], metrics["losses"]))
         self._images += images
         self._waited += waited
         self._progress.advance(step)
         if step % self._every == 0:
             seconds = time.perf_counter() - self._since
-            scalars = self._losses.means() | {
+            task, losses = (np.concatenate(column) for column in zip(*self._losses, strict=True))
+            scalars = mean_losses("train", task, losses, self._tasks) | {
                 "train/gradient_norm": float(metrics["gradient_norm"]),
                 "train/learning_rate": float(self._schedule(step - 1)),
                 "train/images_per_second": self._images / seconds,
@@ -87,17 +89,17 @@ class RunLog:
             self._restart_clock()
 
     def validated(
-        self, step: int, scores: ValidationScores, rows: dict[str, PictureRow], *, best: bool, seconds: float
+        self, step: int, scores: dict[str, float], rows: dict[str, PictureRow], *, best: bool, seconds: float
     ) -> None:
         """Logs a validation that took `seconds`; they do not count as training time."""
         self._since += seconds
         if not self._first:
             return
-        self._metrics.write(step, scores.rows() | {"validation/seconds": seconds})
+        self._metrics.write(step, scores | {"validation/seconds": seconds})
         (self._folder / "pictures").mkdir(exist_ok=True)
         picture = draw_validation(self._folder / "pictures" / f"step_{step:08d}.png", rows.values())
         self._metrics.image(step, "validation", picture)
-        self._progress.validated(step, scores.loss, best=best)
+        self._progress.validated(step, scores["validation/loss"], best=best)
 
     def message(self, text: str) -> None:
         """Prints a line."""
@@ -106,11 +108,13 @@ class RunLog:
     def finish(self, summary: dict[str, Any]) -> None:
         """Writes `summary.json` and `curves.png`."""
         if self._first:
-            write_summary(self._folder, summary)
+            with written_whole(self._folder / "summary.json") as temporary:
+                temporary.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
             draw_curves(self._folder / METRICS_FILE, self._folder / "curves.png")
 
     def _restart_clock(self) -> None:
         self._since, self._images, self._waited = time.perf_counter(), 0, 0.0
+        self._losses: list[tuple[np.ndarray, np.ndarray]] = []
 
 
 def image_count(batch: HostArrays) -> int:

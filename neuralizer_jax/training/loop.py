@@ -7,7 +7,7 @@ with the same parameters as an undisturbed run.
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,8 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
         checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints", config.checkpoint.keep))
         restored = checkpoints.restore(fresh)
         start = restored.step if restored else 0
-        stopping = EarlyStopping(config.validation.patience, **(restored.meta["early_stopping"] if restored else {}))
+        so_far = restored.meta["early_stopping"] if restored else {}
+        stopping = EarlyStopping(**so_far | {"patience": config.validation.patience})
         schedule = learning_rate(config.train)
         log = RunLog(folder, episodes.tasks, schedule, config.train.steps, start, config.log.every)
         stack.enter_context(log)
@@ -152,7 +153,7 @@ class _Run:
         if started is None:
             return
         step, metrics, images, waited = started
-        metrics = self.steps.host_metrics(metrics)
+        metrics = self.steps.to_host(metrics)
         if metrics["failed"]:
             # A failed step leaves the state as it was.
             self._save(step - 1, state)
@@ -169,17 +170,18 @@ class _Run:
         """Returns the validation loss; exports the weights if it is the lowest."""
         began = time.perf_counter()
         scores, rows = validate(self.steps, state, self.episodes.validation(), self.episodes.tasks)
-        best = self.stopping.add(step, scores.loss)
+        loss = scores["validation/loss"]
+        best = self.stopping.add(step, loss)
         if best and jax.process_index() == 0:
-            save_weights(self.folder / "best.safetensors", state.model, self.steps.host_state(state).evaluated_params)
+            save_weights(self.folder / "best.safetensors", state.model, self.steps.to_host(state).evaluated_params)
         self.log.validated(step, scores, rows, best=best, seconds=time.perf_counter() - began)
-        return scores.loss
+        return loss
 
     def _save(self, step: int, state: TrainState, validation_loss: float | None = None) -> None:
         meta = {
             "model": describe(state.model),
             "config": self.config.to_dict(),
-            "early_stopping": self.stopping.saved(),
+            "early_stopping": asdict(self.stopping),
             "seconds": self.seconds(),
         }
-        self.checkpoints.save(step, self.steps.host_state(state), meta, validation_loss)
+        self.checkpoints.save(step, self.steps.to_host(state), meta, validation_loss)

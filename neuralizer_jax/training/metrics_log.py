@@ -1,28 +1,25 @@
-"""The numbers of a run on disk: `metrics.csv`, TensorBoard event files and `summary.json`."""
+"""The numbers of a run on disk: `metrics.csv` and TensorBoard event files."""
 
 import csv
 import io
-import json
-import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+import pandas as pd
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 
 METRICS_FILE = "metrics.csv"
-SUMMARY_FILE = "summary.json"
 
 _COLUMNS = ["step", "name", "value"]
 
 
-class MetricsLog:
+class MetricsLog(AbstractContextManager["MetricsLog"]):
     """Writes scalars of a run to `metrics.csv` (a row a value: step, name, value) and to `tensorboard/`.
 
     A context manager. Each write is on disk when it returns.
@@ -64,10 +61,6 @@ class MetricsLog:
             session = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
             self._add_event(start_step + 1 if start_step else 0, session_log=session)
 
-    def __enter__(self) -> Self:
-        """Returns itself."""
-        return self
-
     def __exit__(self, *exception: object) -> None:
         """Closes the files."""
         with self._writing(), closing(self._events):
@@ -105,38 +98,18 @@ class MetricsLog:
             raise InputError(f"{self._folder}: cannot be written ({error.strerror or error})") from None
 
 
-class TaskLosses:
-    """Collects training losses and averages them by task.
+def mean_losses(kind: str, task: np.ndarray, losses: np.ndarray, tasks: Sequence[str]) -> dict[str, float]:
+    """The mean of losses `[B]`, `KIND/loss`, and of each task that occurs, `KIND/loss/TASK`.
+
+    `task`, int `[B]`, indexes the names `tasks`.
 
     Example:
-        >>> losses = TaskLosses(["segmentation", "denoising"])
-        >>> losses.add([0, 1, 1], [0.5, 0.25, 0.75])
-        >>> losses.means()
+        >>> mean_losses("train", np.array([0, 1, 1]), np.array([0.5, 0.25, 0.75]), ["segmentation", "denoising"])
         {'train/loss': 0.5, 'train/loss/segmentation': 0.5, 'train/loss/denoising': 0.5}
     """
-
-    def __init__(self, tasks: Sequence[str]):
-        """`tasks`: task names; `task` indexes them."""
-        self._tasks = tuple(tasks)
-        self._batches: list[tuple[ArrayLike, ArrayLike]] = []
-
-    def add(self, task: ArrayLike, losses: ArrayLike) -> None:
-        """Adds a batch: task `[B]` int and loss `[B]`. Does not wait for arrays that are still being computed."""
-        self._batches.append((task, losses))
-
-    def means(self) -> dict[str, float]:
-        """`train/loss`, and `train/loss/TASK` of each task that occurred; then starts anew.
-
-        Raises:
-            ValueError: nothing was added.
-        """
-        task, losses = (np.concatenate([np.asarray(x) for x in column]) for column in zip(*self._batches, strict=True))
-        self._batches = []
-        means = {"train/loss": float(losses.mean())}
-        for index, name in enumerate(self._tasks):
-            if (task == index).any():
-                means[f"train/loss/{name}"] = float(losses[task == index].mean())
-        return means
+    by_task = {f"{kind}/loss/{name}": losses[task == index] for index, name in enumerate(tasks)}
+    by_name = {f"{kind}/loss": losses} | by_task
+    return {name: float(values.mean()) for name, values in by_name.items() if len(values)}
 
 
 def read_metrics(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -148,33 +121,9 @@ def read_metrics(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     Raises:
         InputError: the file is missing or damaged; the line is named.
     """
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for step, name, value in _read_rows(path):
-        curves.setdefault(name, []).append((step, value))
-    return {
-        name: (np.array([step for step, _ in rows], np.int64), np.array([value for _, value in rows], np.float64))
-        for name, rows in curves.items()
-    }
-
-
-def write_summary(folder: Path, summary: Mapping[str, Any]) -> Path:
-    """Writes `summary.json`, keys sorted; NaN and infinities become null because JSON has no such numbers.
-
-    Args:
-        folder: of the run.
-        summary: strings, numbers, lists and dicts of them.
-
-    Returns:
-        The file's path.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    path = folder / SUMMARY_FILE
-    with written_whole(path) as temporary:
-        text = json.dumps(_finite(summary), indent=2, sort_keys=True, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-    return path
+    rows = pd.DataFrame(_read_rows(path), columns=_COLUMNS)
+    by_name = rows.groupby("name", sort=False)
+    return {str(name): (curve["step"].to_numpy(), curve["value"].to_numpy()) for name, curve in by_name}
 
 
 def _read_rows(path: Path) -> list[tuple[int, str, float]]:
@@ -203,11 +152,3 @@ def _as_lines(rows: Iterable[Sequence]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(rows)
     return file.getvalue()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

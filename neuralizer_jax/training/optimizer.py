@@ -1,5 +1,7 @@
 """The optimizer: Adam or Muon, with gradient clipping and a learning-rate schedule."""
 
+from functools import partial
+
 import jax
 import optax
 import optax.contrib
@@ -59,10 +61,6 @@ def learning_rate(config: ConfigDict) -> optax.Schedule:
     return optax.join_schedules([rise, after], [warmup])
 
 
-def _muon(rate: optax.Schedule) -> optax.GradientTransformation:
-    return optax.contrib.muon(rate, muon_weight_dimension_numbers=_matrices, consistent_rms=_MUON_RMS)
-
-
 def _matrices(params: optax.Params) -> optax.Params:
     """The input and output axes of each weight `[*window, in, out]`; None for biases."""
 
@@ -73,4 +71,7 @@ def _matrices(params: optax.Params) -> optax.Params:
     return jax.tree.map(matrix, params)
 
 
-OPTIMIZERS = {"adam": optax.adam, "muon": _muon}
+OPTIMIZERS = {
+    "adam": optax.adam,
+    "muon": partial(optax.contrib.muon, muon_weight_dimension_numbers=_matrices, consistent_rms=_MUON_RMS),
+}

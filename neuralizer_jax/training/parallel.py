@@ -11,6 +11,7 @@ For the same batch, all modes give the parameters that one device would, up to r
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,7 @@ class CompiledSteps:
     """The compiled functions of one mode. With several processes, each process calls each of them.
 
     Attributes:
-        put_state: places a state of `create_state` or `host_state` on the devices; its argument stays valid.
+        put_state: places a state of `create_state` or `to_host` on the devices; its argument stays valid.
         put_batch: places a training batch, given the rows of this process: NumPy arrays of episodes, or of what
             `finish` turns into episodes (with `row`, int32 `[B]`: the row's number in the batch of all processes).
             Raises InputError if the devices cannot have equal shares of the rows.
@@ -44,16 +45,15 @@ class CompiledSteps:
             the state, which cannot be used afterwards.
         evaluate: `eval_step` of a placed state and a NumPy batch of episodes, of any size, the same on every process;
             returns NumPy arrays of all rows.
-        host_state: the state in NumPy, the same in every mode and on any number of devices.
-        host_metrics: the metrics of `train` in NumPy, with the rows of all processes in order. Waits for them.
+        to_host: a state or the metrics of `train` in NumPy, the same in every mode and on any number of devices; the
+            rows of all processes in order. Waits for them.
     """
 
     put_state: Callable[[TrainState], TrainState]
     put_batch: Callable[[HostArrays], Arrays]
     train: Callable[[TrainState, Arrays], tuple[TrainState, Arrays]]
     evaluate: Callable[[TrainState, HostArrays], HostArrays]
-    host_state: Callable[[TrainState], TrainState]
-    host_metrics: Callable[[Arrays], HostArrays]
+    to_host: Callable[[Any], Any]
 
 
 def compile_steps(config: ConfigDict, finish: Finish | None = None) -> CompiledSteps:
@@ -174,23 +174,15 @@ def _mesh_steps(mesh: Mesh, train: Callable, evaluate_placed: Callable) -> Compi
         x = np.array(x)
         return jax.make_array_from_callback(x.shape, NamedSharding(mesh, spec), lambda index: x[index])
 
-    def put_batch(batch):
-        _check_rows(batch, mesh.shape["data"])
+    def place_rows(batch):
         place = jax.make_array_from_process_local_data
         return {name: place(NamedSharding(mesh, _rows(name)), np.asarray(x)) for name, x in batch.items()}
 
     def place_episodes(episode):
         return {name: place_whole(x, _rows(name)) for name, x in episode.items()}
 
-    host = partial(jax.tree.map, np.array)
-    return CompiledSteps(
-        put_state=partial(jax.tree.map, place_whole),
-        put_batch=put_batch,
-        train=train,
-        evaluate=_for_any_rows(evaluate_placed, place_episodes, host, mesh.shape["data"]),
-        host_state=host,
-        host_metrics=host,
-    )
+    put_state, to_host = partial(jax.tree.map, place_whole), partial(jax.tree.map, np.array)
+    return _compiled(mesh.shape["data"], put_state, place_rows, train, place_episodes, evaluate_placed, to_host)
 
 
 def _pmap_steps(devices: np.ndarray, train: Callable, evaluate_placed: Callable) -> CompiledSteps:
@@ -215,40 +207,38 @@ def _pmap_steps(devices: np.ndarray, train: Callable, evaluate_placed: Callable)
             placed[name] = place(parts)
         return placed
 
-    def put_batch(batch):
-        _check_rows(batch, len(devices))
-        return place_rows(batch)
-
     def place_episodes(episode):
         share = len(episode["task"]) // jax.process_count()
         first = jax.process_index() * share
         return place_rows({name: x[first : first + share] for name, x in episode.items()})
 
-    host = partial(jax.tree.map, lambda x: np.array(x.addressable_shards[0].data[0]))
-    return CompiledSteps(
-        put_state=partial(jax.tree.map, lambda x: place(np.stack([x] * len(here)))),
-        put_batch=put_batch,
-        train=train,
-        evaluate=_for_any_rows(evaluate_placed, place_episodes, host, len(devices)),
-        host_state=host,
-        host_metrics=host,
-    )
+    put_state = partial(jax.tree.map, lambda x: place(np.stack([x] * len(here))))
+    to_host = partial(jax.tree.map, lambda x: np.array(x.addressable_shards[0].data[0]))
+    return _compiled(len(devices), put_state, place_rows, train, place_episodes, evaluate_placed, to_host)
 
 
-def _check_rows(batch: HostArrays, shares: int) -> None:
-    """Raises InputError unless the devices can have equal shares of the rows of all processes."""
-    rows = len(batch["task"]) * jax.process_count()
-    if rows % shares:
-        raise InputError(f"batch_size: {rows}, expected a multiple of {shares}, the devices that share the batch")
+def _compiled(
+    shares: int,
+    put_state: Callable,
+    place_rows: Callable,
+    train: Callable,
+    place_episodes: Callable,
+    evaluate_placed: Callable,
+    to_host: Callable,
+) -> CompiledSteps:
+    """Adds what the modes share; `shares` devices have equal shares of the rows of all processes."""
 
-
-def _for_any_rows(evaluate_placed: Callable, place: Callable, host: Callable, shares: int) -> Callable:
-    """Evaluates any number of rows: the last row is repeated until the devices have equal shares."""
+    def put_batch(batch):
+        rows = len(batch["task"]) * jax.process_count()
+        if rows % shares:
+            raise InputError(f"batch_size: {rows}, expected a multiple of {shares}, the devices that share the batch")
+        return place_rows(batch)
 
     def evaluate(state, episode):
+        # The last row is repeated until the devices have equal shares.
         rows = len(episode["task"])
         padded = np.minimum(np.arange(rows + -rows % shares), rows - 1)
-        metrics = host(evaluate_placed(state, place({name: np.asarray(x)[padded] for name, x in episode.items()})))
-        return {name: x[:rows] for name, x in metrics.items()}
+        placed = place_episodes({name: np.asarray(x)[padded] for name, x in episode.items()})
+        return {name: x[:rows] for name, x in to_host(evaluate_placed(state, placed)).items()}
 
-    return evaluate
+    return CompiledSteps(put_state, put_batch, train, evaluate, to_host)

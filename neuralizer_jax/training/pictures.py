@@ -42,7 +42,7 @@ class PictureRow:
 def picture_rows(
     episode: HostArrays, prediction: np.ndarray, tasks: Sequence[str], dice: np.ndarray, psnr: np.ndarray
 ) -> dict[str, PictureRow]:
-    """The first episode of each task in a batch.
+    """The first episode of each task in a batch, by task.
 
     Batches of growing context size are joined by `rows |= picture_rows(...)`: the largest context is drawn.
 
@@ -52,9 +52,6 @@ def picture_rows(
         tasks: task names; `task` of an episode indexes them.
         dice: `[B]`, in the title of segmentations.
         psnr: `[B]` in dB, in the title of the others.
-
-    Returns:
-        The episodes by task.
     """
     rows: dict[str, PictureRow] = {}
     for b, index in enumerate(episode["task"]):
@@ -78,14 +75,11 @@ def picture_rows(
 
 
 def draw_validation(path: Path, rows: Iterable[PictureRow]) -> Path:
-    """Draws a row for each episode: input, prediction, truth, their difference, and context pairs.
+    """Draws a row for each episode: input, prediction, truth, their difference, and context pairs. Returns `path`.
 
     Args:
         path: the PNG file to write.
         rows: at least one.
-
-    Returns:
-        `path`.
 
     Raises:
         InputError: the file cannot be written.

@@ -5,7 +5,8 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Self, TextIO
+from contextlib import AbstractContextManager
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -16,7 +17,7 @@ _WRITES = 41
 _NEWEST = 0.3
 
 
-class Progress:
+class Progress(AbstractContextManager["Progress"]):
     """The progress of a training run. A context manager.
 
     Example:
@@ -64,10 +65,6 @@ class Progress:
                 miniters=1,
                 mininterval=0.2,
             )
-
-    def __enter__(self) -> Self:
-        """Returns itself."""
-        return self
 
     def __exit__(self, *exception: object) -> None:
         """Leaves the bar as it is."""

@@ -1,5 +1,8 @@
 """The state of training: a pytree that each training step takes and returns."""
 
+from collections.abc import Callable
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -8,6 +11,7 @@ from flax import struct
 from ml_collections import ConfigDict
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.losses import episode_loss
 from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.training.optimizer import make_optimizer
 from neuralizer_jax.weights import architecture, init_params, load_weights
@@ -28,9 +32,7 @@ class TrainState(struct.PyTreeNode):
         failed: bool, whether a loss or gradient was not finite; from then on nothing is updated.
         model: the network.
         optimizer: turns gradients into updates.
-        sigma_squared: of the image loss.
-        dice_sharpness: of the segmentation loss.
-        dice_threshold: of the segmentation loss.
+        loss: `episode_loss` with the settings of the configuration.
         accumulate: number of parts that a device splits its rows into; one part is in memory at a time.
         ema_decay: weight of the old average in an update of `average`.
     """
@@ -42,9 +44,7 @@ class TrainState(struct.PyTreeNode):
     failed: jax.Array
     model: nn.Module = struct.field(pytree_node=False)
     optimizer: optax.GradientTransformation = struct.field(pytree_node=False)
-    sigma_squared: float = struct.field(pytree_node=False)
-    dice_sharpness: float = struct.field(pytree_node=False)
-    dice_threshold: float = struct.field(pytree_node=False)
+    loss: Callable = struct.field(pytree_node=False)
     accumulate: int = struct.field(pytree_node=False)
     ema_decay: float = struct.field(pytree_node=False)
 
@@ -91,9 +91,11 @@ def create_state(config: ConfigDict, key: jax.Array, model: nn.Module | None = N
         failed=jnp.zeros((), bool),
         model=model,
         optimizer=optimizer,
-        sigma_squared=config.train.sigma_squared,
-        dice_sharpness=config.train.dice_sharpness,
-        dice_threshold=config.train.dice_threshold,
+        loss=partial(
+            episode_loss,
+            segmentation_sigmoid=model.segmentation_sigmoid,
+            **{name: config.train[name] for name in ("sigma_squared", "dice_sharpness", "dice_threshold")},
+        ),
         accumulate=config.train.accumulate,
         ema_decay=config.train.ema_decay,
     )

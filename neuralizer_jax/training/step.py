@@ -12,7 +12,7 @@ import optax
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.forward import forward
-from neuralizer_jax.losses import episode_loss, task_output
+from neuralizer_jax.losses import task_output
 from neuralizer_jax.metrics import dice, psnr
 from neuralizer_jax.training.state import TrainState
 from neuralizer_jax.weights.parameters import Params
@@ -58,7 +58,7 @@ def train_step(state: TrainState, episode: Arrays, axis_name: str | None = None)
     """
 
     def mean_loss(params, part):
-        losses = batch_losses(state, forward(state.model, params, part), part)
+        losses = state.loss(forward(state.model, params, part), part)
         return losses.mean(), losses
 
     def add_part(total, part):
@@ -94,23 +94,11 @@ def eval_step(state: TrainState, episode: Arrays) -> Arrays:
     prediction = task_output(output, episode["is_segmentation"], state.model.segmentation_sigmoid)
     truth = episode["target_out"]
     return {
-        "losses": batch_losses(state, output, episode),
+        "losses": state.loss(output, episode),
         "dice": dice(prediction, truth),
         "psnr": psnr(prediction, truth),
         "prediction": prediction,
     }
-
-
-def batch_losses(state: TrainState, output: jax.Array, episode: Arrays) -> jax.Array:
-    """The loss of each episode `[B]`, given the network's output."""
-    return episode_loss(
-        output,
-        episode,
-        segmentation_sigmoid=state.model.segmentation_sigmoid,
-        sigma_squared=state.sigma_squared,
-        dice_sharpness=state.dice_sharpness,
-        dice_threshold=state.dice_threshold,
-    )
 
 
 def _average(state: TrainState, params: Params) -> Params | None:

@@ -118,7 +118,7 @@ def test_a_signal_reaches_the_command_and_ends_the_experiment(program, tmp_path,
         try:
             run_commands(commands, folder / "out", {program!r})
         except Stopped as stopped:
-            sys.exit(128 + stopped.number)
+            sys.exit(128 + stopped.args[0])
         """)
     )
     process = subprocess.Popen([sys.executable, driver], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})

@@ -2,7 +2,6 @@
 
 import fcntl
 import io
-import json
 import os
 import resource
 import struct
@@ -10,6 +9,7 @@ import termios
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,9 +17,9 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.training.metrics_log import MetricsLog, TaskLosses, read_metrics, write_summary
+from neuralizer_jax.training.metrics_log import MetricsLog, mean_losses, read_metrics
 from neuralizer_jax.training.progress import Progress
-from neuralizer_jax.training.validation import ValidationScores
+from neuralizer_jax.training.validation import mean_scores
 
 TASKS = ["segmentation", "skull_stripping", "denoising"]
 
@@ -151,55 +151,28 @@ class TestMetrics:
         assert value.image.encoded_image_string == path.read_bytes()
 
 
-class TestSummary:
-    def test_it_is_plain_json(self, tmp_path):
-        write_summary(tmp_path, {"old": 1})
-        path = write_summary(
-            tmp_path, {"step": 7, "best": {"loss": float("inf"), "at": [1.5, float("nan")]}, "a": None}
-        )
-        assert path == tmp_path / "summary.json"
-        text = path.read_text()
-        strict = json.loads(text, parse_constant=pytest.fail)
-        assert strict == {"a": None, "best": {"at": [1.5, None], "loss": None}, "step": 7}
-        assert list(strict) == sorted(strict)
-
-    def test_a_summary_that_cannot_be_written_leaves_the_old_one(self, tmp_path):
-        write_summary(tmp_path, {"step": 7})
-        with pytest.raises(TypeError):
-            write_summary(tmp_path, {"step": object()})
-        assert json.loads((tmp_path / "summary.json").read_text()) == {"step": 7}
-        assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
-        with pytest.raises(InputError, match="cannot be written"):
-            write_summary(tmp_path / "missing", {})
-
-
-class TestTaskLosses:
-    def test_means_since_the_last_look(self):
-        losses = TaskLosses(TASKS)
-        losses.add(np.array([0, 2, 2]), np.array([1.0, 2.0, 6.0]))
-        losses.add(np.array([0]), np.array([3.0]))
-        assert losses.means() == {"train/loss": 3.0, "train/loss/segmentation": 2.0, "train/loss/denoising": 4.0}
-        losses.add(np.array([1]), np.array([5.0]))
-        assert losses.means() == {"train/loss": 5.0, "train/loss/skull_stripping": 5.0}
+class TestMeanLosses:
+    def test_of_the_tasks_that_occur(self):
+        means = mean_losses("train", np.array([0, 2, 2, 0]), np.array([1.0, 2.0, 6.0, 3.0]), TASKS)
+        assert means == {"train/loss": 3.0, "train/loss/segmentation": 2.0, "train/loss/denoising": 4.0}
 
     def test_a_nan_is_passed_on(self):
-        losses = TaskLosses(TASKS)
-        losses.add(np.array([0, 1]), np.array([np.nan, 1.0]))
-        means = losses.means()
+        means = mean_losses("train", np.array([0, 1]), np.array([np.nan, 1.0]), TASKS)
         assert np.isnan([means["train/loss"], means["train/loss/segmentation"]]).all()
         assert means["train/loss/skull_stripping"] == 1.0
 
 
+def scored(task, context_size, loss, metric, score):
+    columns = {"task": task, "context_size": context_size, "loss": loss, "metric": metric, "score": score}
+    return pd.DataFrame(columns)
+
+
 class TestScores:
     def test_means_over_episodes(self):
-        scores = ValidationScores(TASKS)
-        nothing = np.nan
-        scores.add([2, 0], 8, [0.5, 0.1], [nothing, 0.8], [20.0, nothing], [False, True])
-        scores.add([0, 0], 8, [0.2, 0.3], [0.6, 0.7], [nothing, nothing], [True, True])
-        scores.add([0], 32, [0.4], [0.9], [nothing], [True])
-        assert scores.loss == pytest.approx(0.3)
-        rows = scores.rows()
-        assert rows == pytest.approx(
+        losses, metrics = [0.5, 0.1, 0.2, 0.3, 0.4], ["psnr", "dice", "dice", "dice", "dice"]
+        episodes = scored([2, 0, 0, 0, 0], [8, 8, 8, 8, 32], losses, metrics, [20.0, 0.8, 0.6, 0.7, 0.9])
+        means = mean_scores(episodes, TASKS)
+        assert means == pytest.approx(
             {
                 "validation/loss": 0.3,
                 "validation/loss/segmentation": 0.25,
@@ -209,31 +182,12 @@ class TestScores:
                 "validation/psnr/denoising/N=8": 20.0,
             }
         )
-        assert list(rows)[3:5] == ["validation/dice/segmentation/N=8", "validation/dice/segmentation/N=32"]
-
-    @given(st.integers(0, 2**32 - 1), st.integers(1, 7))
-    def test_however_they_come_in_batches(self, seed, size):
-        """Every episode counts the same, the smaller last batch's too."""
-        rng = np.random.default_rng(seed)
-        columns = rng.integers(0, 3, 20), rng.random(20), rng.random(20), 30 * rng.random(20)
-        together, apart = ValidationScores(TASKS), ValidationScores(TASKS)
-        for scores, step in ((together, 20), (apart, size)):
-            for start in range(0, 20, step):
-                task, *values = (column[start : start + step] for column in columns)
-                scores.add(task, 4, *values, task < 2)
-        assert apart.rows() == pytest.approx(together.rows())
-        assert together.loss == pytest.approx(columns[1].mean())
+        assert list(means)[3:5] == ["validation/dice/segmentation/N=8", "validation/dice/segmentation/N=32"]
 
     def test_a_nan_is_passed_on(self):
-        scores = ValidationScores(TASKS)
-        scores.add([0, 2], 1, [np.nan, 1.0], [0.5, np.nan], [np.nan, 20.0], [True, False])
-        assert np.isnan(scores.loss)
-        assert np.isnan(scores.rows()["validation/loss/segmentation"])
-        assert scores.rows()["validation/psnr/denoising/N=1"] == 20.0
-
-    def test_none(self):
-        with pytest.raises(ValueError, match="no episode"):
-            _ = ValidationScores(TASKS).loss
+        means = mean_scores(scored([0, 2], 1, [np.nan, 1.0], ["dice", "psnr"], [np.nan, 20.0]), TASKS)
+        assert np.isnan([means["validation/loss"], means["validation/dice/segmentation/N=1"]]).all()
+        assert means["validation/psnr/denoising/N=1"] == 20.0
 
 
 def scalars(loss):

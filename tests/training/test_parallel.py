@@ -130,7 +130,7 @@ class TestOneDevice:
         state, metrics = steps.train(steps.put_state(blend_state()), steps.put_batch(episodes()))
         expected = jax.jit(train_step)(blend_state(), episodes())
         compare = partial(np.testing.assert_allclose, rtol=1e-5)
-        jax.tree.map(compare, (steps.host_state(state), steps.host_metrics(metrics)), expected)
+        jax.tree.map(compare, (steps.to_host(state), steps.to_host(metrics)), expected)
         its = steps.evaluate(steps.put_state(blend_state()), episodes(rows=5))
         jax.tree.map(compare, its, jax.jit(eval_step)(blend_state(), episodes(rows=5)))
 
@@ -152,14 +152,14 @@ class TestOneDevice:
         first, batch = blend_state(), steps.put_batch(episodes())
         state = steps.put_state(first)
         placed_again = steps.put_state(state)
-        before = steps.host_state(state)
+        before = steps.to_host(state)
         used, (state, _) = state, steps.train(state, batch)
         state, _ = steps.train(state, batch)
         assert used.params["weights"].is_deleted()  # its memory is the new state's
         np.testing.assert_array_equal(first.params["weights"], 0.5)
         np.testing.assert_array_equal(before.params["weights"], 0.5)
         np.testing.assert_array_equal(placed_again.params["weights"], 0.5)
-        after = steps.host_state(state)
+        after = steps.to_host(state)
         assert (after.params["weights"] != 0.5).all()
         assert after.step == 2
         assert {type(leaf) for leaf in jax.tree.leaves(after)} <= {np.ndarray}
@@ -179,9 +179,9 @@ class TestOneDevice:
         steps = compile_steps(ConfigDict({"mode": "jit", "context": 1}))
         batch = steps.put_batch(episodes())
         state, _ = steps.train(steps.put_state(blend_state()), batch)
-        restored = steps.put_state(steps.host_state(state))
+        restored = steps.put_state(steps.to_host(state))
         (one, _), (other, _) = steps.train(state, batch), steps.train(restored, batch)
-        jax.tree.map(np.testing.assert_array_equal, steps.host_state(one), steps.host_state(other))
+        jax.tree.map(np.testing.assert_array_equal, steps.to_host(one), steps.to_host(other))
 
 
 class TestWrongInput:
