@@ -72,8 +72,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     made.add_argument(
         "--swap-hemispheres",
-        action="store_const",
-        const=True,
+        action="store_true",
+        default=None,
         help="labelmaps: add every subject again with left and right exchanged",
     )
     made.add_argument(

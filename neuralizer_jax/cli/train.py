@@ -60,11 +60,11 @@ def run(options: argparse.Namespace) -> None:
     change_config(config, options.changes)
     initialize_processes(options.coordinator, options.processes, options.process)
     use_compilation_cache()
-    stream = training_stream(config, options.process, options.processes)
+    stream = _training_stream(config, options.process, options.processes)
     with open_work_folder(options.workdir, config) as folder:
         if options.process == 0:
             write_training_subjects(folder, stream.subjects())
-        summary = train(config, folder, training_episodes(config, stream))
+        summary = train(config, folder, _episodes(config, stream))
     if options.process:
         return
     loss = "no validation yet" if summary["best_loss"] is None else f"best validation loss {summary['best_loss']:.4f}"
@@ -78,12 +78,7 @@ def run(options: argparse.Namespace) -> None:
         sys.exit(0 if summary["ended"] == "SIGTERM" else 130)
 
 
-def training_stream(config: "ConfigDict", process: int = 0, processes: int = 1) -> "EpisodeStream":
-    """The stream of `config.data`.
-
-    Raises:
-        InputError: for a configuration that is wrong, or that the data cannot serve.
-    """
+def _training_stream(config: "ConfigDict", process: int, processes: int) -> "EpisodeStream":
     from input_pipeline.episodes.batches import EpisodeStream
     from input_pipeline.store.table import open_collection
     from neuralizer_jax.errors import InputError
@@ -99,8 +94,7 @@ def training_stream(config: "ConfigDict", process: int = 0, processes: int = 1) 
     return EpisodeStream(config.data, collection, process=process, processes=processes)
 
 
-def training_episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episodes":
-    """The episodes of a stream, and those of its configuration's validation."""
+def _episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episodes":
     from input_pipeline.episodes.batches import EpisodeStream
     from input_pipeline.episodes.validation import SIZES, validation_batches, validation_config
     from input_pipeline.ops.registry import TASKS

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,8 +19,8 @@ from neuralizer_jax.training.pictures import PictureRow, draw_validation
 from neuralizer_jax.training.progress import Progress
 
 
-class RunLog:
-    """Logs a run. A context manager. In all processes but the first it does nothing."""
+class RunLog(ExitStack):
+    """Logs a run. A context manager, which closes the files. In all processes but the first it does nothing."""
 
     def __init__(
         self,
@@ -41,24 +41,13 @@ class RunLog:
             start_step: step of the checkpoint that training goes on from.
             every: number of steps between two rows of scalars.
         """
-        self._folder, self._schedule, self._every = folder, schedule, every
-        self._total, self._start = total_steps, start_step
-        self._tasks = tasks
+        super().__init__()
+        self._folder, self._tasks, self._schedule, self._every = folder, tasks, schedule, every
         self._first = jax.process_index() == 0
+        if self._first:
+            self._metrics = self.enter_context(MetricsLog(folder, start_step))
+            self._progress = self.enter_context(Progress(total_steps, start_step))
         self._restart_clock()
-
-    def __enter__(self) -> Self:
-        """Opens the files."""
-        with ExitStack() as stack:
-            if self._first:
-                self._metrics = stack.enter_context(MetricsLog(self._folder, self._start))
-            self._progress = stack.enter_context(Progress(self._total, self._start, quiet=not self._first))
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Closes them."""
-        self._stack.close()
 
     def step(self, step: int, metrics: HostArrays, images: int, waited: float) -> None:
         """Logs a finished training step.
@@ -103,7 +92,8 @@ class RunLog:
 
     def message(self, text: str) -> None:
         """Prints a line."""
-        self._progress.message(text)
+        if self._first:
+            self._progress.message(text)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Writes `summary.json` and `curves.png`."""

@@ -39,19 +39,15 @@ class PictureRow:
     context: tuple[tuple[np.ndarray, np.ndarray], ...]
 
 
-def picture_rows(
-    episode: HostArrays, prediction: np.ndarray, tasks: Sequence[str], dice: np.ndarray, psnr: np.ndarray
-) -> dict[str, PictureRow]:
+def picture_rows(episode: HostArrays, found: HostArrays, tasks: Sequence[str]) -> dict[str, PictureRow]:
     """The first episode of each task in a batch, by task.
 
     Batches of growing context size are joined by `rows |= picture_rows(...)`: the largest context is drawn.
 
     Args:
         episode: the batch.
-        prediction: `[B, H, W, C]`, of which the first channel is drawn; probabilities for segmentations.
+        found: what `eval_step` returns for it; the first channel of `prediction` is drawn.
         tasks: task names; `task` of an episode indexes them.
-        dice: `[B]`, in the title of segmentations.
-        psnr: `[B]` in dB, in the title of the others.
     """
     rows: dict[str, PictureRow] = {}
     for b, index in enumerate(episode["task"]):
@@ -59,12 +55,13 @@ def picture_rows(
         if name in rows:
             continue
         pairs = np.flatnonzero(episode["context_mask"][b])
-        score = f"Dice {dice[b]:.3f}" if episode["is_segmentation"][b] else f"PSNR {psnr[b]:.1f} dB"
+        segmented = episode["is_segmentation"][b]
+        score = f"Dice {found['dice'][b]:.3f}" if segmented else f"PSNR {found['psnr'][b]:.1f} dB"
         # Copies of single images: a view would keep the whole batch in memory.
         rows[name] = PictureRow(
             title=f"{name.replace('_', ' ')}:  {score},  N = {len(pairs)}",
             target_in=np.array(episode["target_in"][b]),
-            prediction=np.array(prediction[b, ..., 0], np.float32),
+            prediction=np.array(found["prediction"][b, ..., 0], np.float32),
             target_out=np.array(episode["target_out"][b, ..., 0]),
             context=tuple(
                 (np.array(episode["context_in"][b, i]), np.array(episode["context_out"][b, i, ..., 0]))

@@ -33,7 +33,6 @@ class Progress(AbstractContextManager["Progress"]):
         total_steps: int,
         start_step: int = 0,
         *,
-        quiet: bool = False,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
@@ -42,7 +41,6 @@ class Progress(AbstractContextManager["Progress"]):
         Args:
             total_steps: of the run.
             start_step: number of steps done before.
-            quiet: show nothing, as in all processes but the first.
             stream: to write to; None: stderr.
             clock: returns seconds.
         """
@@ -53,9 +51,9 @@ class Progress(AbstractContextManager["Progress"]):
         self._loss: float | None = None
         self._scalars: Mapping[str, float] = {}
         self._validation = ""
-        self._quiet = quiet
         self._bar = None
-        if not quiet and _has_screen(self._stream):
+        # A terminal of size 0, as containers have them, has no space for a bar.
+        if self._stream.isatty() and all(os.get_terminal_size(self._stream.fileno())):
             self._bar = tqdm(
                 total=total_steps,
                 initial=start_step,
@@ -96,7 +94,7 @@ class Progress(AbstractContextManager["Progress"]):
         """Prints a line above the bar."""
         if self._bar is not None:
             self._bar.write(text, file=self._stream)
-        elif not self._quiet:
+        else:
             print(text, file=self._stream, flush=True)
 
     def _show(self) -> None:
@@ -117,11 +115,6 @@ class Progress(AbstractContextManager["Progress"]):
         step, then = self._marks[0] if len(self._marks) > 1 else self._start
         last_step, last = self._marks[-1]
         return (self._total - last_step) * (last - then) / max(last_step - step, 1)
-
-
-def _has_screen(stream: TextIO) -> bool:
-    # A terminal of size 0, as containers have them, has no space for a bar.
-    return stream.isatty() and all(os.get_terminal_size(stream.fileno()))
 
 
 def _as_time(seconds: float) -> str:

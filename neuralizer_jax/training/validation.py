@@ -38,7 +38,7 @@ def validate(
             "score": np.where(segmented, found["dice"], found["psnr"]),
         }
         tables.append(pd.DataFrame(columns))
-        rows |= picture_rows(batch, found["prediction"], tasks, found["dice"], found["psnr"])
+        rows |= picture_rows(batch, found, tasks)
     return mean_scores(pd.concat(tables), tasks), rows
 
 

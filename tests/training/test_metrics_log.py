@@ -247,14 +247,6 @@ class TestProgress:
     def test_a_terminal_without_a_size(self):
         assert "step 40100/100000" in on_terminal(0, self.run)
 
-    def test_quiet(self, capfd):
-        with Progress(10, quiet=True) as progress:
-            progress.advance(1)
-            progress.write(1, scalars(1.0))
-            progress.validated(1, 0.25, best=True)
-            progress.message("nothing")
-        assert capfd.readouterr() == ("", "")
-
     def test_remaining_time(self):
         """A step takes a second once the programs are compiled; a validation now and then half a minute."""
         stream, now = io.StringIO(), 0.0

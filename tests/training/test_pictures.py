@@ -43,7 +43,7 @@ def batch():
 
 def rows_of(batch):
     episode, prediction, scores = batch
-    return picture_rows(episode, prediction, TASKS, **scores)
+    return picture_rows(episode, scores | {"prediction": prediction}, TASKS)
 
 
 def cells(path):
@@ -101,7 +101,7 @@ class TestPicture:
     def test_fewer_context_members(self, batch, tmp_path):
         episode, prediction, scores = batch
         episode["context_mask"][:] = [True, False, False, False, False]
-        rows = picture_rows(episode, prediction, TASKS, **scores).values()
+        rows = picture_rows(episode, scores | {"prediction": prediction}, TASKS).values()
         assert all(row.title.endswith("N = 1") for row in rows)
         with Image.open(draw_validation(tmp_path / "picture.png", rows)) as picture:
             assert picture.width == 6 + 6 * 198 + 2 * 6
@@ -109,7 +109,7 @@ class TestPicture:
     def test_small_images_are_enlarged(self, batch, tmp_path):
         episode, prediction, scores = batch
         small = {name: array[..., :32, :32, :] if array.ndim > 2 else array for name, array in episode.items()}
-        rows = picture_rows(small, prediction[:, :32, :32], TASKS, **scores).values()
+        rows = picture_rows(small, scores | {"prediction": prediction[:, :32, :32]}, TASKS).values()
         with Image.open(draw_validation(tmp_path / "picture.png", rows)) as picture:
             assert picture.width > 10 * 160
 
