@@ -97,18 +97,12 @@ def run(options: argparse.Namespace) -> None:
     given = {name: getattr(options, name) for name in vars(PrepareSettings()) if getattr(options, name) is not None}
     for name in given.keys() - set(settings_of(dataset.name)):
         raise InputError(f"--{name.replace('_', '-')}: is not an option of {dataset.name}")
-    settings = PrepareSettings(**given)
+    settings, workers, shard = PrepareSettings(**given), options.workers, options.shard
     folder = prepare_dataset(
-        dataset,
-        options.raw,
-        options.out,
-        settings,
-        workers=options.workers,
-        shard=options.shard,
-        command=options.command_line,
+        dataset, options.raw, options.out, settings, workers=workers, shard=shard, command=options.command_line
     )
-    if options.shard:
-        print("{}: part {} of {} done; when all parts are done, run without --shard".format(folder, *options.shard))
+    if shard:
+        print("{}: part {} of {} done; when all parts are done, run without --shard".format(folder, *shard))
         return
     store = SliceStore(folder)
     splits = {split: len(store.subjects(split)) for split in ("train", "val", "test")}

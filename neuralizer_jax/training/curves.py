@@ -96,20 +96,18 @@ def _draw_losses(axes: "Axes", metrics: dict[str, Curve]) -> None:
     drawn = []
     if "train/loss" in metrics:
         steps, values = metrics["train/loss"]
-        smooth = _smoothed(values)
+        drawn.append(_smoothed(values))
         axes.plot(steps, values, color=_TRAINING, alpha=0.25, linewidth=0.8)
-        axes.plot(steps, smooth, color=_TRAINING, linewidth=1.8, label="training")
-        drawn.append(smooth)
+        axes.plot(steps, drawn[0], color=_TRAINING, linewidth=1.8, label="training")
     if "validation/loss" in metrics:
         steps, values = metrics["validation/loss"]
-        axes.plot(steps, values, color=_VALIDATION, linewidth=1.8, marker=_marker(values), label="validation")
         drawn.append(values)
+        axes.plot(steps, values, color=_VALIDATION, linewidth=1.8, marker=_marker(values), label="validation")
         if len(values):
             best = int(np.argmin(values))
             label = f"best: {values[best]:.4f} at step {steps[best]:,}"
-            axes.plot(
-                steps[best], values[best], "*", color=_VALIDATION, markersize=15, markeredgecolor="white", label=label
-            )
+            star: dict[str, Any] = {"color": _VALIDATION, "markersize": 15, "markeredgecolor": "white"}
+            axes.plot(steps[best], values[best], "*", label=label, **star)
     values = np.concatenate(drawn) if drawn else np.zeros(0)
     if len(values) and 0 < values.min() < _LOG_BELOW * values.max():
         axes.set_yscale("log")

@@ -63,12 +63,8 @@ def learning_rate(config: ConfigDict) -> optax.Schedule:
 
 def _matrices(params: optax.Params) -> optax.Params:
     """The input and output axes of each weight `[*window, in, out]`; None for biases."""
-
-    def matrix(param):
-        last = param.ndim - 1
-        return optax.contrib.MuonDimensionNumbers(tuple(range(last)), (last,)) if last > 0 else None
-
-    return jax.tree.map(matrix, params)
+    axes = optax.contrib.MuonDimensionNumbers
+    return jax.tree.map(lambda x: axes(tuple(range(x.ndim - 1)), (x.ndim - 1,)) if x.ndim > 1 else None, params)
 
 
 OPTIMIZERS = {
