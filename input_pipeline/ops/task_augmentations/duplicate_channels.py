@@ -25,13 +25,5 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, output: jax.Ar
 
 
 register_task_augmentation(
-    TaskAugmentation(
-        name="duplicate_channels",
-        touches="input",
-        fits=lambda task: True,
-        defaults={},
-        sample=sample,
-        sample_image=nothing_own,
-        apply=apply,
-    )
+    TaskAugmentation("duplicate_channels", "input", lambda task: True, {}, sample, nothing_own, apply)
 )

@@ -13,6 +13,11 @@ from input_pipeline.ops.registry import Parameters, TaskAugmentation, nothing_ow
 # Linear pieces of a curve.
 _PIECES = 16
 
+DEFAULTS = {
+    "nodes": 4,  # values of a curve, besides 0 at 0; at least 2
+    "darkest": 0.1,  # the smallest of them
+}
+
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
     """Samples `curves` `[2, 17]` float32 for input and output, and whether each applies: `on_input`, `on_output`.
@@ -80,16 +85,5 @@ def _interpolation(nodes: int) -> np.ndarray:
 
 
 register_task_augmentation(
-    TaskAugmentation(
-        name="intensity_mapping",
-        touches="both",
-        fits=lambda task: True,
-        defaults={
-            "nodes": 4,  # values of a curve, besides 0 at 0; at least 2
-            "darkest": 0.1,  # the smallest of them
-        },
-        sample=sample,
-        sample_image=nothing_own,
-        apply=apply,
-    )
+    TaskAugmentation("intensity_mapping", "both", lambda task: True, DEFAULTS, sample, nothing_own, apply)
 )

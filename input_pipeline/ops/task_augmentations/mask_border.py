@@ -15,6 +15,13 @@ from neuralizer_jax.errors import InputError
 # Radius of the blur's kernel in pixels; largest blur and shift must fit into it together.
 _REACH = 5
 
+DEFAULTS = {
+    "probability": 0.0,  # not in the paper
+    "blur": (0.5, 1.2),  # standard deviation in pixels
+    "shift": (0.75, 1.5),  # pixels, in any direction
+    "level": (0.3, 0.7),  # of the blurred mask: lower is larger
+}
+
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
     """Samples the `blur` (standard deviation in pixels), the `shift` `[2]` in pixels and the `level` in [0, 1].
@@ -51,18 +58,5 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
 
 
 register_task_augmentation(
-    TaskAugmentation(
-        name="mask_border",
-        touches="output",
-        fits=lambda task: task.is_segmentation,
-        defaults={
-            "probability": 0.0,  # not in the paper
-            "blur": (0.5, 1.2),  # standard deviation in pixels
-            "shift": (0.75, 1.5),  # pixels, in any direction
-            "level": (0.3, 0.7),  # of the blurred mask: lower is larger
-        },
-        sample=sample,
-        sample_image=nothing_own,
-        apply=apply,
-    )
+    TaskAugmentation("mask_border", "output", lambda task: task.is_segmentation, DEFAULTS, sample, nothing_own, apply)
 )

@@ -10,6 +10,8 @@ from neuralizer_jax.errors import InputError
 
 _WIDEST = 6
 
+DEFAULTS = {"width": (1, 4)}  # pixels, whole numbers
+
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
     """Samples the width of the outline in pixels, int32. Raises InputError if its range is not within 1 to 6."""
@@ -33,13 +35,5 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
 
 
 register_task_augmentation(
-    TaskAugmentation(
-        name="mask_contour",
-        touches="output",
-        fits=lambda task: task.is_segmentation,
-        defaults={"width": (1, 4)},  # pixels, whole numbers
-        sample=sample,
-        sample_image=nothing_own,
-        apply=apply,
-    )
+    TaskAugmentation("mask_contour", "output", lambda task: task.is_segmentation, DEFAULTS, sample, nothing_own, apply)
 )

@@ -10,6 +10,8 @@ from neuralizer_jax.errors import InputError
 
 _WIDEST = 6
 
+DEFAULTS = {"radius": (1, 5)}  # pixels, whole numbers
+
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
     """Samples the margin in pixels, int32. Raises InputError if its range is not within 1 to 6."""
@@ -26,13 +28,5 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
 
 
 register_task_augmentation(
-    TaskAugmentation(
-        name="mask_dilation",
-        touches="output",
-        fits=lambda task: task.is_segmentation,
-        defaults={"radius": (1, 5)},  # pixels, whole numbers
-        sample=sample,
-        sample_image=nothing_own,
-        apply=apply,
-    )
+    TaskAugmentation("mask_dilation", "output", lambda task: task.is_segmentation, DEFAULTS, sample, nothing_own, apply)
 )

@@ -17,13 +17,5 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
 
 
 register_task_augmentation(
-    TaskAugmentation(
-        name="mask_invert",
-        touches="output",
-        fits=lambda task: task.is_segmentation,
-        defaults={},
-        sample=nothing_shared,
-        sample_image=nothing_own,
-        apply=apply,
-    )
+    TaskAugmentation("mask_invert", "output", lambda task: task.is_segmentation, {}, nothing_shared, nothing_own, apply)
 )

@@ -6,6 +6,11 @@ from ml_collections import ConfigDict
 
 from input_pipeline.ops.registry import Parameters, TaskAugmentation, nothing_own, register_task_augmentation
 
+DEFAULTS = {
+    "probability": 0.0,  # not in the paper
+    "place": (-1.0, 0.3),  # of the line, in standard deviations from the middle; the part beyond it is kept
+}
+
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
     """Samples the `direction` `[2]` of the kept side and the `place` of the line in standard deviations."""
@@ -33,16 +38,5 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
 
 
 register_task_augmentation(
-    TaskAugmentation(
-        name="mask_part",
-        touches="output",
-        fits=lambda task: task.is_segmentation,
-        defaults={
-            "probability": 0.0,  # not in the paper
-            "place": (-1.0, 0.3),  # of the line, in standard deviations from the middle; the part beyond it is kept
-        },
-        sample=sample,
-        sample_image=nothing_own,
-        apply=apply,
-    )
+    TaskAugmentation("mask_part", "output", lambda task: task.is_segmentation, DEFAULTS, sample, nothing_own, apply)
 )

@@ -23,13 +23,5 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, output: jax.Ar
 
 
 register_task_augmentation(
-    TaskAugmentation(
-        name="permute_channels",
-        touches="input",
-        fits=lambda task: True,
-        defaults={},
-        sample=sample,
-        sample_image=nothing_own,
-        apply=apply,
-    )
+    TaskAugmentation("permute_channels", "input", lambda task: True, {}, sample, nothing_own, apply)
 )

@@ -34,14 +34,4 @@ def edges(images: jax.Array) -> jax.Array:
     return jnp.minimum(jnp.sqrt(across**2 + down**2) * (_GAIN / 8), 1)
 
 
-register_task_augmentation(
-    TaskAugmentation(
-        name="sobel_filter",
-        touches="both",
-        fits=lambda task: True,
-        defaults={},
-        sample=sample,
-        sample_image=nothing_own,
-        apply=apply,
-    )
-)
+register_task_augmentation(TaskAugmentation("sobel_filter", "both", lambda task: True, {}, sample, nothing_own, apply))

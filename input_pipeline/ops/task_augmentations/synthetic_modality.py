@@ -32,6 +32,20 @@ _BLUR_REACH = 4
 _TEXTURE_SCALES = (5.0, 16.0)
 _BIAS_SCALE = 80.0
 
+DEFAULTS = {
+    "mean": (0.05, 0.95),  # of a class
+    # That each image has a modality of its own; never in modality transfer.
+    "own_probability": 0.0,
+    # That deep grey matter, brain stem and cerebellum lie between white matter and cortex.
+    "mixture_probability": 0.0,
+    "spread": (0.01, 0.06),  # standard deviation within a class
+    "dark_background": 0.9,  # probability
+    "blur": (0.5, 1.5),  # standard deviation in pixels, up to 2
+    "noise": (0.005, 0.04),  # standard deviation
+    "subject_shift": 0.05,  # largest difference of a class's mean from the episode's
+    "bias": (0.0, 0.15),  # standard deviation of the bias field's logarithm
+}
+
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
     """Samples the modality (`_modality`).
@@ -116,25 +130,5 @@ def synthetic_image(modality: Parameters, own: Parameters, labels: jax.Array) ->
 
 
 register_task_augmentation(
-    TaskAugmentation(
-        name="synthetic_modality",
-        touches="images",
-        fits=lambda task: True,
-        defaults={
-            "mean": (0.05, 0.95),  # of a class
-            # That each image has a modality of its own; never in modality transfer.
-            "own_probability": 0.0,
-            # That deep grey matter, brain stem and cerebellum lie between white matter and cortex.
-            "mixture_probability": 0.0,
-            "spread": (0.01, 0.06),  # standard deviation within a class
-            "dark_background": 0.9,  # probability
-            "blur": (0.5, 1.5),  # standard deviation in pixels, up to 2
-            "noise": (0.005, 0.04),  # standard deviation
-            "subject_shift": 0.05,  # largest difference of a class's mean from the episode's
-            "bias": (0.0, 0.15),  # standard deviation of the bias field's logarithm
-        },
-        sample=sample,
-        sample_image=sample_image,
-        apply=apply,
-    )
+    TaskAugmentation("synthetic_modality", "images", lambda task: True, DEFAULTS, sample, sample_image, apply)
 )
