@@ -6,7 +6,7 @@ the episode. A host makes images one after another (`make_images`), an accelerat
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -138,13 +138,13 @@ def make_episodes(make: Callable) -> Callable:
     return jax.jit(episodes)
 
 
-def episode_keys(seed: int, step: jax.Array, rows: jax.Array) -> jax.Array:
+def episode_keys(seed: int, step: jax.typing.ArrayLike, rows: jax.typing.ArrayLike) -> jax.Array:
     """The random key of each episode of a batch `[B]`: a function of the seed, the step and its row."""
     key = jax.random.fold_in(jax.random.key(seed), step)
     return jax.vmap(lambda row: jax.random.fold_in(key, row))(rows)
 
 
-def image_keys(key: jax.Array, number: jax.Array) -> ImageKeys:
+def image_keys(key: jax.Array, number: jax.typing.ArrayLike) -> ImageKeys:
     """The keys of image `number` of the episode with this key."""
     # All streams in one call: on a CPU the calls cost time, not the numbers.
     shared, own = jax.random.split(key)
@@ -169,7 +169,7 @@ def _keys(keys: ImageKeys, stream: int) -> ImageKeys:
     return ImageKeys(keys.shared[stream], keys.own[stream])
 
 
-def _sampled(operation: Task | TaskAugmentation, settings: ConfigDict, keys: ImageKeys) -> tuple:
+def _sampled(operation: Task | TaskAugmentation, settings: ConfigDict, keys: ImageKeys) -> tuple[Any, Any]:
     """Shared and own parameters."""
     shared = operation.sample(keys.shared, settings)
     return shared, operation.sample_image(keys.own, shared, settings)

@@ -124,8 +124,9 @@ class EpisodeStream:
                 chosen = np.minimum(np.arange(start, start + _CHUNK), len(row) - 1)
                 b, i = row[chosen], number[chosen]
                 count = min(_CHUNK, len(row) - start)
+                own = jax.random.wrap_key_data(jax.numpy.asarray(keys[b]))
                 made = self._make_images(
-                    count, slices["task"][b], slices["on"][b], jax.random.wrap_key_data(keys[b]), i.astype(np.int32),
+                    count, slices["task"][b], slices["on"][b], own, i.astype(np.int32),
                     images[:, b, i], masks[b, i], labels[b, i], flip[b, i],
                 )  # fmt: skip
                 for target, context, values in zip(targets, contexts, map(np.asarray, made), strict=True):
@@ -133,7 +134,7 @@ class EpisodeStream:
                         of = target[b[place]] if i[place] == 0 else context[b[place], i[place] - 1]
                         of[:] = values[place]
         is_segmentation = np.array([task.is_segmentation for task in TASKS.values()])[slices["task"]]
-        return _episodes(*targets, *contexts, slices, is_segmentation)
+        return _episodes(targets[0], targets[1], contexts[0], contexts[1], slices, is_segmentation)
 
     def apply_on_device(self, slices: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """As `apply_on_host`, on the accelerator; can be called inside of `jax.jit`. Padding holds some image."""

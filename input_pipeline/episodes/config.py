@@ -1,6 +1,7 @@
 """The configuration of the episode stream: every key with its unit and default."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -104,7 +105,7 @@ def _check(key: str, value: object, right: bool, expected: str) -> None:
         raise InputError(f"{key}: {value!r}, expected {expected}")
 
 
-def _leaves(config: ConfigDict, path: str = "") -> Iterator[tuple[str, object]]:
+def _leaves(config: ConfigDict, path: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in config.items():
         if isinstance(value, ConfigDict):
             yield from _leaves(value, f"{path}{key}.")

@@ -226,7 +226,9 @@ class EvaluationCases:
         class_name = f"{cell.source.protocol}:{cell.label}" if cell.label else ""
         return cell.task, self.stream.collection.names[cell.source.dataset], modality, class_name
 
-    def _cases_of(self, names: tuple[str, ...], sizes: Sequence[int], draws: int, most: int) -> Iterator[Case]:
+    def _cases_of(
+        self, names: tuple[str, str, str, str], sizes: Sequence[int], draws: int, most: int
+    ) -> Iterator[Case]:
         cell, collection = self._cells[names], self.stream.collection
         subjects = {collection.entries[subject]["subject"]: subject for subject in cell.subjects.tolist()}
         # In the same order for all cells of a dataset, so that they show the same subjects.

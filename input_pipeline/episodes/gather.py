@@ -90,7 +90,7 @@ def _majority(mask: np.ndarray, factor: int) -> np.ndarray:
 def _blocks(values: np.ndarray, factor: int) -> np.ndarray:
     """Sums over blocks of `factor` x `factor` pixels, uint32."""
     parts = (values[row::factor, column::factor] for row in range(factor) for column in range(factor))
-    return np.sum([part.astype(np.uint32) for part in parts], axis=0, dtype=np.uint32)
+    return np.stack([part.astype(np.uint32) for part in parts]).sum(axis=0, dtype=np.uint32)
 
 
 def _class_tables(protocol: str, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

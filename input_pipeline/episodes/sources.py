@@ -76,7 +76,7 @@ def select(config: ConfigDict, collection: SliceCollection) -> Selection:
         left[kind] = tuple(name for name in names if name not in out and (not only or name in only))
         if names and not left[kind]:
             raise InputError(f"hold_out.{kind}: nothing is left of {', '.join(names)}")
-    by_protocol = dict.fromkeys(SEGMENTATION_CLASSES, ())
+    by_protocol: dict[str, tuple[int, ...]] = dict.fromkeys(SEGMENTATION_CLASSES, ())
     for name in left["classes"]:
         protocol, label = classes[name]
         by_protocol[protocol] += (label,)

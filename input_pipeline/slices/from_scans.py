@@ -89,10 +89,13 @@ def prepare_scan(raw: RawSubject, y: tuple[int, ...], derivatives: Derivatives, 
     elif mask_source != "template":
         check_mask_agrees(brain, template_brain_mask(planes))
     coverage = {modality: cut.coverage(brain) for modality, cut in images.items()}
-    kept = [modality for modality in raw.images if modality in images and coverage[modality].mean() >= _MIN_COVERAGE]
-    for modality in images.keys() - set(kept):
-        share = f"shows {coverage[modality].mean():.0%} of the brain in the slices"
-        dropped[modality] = f"{raw.images[modality]}: {share}, expected at least {_MIN_COVERAGE:.0%}"
+    for modality, cut in images.items():
+        if coverage[modality].mean() < _MIN_COVERAGE:
+            share = f"shows {coverage[modality].mean():.0%} of the brain in the slices"
+            dropped[modality] = f"{raw.images[modality]}: {share}, expected at least {_MIN_COVERAGE:.0%}"
+        elif cut.is_blank(brain):
+            dropped[modality] = f"{raw.images[modality]}: is 0 in the brain in the slices, expected an image of it"
+    kept = [modality for modality in raw.images if modality in images and modality not in dropped]
     if not kept:
         raise InputError("; ".join(dropped.values()))
 

@@ -159,6 +159,15 @@ class TestSeveralImages:
         assert "shows" in result.dropped["MRA"]
         assert str(raw.images["MRA"]) in result.dropped["MRA"]
 
+    def test_an_image_padded_with_zeros_where_the_brain_is_is_left_out(self, tmp_path):
+        raw = subject(tmp_path, modalities=("T1", "MRA"), aligned=(("T1", "MRA"),))
+        image = head_image("MRA").copy()
+        image[:, :, :45] = 0
+        save(raw.images["MRA"], image)
+        result = made(raw)
+        assert result.record.modalities == ("T1",)
+        assert "is 0 in the brain" in result.dropped["MRA"]
+
     def test_a_slab_that_shows_most_of_it_is_kept_with_its_coverage(self, tmp_path):
         raw = subject(tmp_path, modalities=("T1", "MRA"), aligned=(("T1", "MRA"),))
         affine = head_affine()
