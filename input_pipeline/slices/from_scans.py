@@ -93,8 +93,9 @@ def prepare_scan(raw: RawSubject, y: tuple[int, ...], derivatives: Derivatives, 
         if coverage[modality].mean() < _MIN_COVERAGE:
             share = f"shows {coverage[modality].mean():.0%} of the brain in the slices"
             dropped[modality] = f"{raw.images[modality]}: {share}, expected at least {_MIN_COVERAGE:.0%}"
-        elif cut.is_blank(brain):
-            dropped[modality] = f"{raw.images[modality]}: is 0 in the brain in the slices, expected an image of it"
+        elif (signal := cut.signal(brain)) < _MIN_COVERAGE and brain.any():
+            share = f"is not 0 in {signal:.0%} of the brain in the slices"
+            dropped[modality] = f"{raw.images[modality]}: {share}, expected at least {_MIN_COVERAGE:.0%}"
     kept = [modality for modality in raw.images if modality in images and modality not in dropped]
     if not kept:
         raise InputError("; ".join(dropped.values()))

@@ -22,10 +22,6 @@ _PREFERENCE = ("T1", "T2", "PD", "FLAIR", "DWI", "ADC", "DTI", "MRA")
 _FINE_MM = 0.8
 
 
-# An image that is not 0 in less than this share of the brain shows none of it.
-_MIN_SIGNAL = 0.1
-
-
 @dataclass(frozen=True, eq=False)
 class Scan:
     """An image: its modality, voxels `[X, Y, Z]` float32, and affine `[4, 4]`, voxel -> world in mm (RAS)."""
@@ -59,9 +55,9 @@ class ImageSlices:
         shown = (self.in_view & brain).sum(axis=(1, 2))
         return np.where(pixels > 0, shown / np.maximum(pixels, 1), 1).astype(np.float32)
 
-    def is_blank(self, brain: np.ndarray) -> bool:
-        """Whether nearly all of a brain mask `[S, 192, 192]` is exactly 0 in the image, as in a padded slab."""
-        return bool(brain.any()) and np.count_nonzero(self.image[brain]) < _MIN_SIGNAL * np.count_nonzero(brain)
+    def signal(self, brain: np.ndarray) -> float:
+        """Share of a brain mask `[S, 192, 192]` where the image is not 0; a slab may be padded with zeros."""
+        return np.count_nonzero(self.image[brain]) / max(1, np.count_nonzero(brain))
 
 
 def preference(modality: str) -> tuple[int, str]:
