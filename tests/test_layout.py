@@ -27,7 +27,7 @@ ALLOWED = {
     "input_pipeline/prepare": CORE | {"intensity", "space", "raw", "slices"},
     "input_pipeline/store": CORE | {"space", "slices"},
     "input_pipeline/ops": CORE | {"space"},
-    "input_pipeline/episodes": CORE | {"preprocess", "case", "space", "store", "ops"},
+    "input_pipeline/episodes": CORE | {"preprocess", "case", "space", "slices", "store", "ops"},
 }
 
 

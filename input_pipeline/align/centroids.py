@@ -44,11 +44,6 @@ def label_centroids(labels: np.ndarray, affine: np.ndarray) -> dict[int, tuple[n
 
     Raises:
         InputError: if `labels` does not have three axes, or holds values that are not whole numbers.
-
-    >>> labels = np.zeros((4, 4, 4), int)
-    >>> labels[1:3, 0, 0] = 17
-    >>> label_centroids(labels, np.eye(4))
-    {17: (array([1.5, 0. , 0. ]), 2.0)}
     """
     labels, affine = np.asarray(labels), np.asarray(affine, np.float64)
     if labels.ndim != 3:
@@ -71,12 +66,7 @@ def label_centroids(labels: np.ndarray, affine: np.ndarray) -> dict[int, tuple[n
 
 
 def fold_variants(centroids: Centroids) -> dict[int, tuple[np.ndarray, float]]:
-    """Merges parts of structures, as `fold_freesurfer` does: cortical parcels into one cortex per side, and so on.
-
-    >>> parts = {1001: (np.zeros(3), 1.0), 1035: (np.full(3, 4.0), 3.0)}  # two parcels of the left cortex
-    >>> fold_variants(parts)
-    {3: (array([3., 3., 3.]), 4.0)}
-    """
+    """Merges parts of structures, as `fold_freesurfer` does: cortical parcels into one cortex per side, and so on."""
     parts: dict[int, list[tuple[np.ndarray, float]]] = {}
     for label, part in centroids.items():
         parts.setdefault(int(FREESURFER_FOLD[label]), []).append(part)
@@ -105,11 +95,6 @@ def fit_affine(moving: Centroids, reference: Centroids) -> AffineFit:
     Raises:
         InputError: for fewer than `MIN_STRUCTURES` structures, structures that lie nearly in a plane, swapped left and
             right, or an implausible scale.
-
-    >>> from input_pipeline.align.reference import REFERENCE_CENTROIDS
-    >>> shifted = {label: (centroid + 10, volume) for label, (centroid, volume) in REFERENCE_CENTROIDS.items()}
-    >>> fit_affine(shifted, REFERENCE_CENTROIDS).matrix[:3, 3].round(6)
-    array([-10., -10., -10.])
     """
     moving = fold_variants(moving)
     labels = np.array(sorted(moving.keys() & reference.keys()), int)

@@ -6,7 +6,7 @@ the episode. A host makes images one after another (`make_images`), an accelerat
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,14 +66,14 @@ def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
         for place, augmentation in augmentations:
             if augmentation.touches == "images":
                 settings = config.task_augmentations[augmentation.name]
-                change = _changed(augmentation, settings, _keys(keys, _AUGMENTATIONS + place), labels)
+                change = _performed(augmentation, settings, keys, _AUGMENTATIONS + place, labels)
                 images = jax.lax.cond(on[place], change, lambda images: images, images)
-        branches = [_performed(TASKS[name], config.tasks[name], _keys(keys, _TASK)) for name in tasks]
+        branches = [_performed(TASKS[name], config.tasks[name], keys, _TASK) for name in tasks]
         pair = jax.lax.switch(jnp.asarray(branch_of)[task], branches, images, mask)
         for place, augmentation in augmentations:
             if augmentation.touches != "images":
                 settings = config.task_augmentations[augmentation.name]
-                change = _augmented(augmentation, settings, _keys(keys, _AUGMENTATIONS + place))
+                change = _performed(augmentation, settings, keys, _AUGMENTATIONS + place)
                 pair = jax.lax.cond(on[place], change, lambda *pair: pair, *pair)
         return pair
 
@@ -164,24 +164,14 @@ def shared_augmentation_parameters(config: ConfigDict, name: str, key: jax.Array
     return TASK_AUGMENTATIONS[name].sample(image_keys(key, 0).shared[stream], config.task_augmentations[name])
 
 
-def _keys(keys: ImageKeys, stream: int) -> ImageKeys:
-    """The shared and the own key of a stream."""
-    return ImageKeys(keys.shared[stream], keys.own[stream])
+def _performed(
+    operation: Task | TaskAugmentation, settings: ConfigDict, keys: ImageKeys, stream: int, *last: jax.Array
+) -> Callable:
+    """The operation as a function of images, with parameters from a stream of the keys; `last` follows the images."""
+    shared_key, own_key = keys.shared[stream], keys.own[stream]
 
+    def perform(*images):
+        shared = operation.sample(shared_key, settings)
+        return operation.apply(shared, operation.sample_image(own_key, shared, settings), *images, *last)
 
-def _sampled(operation: Task | TaskAugmentation, settings: ConfigDict, keys: ImageKeys) -> tuple[Any, Any]:
-    """Shared and own parameters."""
-    shared = operation.sample(keys.shared, settings)
-    return shared, operation.sample_image(keys.own, shared, settings)
-
-
-def _performed(task: Task, settings: ConfigDict, keys: ImageKeys) -> Callable:
-    return lambda images, mask: task.apply(*_sampled(task, settings, keys), images, mask)
-
-
-def _changed(augmentation: TaskAugmentation, settings: ConfigDict, keys: ImageKeys, labels: jax.Array) -> Callable:
-    return lambda images: augmentation.apply(*_sampled(augmentation, settings, keys), images, labels)
-
-
-def _augmented(augmentation: TaskAugmentation, settings: ConfigDict, keys: ImageKeys) -> Callable:
-    return lambda *pair: augmentation.apply(*_sampled(augmentation, settings, keys), *pair)
+    return perform

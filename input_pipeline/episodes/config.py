@@ -10,7 +10,7 @@ from input_pipeline.episodes.sources import KINDS
 from input_pipeline.ops.spatial import DEFAULTS as SPATIAL
 from input_pipeline.ops.task_augmentations import TASK_AUGMENTATIONS
 from input_pipeline.ops.tasks import TASKS
-from input_pipeline.store.table import SPLITS
+from input_pipeline.slices.record import SPLITS
 from neuralizer_jax.errors import InputError
 
 APPLY = ("host", "device")

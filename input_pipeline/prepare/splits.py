@@ -18,8 +18,6 @@ When subjects are added to a dataset:
 import hashlib
 from collections.abc import Mapping
 
-SPLITS = ("train", "val", "test")
-
 _TEST_BELOW = 0.2
 _VAL_FROM = 0.92
 _MIN_TEST_PERSONS = 15

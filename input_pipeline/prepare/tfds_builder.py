@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from input_pipeline.prepare.collect import PreparedDataset
-from input_pipeline.prepare.splits import SPLITS
 from input_pipeline.raw.datasets import Dataset
+from input_pipeline.slices.record import SPLITS
 from input_pipeline.space.grid import SLICE_SHAPE
 
 

@@ -61,11 +61,7 @@ class ImageSlices:
 
 
 def preference(modality: str) -> tuple[int, str]:
-    """Sort key: the preferred reference image first.
-
-    >>> sorted(["FLAIR", "DTI-01", "T1"], key=preference)
-    ['T1', 'FLAIR', 'DTI-01']
-    """
+    """Sort key: the preferred reference image first."""
     return _PREFERENCE.index(series_of(modality)), modality
 
 

@@ -24,6 +24,9 @@ SOURCES = (
 # Intensities in [0, 1] are stored as whole numbers from 0 to this.
 _MAX_INTENSITY = 65535
 
+# Each person of a dataset is in one of these (`prepare.splits`).
+SPLITS = ("train", "val", "test")
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SubjectRecord:
@@ -107,20 +110,12 @@ def from_example(example: Mapping) -> SubjectRecord:
 
 
 def quantize(image: np.ndarray) -> np.ndarray:
-    """Converts intensities in [0, 1] to uint16, and clips values outside.
-
-    >>> quantize(np.array([-0.1, 0, 0.5, 1]))
-    array([    0,     0, 32768, 65535], dtype=uint16)
-    """
+    """Converts intensities in [0, 1] to uint16, and clips values outside."""
     return np.rint(np.clip(image, 0, 1) * np.float32(_MAX_INTENSITY)).astype(np.uint16)
 
 
 def dequantize(image: np.ndarray) -> np.ndarray:
-    """The inverse of `quantize`, float32 in [0, 1].
-
-    >>> dequantize(np.array([0, 65535], np.uint16))
-    array([0., 1.], dtype=float32)
-    """
+    """The inverse of `quantize`, float32 in [0, 1]."""
     return image.astype(np.float32) / np.float32(_MAX_INTENSITY)
 
 

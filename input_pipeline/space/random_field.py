@@ -7,12 +7,7 @@ import numpy as np
 
 
 def generator(seed: int, *stream: str | int) -> np.random.Generator:
-    """A Philox generator for one stream of a seed. Streams with different names are independent.
-
-    >>> first, again, other = (generator(7, *stream).integers(100) for stream in (("warp", 1), ("warp", 1), ("bias",)))
-    >>> bool(first == again), bool(first == other)
-    (True, False)
-    """
+    """A Philox generator for one stream of a seed. Streams with different names are independent."""
     entropy = [seed, *(crc32(part.encode()) if isinstance(part, str) else part for part in stream)]
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
 
@@ -25,9 +20,6 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, ...], spacing: floa
         shape: of the field, any number of axes.
         spacing: distance between the nodes of the coarse grid.
         step: distance between samples of the field, in the unit of `spacing`.
-
-    >>> smooth_field(generator(0), (64, 64, 8), spacing=16).shape
-    (64, 64, 8)
     """
     splines = [_spline(length, spacing / step) for length in shape]
     field = rng.standard_normal([first[-1] + 4 for first, _ in splines], dtype=np.float32)
@@ -44,9 +36,6 @@ def spline_weights(length: int, spacing: float) -> np.ndarray:
     """The interpolation of `smooth_field` along one axis as a matrix `[length, nodes]`, float32.
 
     Nodes are `spacing` samples apart. Independent nodes with variance 1 give samples with variance 1.
-
-    >>> spline_weights(192, 48).shape
-    (192, 7)
     """
     first, weights = _spline(length, spacing)
     matrix = np.zeros((length, first[-1] + 4), np.float32)

@@ -35,13 +35,6 @@ def resample_to_grid(
 
     Raises:
         InputError: if `volume` does not have three axes.
-
-    >>> labels = np.full(SHAPE, 3, np.uint8)
-    >>> shift = np.eye(4)
-    >>> shift[0, 3] = 10  # mm to the right
-    >>> on_grid = resample_to_grid(labels, AFFINE, shift, labels=True, planes=[112])
-    >>> on_grid.shape, on_grid[9:11, 0, 0].tolist()
-    ((192, 1, 192), [0, 3])
     """
     volume = np.asarray(volume)
     if volume.ndim != 3:
@@ -61,10 +54,6 @@ def resample_to_grid(
 def coronal_slices(
     volume: np.ndarray, affine: np.ndarray, to_mni: np.ndarray, *, labels: bool, planes: Sequence[int]
 ) -> np.ndarray:
-    """Coronal planes of `resample_to_grid` as images `[len(planes), 192, 192]`.
-
-    >>> coronal_slices(np.ones(SHAPE), AFFINE, np.eye(4), labels=False, planes=[108, 112]).shape
-    (2, 192, 192)
-    """
+    """Coronal planes of `resample_to_grid` as images `[len(planes), 192, 192]`."""
     on_grid = resample_to_grid(volume, affine, to_mni, labels=labels, planes=planes)
     return np.stack([coronal_image(on_grid, index) for index in range(len(planes))])

@@ -18,9 +18,6 @@ from neuralizer_jax.errors import InputError
 # Labels above this number are outside the brain.
 _BRAIN_LABELS = 500
 
-# Each person of a dataset is in one of these (`prepare.splits`).
-SPLITS = ("train", "val", "test")
-
 
 @dataclass(frozen=True, eq=False)
 class SliceCollection:
@@ -134,7 +131,7 @@ def open_collection(folders: Sequence[str | Path], split: str) -> SliceCollectio
 
     Args:
         folders: the datasets, each `OUT/DATASET`.
-        split: one of `SPLITS`, or several joined by `+`.
+        split: `train`, `val` or `test`, or several joined by `+`.
 
     Raises:
         InputError: a folder holds no dataset, or two folders have the same name.

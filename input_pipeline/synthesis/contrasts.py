@@ -50,11 +50,7 @@ _SPREAD_FACTOR = {"PD": 0.6, "MRA": 0.7}
 
 
 def class_means(modality: str) -> np.ndarray:
-    """Mean signal of each of `CLASSES` in [0, 1], float32. Raises ValueError for an unknown modality.
-
-    >>> class_means("T1")[[CLASSES.index(name) for name in ("white_matter", "cortex", "csf")]]
-    array([0.74, 0.46, 0.15], dtype=float32)
-    """
+    """Mean signal of each of `CLASSES` in [0, 1], float32. Raises ValueError for an unknown modality."""
     if modality not in MODALITIES:
         raise ValueError(f"modality {modality!r} is unknown, expected one of {', '.join(MODALITIES)}")
     return np.array([_TABLE[name][MODALITIES.index(modality)] for name in CLASSES], np.float32)

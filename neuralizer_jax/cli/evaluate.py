@@ -112,7 +112,7 @@ def add_sizes(parser: argparse._ActionsContainer) -> None:
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from input_pipeline.episodes.evaluation import EvaluationCases
-    from input_pipeline.store.table import SPLITS
+    from input_pipeline.slices.record import SPLITS
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.evaluation.evaluate import evaluate
     from neuralizer_jax.evaluation.models_file import describe_model, record_models

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from input_pipeline.prepare.splits import split_position, split_subjects
+from input_pipeline.slices.record import SPLITS
 from input_pipeline.store.records import SliceStore
-from input_pipeline.store.table import SPLITS, open_collection
+from input_pipeline.store.table import open_collection
 
 
 def subjects_of(persons, sessions=1):
