@@ -122,16 +122,16 @@ def other_contrast(results):
 
 
 def confidence(options):
-    """Of the folder of results, or measured and put there: once for the same weights."""
+    """Which scans, and the correlations: read from the folder of results, or measured once for the same weights."""
     path, own = options.results / "confidence.json", hashlib.sha256(options.weights.read_bytes()).hexdigest()
     if path.exists() and (before := json.loads(path.read_text()))["weights_sha256"] == own:
-        return before["correlations"]
+        return before.get("scans", "the real scans"), before["correlations"]
     scores = read_results(options.results / SCANS).scores
     classes = set(scores.loc[scores["experiment"] == "experiment1", "class"]) - {""}
     found = measure(options.weights, options.data / SCANS, tuple(sorted(classes)))
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps({"weights_sha256": own} | found, indent=1) + "\n")
-    return found["correlations"]
+    return "the real scans", found["correlations"]
 
 
 def dice_table(of_models, head="{}"):
@@ -196,7 +196,7 @@ def markdown(results):
         (shown_task(task), f"{one['cases']:.2f}", f"{one['pixels']:.2f}", one["number"])
         for task, one in found["confidence"].items()
     ]
-    parts += ["## Confidence", "Spearman's correlation of spread and error, on the real scans:"]
+    parts += ["## Confidence", f"Spearman's correlation of spread and error, on {found['confidence_scans']}:"]
     parts += [table(("", "over cases", "over pixels of a case", "cases"), rows)]
     parts += ["## One image, contexts of six tasks", "![A phantom with contexts of six tasks](pretrained_tasks.png)"]
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -212,7 +212,7 @@ def main():
     results = conditions(command, ("jax", "jaxlib", "flax", "numpy"))
     results["results"] = {dataset: summary(options.results / dataset) for dataset in TITLES}
     draw_tasks(ROOT / "benchmarks/results/pretrained_tasks.png", options.weights, options.data / "phantom")
-    results["results"]["confidence"] = confidence(options)
+    results["results"]["confidence_scans"], results["results"]["confidence"] = confidence(options)
     write_results("pretrained", results, markdown(results))
 
 
