@@ -9,7 +9,7 @@ Each is three pure JAX functions:
 Images are float32 `[H, W, 3]` in [0, 1]; unused channels are 0. Parameters are a pytree of arrays whose shapes do not
 depend on the key. `config` is the operation's part of the configuration: its `defaults`, changed.
 
-To add a task, register it before `default_config()` is called, for instance in an experiment file:
+To add a task, register it before `default_config()` is called, for instance in an experiment file::
 
     def sample(key, config):
         return {"level": jax.random.uniform(key, (), jnp.float32, *config.level)}
