@@ -93,7 +93,7 @@ def prepare_scan(raw: RawSubject, y: tuple[int, ...], derivatives: Derivatives, 
         if coverage[modality].mean() < _MIN_COVERAGE:
             share = f"shows {coverage[modality].mean():.0%} of the brain in the slices"
             dropped[modality] = f"{raw.images[modality]}: {share}, expected at least {_MIN_COVERAGE:.0%}"
-        elif (signal := cut.signal(brain)) < _MIN_COVERAGE and brain.any():
+        elif (signal := cut.signal(brain)) < _MIN_COVERAGE:
             share = f"is not 0 in {signal:.0%} of the brain in the slices"
             dropped[modality] = f"{raw.images[modality]}: {share}, expected at least {_MIN_COVERAGE:.0%}"
     kept = [modality for modality in raw.images if modality in images and modality not in dropped]

@@ -56,8 +56,8 @@ class ImageSlices:
         return np.where(pixels > 0, shown / np.maximum(pixels, 1), 1).astype(np.float32)
 
     def signal(self, brain: np.ndarray) -> float:
-        """Share of a brain mask `[S, 192, 192]` where the image is not 0; a slab may be padded with zeros."""
-        return np.count_nonzero(self.image[brain]) / max(1, np.count_nonzero(brain))
+        """Share of a brain mask `[S, 192, 192]` where the image is not 0; 1 without brain."""
+        return float((self.image[brain] != 0).mean()) if brain.any() else 1.0
 
 
 def preference(modality: str) -> tuple[int, str]:
