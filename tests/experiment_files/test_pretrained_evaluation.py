@@ -94,7 +94,8 @@ class TestSummary:
         folders, _ = found
         both = folders[pretrained.MAPS]["other_contrast"]["denoising"]
         confident = {"denoising": {"cases": 0.5, "pixels": 0.25, "number": 3}}
-        results = pretrained.conditions("command", ("numpy",)) | {"results": folders | {"confidence": confident}}
+        more = {"confidence_scans": "the real scans", "confidence": confident}
+        results = pretrained.conditions("command", ("numpy",)) | {"results": folders | more}
         text = pretrained.markdown(results)
         assert f"| Denoising | PSNR (dB) | {both[0]:.2f} | {both[1]:.2f} |" in text
         assert text.count("Contexts of the target's modality and of others") == 1
