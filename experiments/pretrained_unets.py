@@ -3,8 +3,8 @@
     neuralizer prepare multiatlas2012 --raw FOLDER --align intensities --out data
     neuralizer experiment --config experiments/pretrained_unets.py --out results/pretrained_unets
 
-Of the 15 real scans of the MICCAI 2012 challenge, the eight of the splits train and val are the context of the
-network and the training set of the U-Nets; a U-Net for a structure is trained on one of them as well. The seven of
+The MICCAI 2012 challenge has 15 real scans. The eight scans of the splits train and val are the context of the network
+and the training set of the U-Nets; each structure also has a U-Net that is trained on one of them. The seven scans of
 the split test are predicted. Each structure is a task, and so is each artefact, with twice the training steps.
 `:weights=FILE` compares other weights, `steps=` and `features=` change the U-Nets. Expected:
 `benchmarks/results/pretrained_comparisons.md`.

@@ -89,7 +89,7 @@ def fit_affine(moving: Centroids, reference: Centroids) -> AffineFit:
     has no leverage. Final distances are measured in MNI152, so that a subject and its affine copy get the same fit.
 
     Args:
-        moving: of the subject.
+        moving: centroids and volumes of the subject's structures.
         reference: `REFERENCE_CENTROIDS`.
 
     Raises:

@@ -22,8 +22,8 @@ class Fit(NamedTuple):
 
     Attributes:
         matrix: `[4, 4]` float64, world of the moving image (mm, RAS) -> world of the fixed image or MNI152 (mm, RAS).
-        mutual_information: of the aligned images over the head or brain, nats; larger is better. Comparable between
-            subjects with the same modalities.
+        mutual_information: mutual information of the aligned images in the head or brain, nats; larger is better.
+            Comparable between subjects with the same modalities.
     """
 
     matrix: np.ndarray
@@ -75,7 +75,7 @@ def pyramid(volume: np.ndarray, affine: np.ndarray, margin: float, name: str = "
         volume: `[X, Y, Z]`, one image.
         affine: `[4, 4]`, voxel -> world in mm (RAS).
         margin: width of the zeros added on all sides, mm.
-        name: of the volume in errors.
+        name: what errors call the volume.
 
     Raises:
         InputError: for an image without three axes or without contrast.

@@ -15,12 +15,10 @@ from ml_collections import ConfigDict
 
 from input_pipeline.ops.registry import CHANNELS, TASK_AUGMENTATIONS, TASKS, Parameters, Task, TaskAugmentation
 from input_pipeline.ops.spatial import sample_transform, sampling_grid, warp_image, warp_labels, warp_mask
+from input_pipeline.space.grid import SLICE_SHAPE
 
 # Streams of random numbers of an episode's key; those of the task augmentations follow.
 _SPATIAL, _TASK, _AUGMENTATIONS = 0, 1, 2
-
-# Width of a slice, mm.
-SLICE_EXTENT = 192
 
 
 class ImageKeys(NamedTuple):
@@ -55,7 +53,7 @@ def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
     def make(task, on, keys, images, mask, labels, flip):
         shared = sample_transform(keys.shared[_SPATIAL], config.spatial.shared)
         own = sample_transform(keys.own[_SPATIAL], config.spatial.own)
-        places = sampling_grid(shared, own, config.size, mask.shape[0], SLICE_EXTENT, config.extent)
+        places = sampling_grid(shared, own, config.size, mask.shape[0], SLICE_SHAPE[0], config.extent)
         places = places.at[1].set(jnp.where(flip, mask.shape[1] - 1 - places[1], places[1]))
         # Interpolation takes most of the time, so only what the task uses is read.
         readers = [_reader(count) for count in range(1, images.shape[0] + 1)]

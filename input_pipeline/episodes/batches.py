@@ -12,11 +12,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from input_pipeline.episodes.apply import SLICE_EXTENT, episode_keys, image_function, make_episodes, make_images
+from input_pipeline.episodes.apply import episode_keys, image_function, make_episodes, make_images
 from input_pipeline.episodes.config import check_config
 from input_pipeline.episodes.gather import gather, reduction
 from input_pipeline.episodes.plan import EpisodePlanner, Plan
 from input_pipeline.ops.registry import CHANNELS, TASK_AUGMENTATIONS, TASKS
+from input_pipeline.space.grid import SLICE_SHAPE
 from input_pipeline.store.table import SliceCollection
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.preprocess import bucket_size
@@ -66,7 +67,7 @@ class EpisodeStream:
         self.rows = range(process * share, (process + 1) * share)
         self.channels = max(CHANNELS[TASKS[name].needs] for name in self.planner.sources)
         # Width of a whole slice in pixels of the episodes.
-        self._slice_size = config.size * SLICE_EXTENT // config.extent
+        self._slice_size = config.size * SLICE_SHAPE[0] // config.extent
 
     def subjects(self) -> list[tuple[str, str, str]]:
         """Dataset, subject and person of every subject whose images the episodes may show."""
@@ -115,7 +116,7 @@ class EpisodeStream:
         contexts = [_aligned((batch, members, *shape, channels)) for channels in (3, 1)]
         for context in contexts:
             context[:, there:] = 0
-        # Rows and numbers of the images; the last call repeats one to have as many as the others, and skips it.
+        # Row and number of each image. The last call is filled up with repeated images, which are not computed.
         row, number = np.divmod(np.arange(batch * (1 + there)), 1 + there)
         images, masks, labels, flip = (slices[name] for name in ("images", "masks", "labels", "flip"))
         with jax.default_device(self._cpu):

@@ -5,67 +5,67 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from input_pipeline.episodes.apply import SLICE_EXTENT
 from input_pipeline.episodes.sources import KINDS
 from input_pipeline.ops.spatial import DEFAULTS as SPATIAL
 from input_pipeline.ops.task_augmentations import TASK_AUGMENTATIONS
 from input_pipeline.ops.tasks import TASKS
 from input_pipeline.slices.record import SPLITS
+from input_pipeline.space.grid import SLICE_SHAPE
 from neuralizer_jax.errors import InputError
 
 APPLY = ("host", "device")
 
 
 def default_config() -> ConfigDict:
-    """The configuration with all tasks and augmentations that are registered."""
+    """The configuration with all registered tasks and task augmentations."""
     config = ConfigDict(
         {
             "datasets": (),  # folders, OUT/DATASET of `neuralizer prepare`
-            # Whose images are shown: train, val or test, or several, as train+val. Validation during training shows val
-            # whatever stands here: with train+val those that are trained on, so that it cannot tell overfitting.
+            # Subjects to show: train, val or test, or several, as train+val. Validation during training always shows
+            # val; with train+val it cannot detect overfitting.
             "split": "train",
             "seed": 0,
             "batch_size": 8,  # episodes
             "size": 192,  # pixels of an image along both axes
-            # What an image shows along both axes, mm about the middle of the slice. Where that is not the size, pixels
-            # are not of 1 mm, and what tasks say in mm is in pixels.
+            # Field of view along both axes, mm around the middle of the slice. If it differs from the size, pixels are
+            # not 1 mm wide, and lengths that tasks give in mm are in pixels.
             "extent": 192,
             "apply": "host",  # where tasks and augmentations are applied: host, or device (the accelerator)
             "subjects": {
-                "number": 0,  # at most so many are shown, drawn from those there are; 0: all
-                "draw": 0,  # another number, other subjects
+                "number": 0,  # most subjects to show, chosen at random; 0: all
+                "draw": 0,  # each number chooses other subjects
             },
             "context": {
-                "min": 1,  # members, drawn evenly for each batch; 0 is for networks without a context
+                "min": 1,  # members, uniform from min to max for each batch; 0: for networks without a context
                 "max": 32,
-                "pad_to": 4,  # at least so many, with masked ones; from there on to 6, 8, 12, 16, 24, 32: few programs
-                "other_source_probability": 0.25,  # of a member to show another modality or dataset than the target
+                "pad_to": 4,  # padded with masked members to 4, 6, 8, 12, 16, 24 or 32: few compiled programs
+                "other_source_probability": 0.25,  # a member shows another modality or dataset than the target
             },
             "classes": {
-                "min_pixels": 30,  # of a class in the slice, to be drawn
-                "union_probability": 0.2,  # of a union of up to 4 classes
+                "min_pixels": 30,  # least pixels of a class in a slice
+                "union_probability": 0.2,  # a union of up to 4 classes is segmented
             },
             "flip": {
-                "shared_probability": 0.5,  # of all images of an episode to be flipped left to right
-                "own_probability": 0.0,  # of one image to be flipped against the others
+                "shared_probability": 0.5,  # all images of an episode are flipped left to right
+                "own_probability": 0.0,  # one image is flipped against the others
             },
             "spatial": SPATIAL,
             "tasks": {name: {"weight": 1.0, **task.defaults} for name, task in TASKS.items()},
             "task_augmentations": {
                 name: {"probability": 0.1, **augmentation.defaults} for name, augmentation in TASK_AUGMENTATIONS.items()
             },
-            "hold_out": dict.fromkeys(KINDS, ()),  # names that no episode shows; a class as freesurfer:17
-            "only": dict.fromkeys(KINDS, ()),  # where not empty, the only names that episodes show
+            "hold_out": dict.fromkeys(KINDS, ()),  # names that no episode shows, classes as freesurfer:17
+            "only": dict.fromkeys(KINDS, ()),  # if not empty, the only names that episodes show
         }
     )
     return config.lock()
 
 
 def check_config(config: ConfigDict) -> None:
-    """Checks values that no data are needed for.
+    """Checks the values that can be checked without data.
 
     Raises:
-        InputError: one line that names the key, what it is and what was expected.
+        InputError: names the key, its value and what was expected.
     """
     if not config.datasets:
         raise InputError("datasets: none given, expected folders that `neuralizer prepare` wrote")
@@ -74,8 +74,8 @@ def check_config(config: ConfigDict) -> None:
     _check("apply", config.apply, config.apply in APPLY, " or ".join(APPLY))
     _check("batch_size", config.batch_size, config.batch_size >= 1, "at least 1")
     _check("seed", config.seed, 0 <= config.seed < 2**32, "0 to 2**32 - 1")
-    _check("size", config.size, 16 <= config.size <= 192, "16 to 192")
-    _check("extent", config.extent, 16 <= config.extent <= SLICE_EXTENT, f"16 to {SLICE_EXTENT}")
+    _check("size", config.size, 16 <= config.size <= SLICE_SHAPE[0], f"16 to {SLICE_SHAPE[0]}")
+    _check("extent", config.extent, 16 <= config.extent <= SLICE_SHAPE[0], f"16 to {SLICE_SHAPE[0]}")
     _check("subjects.number", config.subjects.number, config.subjects.number >= 0, "0 or more")
     _check("context.min", config.context.min, config.context.min >= 0, "0 or more")
     _check("context.pad_to", config.context.pad_to, config.context.pad_to >= 1, "at least 1")

@@ -1,8 +1,8 @@
-"""Test cases of the data that is there, and their episodes: the same for every model and every start.
+"""Test cases and their episodes: the same for every model and every run.
 
-Every task x source (dataset, modalities, protocol) x class x subject x draw is a case. Its random numbers, which other
-subjects are its context and what artefacts its images have, come from these names alone: not from which other cases
-there are, nor from the size of the context. Of each subject one slice is shown.
+A case is a task, a source (dataset, modalities, protocol), a class, a subject and a draw. These names alone decide its
+context and the artefacts in its images; other cases and the size of the context do not matter. Each subject shows one
+slice.
 """
 
 import hashlib
@@ -18,24 +18,22 @@ from input_pipeline.episodes.plan import MAX_CLASSES, PROTOCOLS, Plan
 from input_pipeline.episodes.sources import Source, select
 from input_pipeline.episodes.validation import validation_config
 from input_pipeline.ops.registry import CHANNELS, TASK_AUGMENTATIONS, TASKS
+from input_pipeline.space.grid import SLICE_Y
 from input_pipeline.store.table import open_collection
 from neuralizer_jax.case import Case
 from neuralizer_jax.errors import InputError
 
-# The slice nearest to it is shown, mm.
-_Y = -17
-
 
 @dataclass(frozen=True, eq=False)
 class _Cell:
-    """What a task is shown with.
+    """The subjects of a task, a source and a class.
 
     Attributes:
-        task: name.
-        source: of the task.
+        task: name of the task.
+        source: dataset, modalities and protocol.
         label: the class; 0: none.
-        subjects: `[k]` that show it and may be targets.
-        context: `[c]` that show it and may be members of a context.
+        subjects: `[k]` possible targets.
+        context: `[c]` possible context members.
     """
 
     task: str
@@ -46,10 +44,7 @@ class _Cell:
 
 
 def evaluation_config(config: ConfigDict, splits: str) -> ConfigDict:
-    """The configuration of an evaluation: episodes of some splits, as in validation; held-out tasks and so on too.
-
-    The seed is always the same one, whatever that of the training was.
-    """
+    """The configuration of an evaluation on `splits`: as in validation, with held-out tasks and a seed of its own."""
     config = validation_config(config)
     with config.unlocked():
         config.split, config.seed = splits, 0
@@ -63,9 +58,9 @@ class EvaluationCases:
     """The cases of a configuration.
 
     Attributes:
-        stream: of the data.
-        cases: by task, dataset, modality, class, subject and draw.
-        left_out: how many sizes of contexts there are too few subjects for, over all cases.
+        stream: makes the episodes.
+        cases: ordered by task, dataset, modality, class, subject and draw.
+        left_out: number of context sizes, over all cases, for which there are too few subjects.
     """
 
     def __init__(
@@ -84,21 +79,20 @@ class EvaluationCases:
         """Lists the cases.
 
         Args:
-            config: of the stream; what `only` names is evaluated, of tasks those with a weight.
-            sizes: of the contexts.
-            draws: random contexts of each subject.
-            split: of the targets, or several joined by `+`.
-            context_split: of the members of contexts, likewise; empty: the targets'.
-            context_datasets: folders of the datasets whose subjects are members of contexts, those of the configuration
-                are then the targets' alone; empty: a target's context is of its own dataset.
-            subjects: of a task, source and class at most so many, drawn at random; 0: all.
-            modalities: of a task, dataset and protocol at most so many (of a transfer, pairs or triples of them), drawn
-                at random; 0: all. The directions of DTI are one modality, of which the first is shown.
-            other_modality: each member of a context shows a random modality other than the target's. Then there are
-                only cases of tasks of which that makes sense.
+            config: configuration of the stream. Tasks with a weight are evaluated, within `config.only`.
+            sizes: context sizes.
+            draws: number of random contexts for each subject.
+            split: split of the targets, or several joined by `+`.
+            context_split: split of the context members, likewise; empty: that of the targets.
+            context_datasets: folders of datasets for the context members; empty: the target's own dataset.
+            subjects: most targets for a task, source and class, chosen at random; 0: all.
+            modalities: most modalities (for a transfer: pairs or triples) for a task, dataset and protocol, chosen at
+                random; 0: all. DTI counts as one modality and shows its first direction.
+            other_modality: each context member shows a random modality other than the target's. Tasks for which that
+                makes no sense have no cases.
 
         Raises:
-            InputError: for a configuration that is wrong, or that leaves no case.
+            InputError: for a wrong configuration, or one without a case.
         """
         of_targets, of_contexts = split.split("+"), (context_split or split).split("+")
         shown = "+".join(dict.fromkeys([*of_targets, *of_contexts]))
@@ -125,14 +119,14 @@ class EvaluationCases:
             raise InputError(f"no case in split {split} of {names}, expected two persons that show one of the tasks")
 
     def targets(self) -> list[tuple[str, str, str]]:
-        """Dataset, subject and person of all that may be targets."""
+        """Dataset, subject and person of every possible target."""
         return [row for row in self.stream.subjects() if self._is_target[self._subjects[row[:2]]]]
 
     def episodes(self, cases: Sequence[Case], members: int) -> Arrays:
-        """The episodes of some cases, with the first so many members of each one's context, or all that it has.
+        """The episodes of some cases, with the first `members` of each context, or all if it has fewer.
 
         Returns:
-            As `EpisodeStream.apply_on_host`, contexts padded to the longest.
+            As `EpisodeStream.apply_on_host`; shorter contexts are padded to the longest.
         """
         plans = [self._plan(case, min(members, max(case.sizes))) for case in cases]
         longest = max(plan.members for plan in plans)
@@ -143,7 +137,7 @@ class EvaluationCases:
         return {name: np.concatenate([episode[name] for episode in made]) for name in made[0]}
 
     def context(self, case: Case) -> list[tuple[int, tuple[str, ...]]]:
-        """Subjects of the largest context, each with the modalities it shows: all of them of different persons."""
+        """The subjects of the largest context, all different persons, each with the modalities it shows."""
         collection, cell = self.stream.collection, self._cells[_cell_names(case)]
         rng = np.random.default_rng(_number("context", *_own_names(case)))
         order = rng.permutation(cell.context).tolist()
@@ -172,7 +166,7 @@ class EvaluationCases:
             task=np.array([list(TASKS).index(case.task)], np.int32),
             augmentations=np.zeros((1, len(TASK_AUGMENTATIONS)), bool),
             subject=subjects[None],
-            slice=(collection.nearest_rows(_Y)[subjects] - collection.first_row[subjects])[None],
+            slice=(collection.nearest_rows(SLICE_Y)[subjects] - collection.first_row[subjects])[None],
             images=images,
             protocol=np.array([PROTOCOLS.index(cell.source.protocol)], np.int32),
             classes=np.pad([[cell.label]], ((0, 0), (0, MAX_CLASSES - 1))),
@@ -196,7 +190,7 @@ class EvaluationCases:
                     yield _Cell(name, source, label, targets[self._is_target[targets]], context)
 
     def _members(self, source: Source, sources: Sequence[Source]) -> np.ndarray:
-        """Subjects that may be members of a context of a source's targets, whatever classes they show."""
+        """Possible context members for the targets of a source, whatever classes they show."""
         among = [
             its.subjects
             for its in sources
@@ -209,11 +203,11 @@ class EvaluationCases:
         return subjects[np.array(able, bool) & self._is_context[subjects]]
 
     def _showing(self, subjects: np.ndarray, protocol: str, label: int) -> np.ndarray:
-        """Those of the subjects that show enough of a class; all of them for class 0."""
+        """The subjects that show at least `classes.min_pixels` of a class; all subjects for class 0."""
         if not label:
             return subjects
         labels, pixels = self.stream.collection.class_pixels[protocol]
-        rows = self.stream.collection.nearest_rows(_Y)[subjects]
+        rows = self.stream.collection.nearest_rows(SLICE_Y)[subjects]
         return subjects[pixels[rows, labels.index(label)] >= self.stream.config.classes.min_pixels]
 
     def _other_modalities(self, subject: int, source: Source) -> list[str]:
@@ -247,7 +241,7 @@ def _different(folders: Sequence[str]) -> tuple[str, ...]:
 
 
 def _drawn(sources: Sequence[Source], most: int) -> list[Source]:
-    """At most so many sources of each dataset and protocol; of two inputs the order does not matter."""
+    """At most `most` sources for each dataset and protocol. The order of two inputs does not matter."""
     sources = [source for source in sources if list(source.modalities[:-1]) == sorted(source.modalities[:-1])]
     groups: dict[tuple[int, str], list[Source]] = {}
     for source in sources:
@@ -261,7 +255,7 @@ def _drawn(sources: Sequence[Source], most: int) -> list[Source]:
 
 
 def _with_members(episode: Arrays, members: int) -> Arrays:
-    """An episode with its context cut or padded to so many members."""
+    """An episode with its context cut or padded to `members`."""
     resized = dict(episode)
     for name in ("context_in", "context_out", "context_mask"):
         array = episode[name][:, :members]
@@ -278,5 +272,5 @@ def _own_names(case: Case) -> tuple[str, ...]:
 
 
 def _number(*names: str) -> int:
-    """A number of 32 bits from names, the same in every process."""
+    """A 32-bit number made of names, the same in every process."""
     return int.from_bytes(hashlib.sha256("\n".join(names).encode()).digest()[:4], "little")

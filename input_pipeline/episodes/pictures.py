@@ -1,4 +1,4 @@
-"""Pictures of episodes: what each task and each task augmentation does, with what was drawn for it."""
+"""Pictures of episodes: what each task and task augmentation does, with its sampled parameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,34 +18,35 @@ _INCHES = 1.6
 _TITLE = 0.25
 _DPI = 110
 
-# Of a picture that is in the first, second or third channel alone.
+# Colour of an image that has only its first, second or third channel.
 _TINTS = np.array([(1, 1, 1), (0.45, 1, 0.45), (0.45, 0.65, 1)])
 
 
 @dataclass(frozen=True, eq=False)
 class EpisodePicture:
-    """An episode to be shown.
+    """One row of a picture.
 
     Attributes:
-        title: of its row.
-        drawn: what was drawn for it, as text.
-        images: inputs and outputs, target first `[1 + N, H, W, 3]`, `[1 + N, H, W, 1]`.
+        title: name of the task, and of the augmentation if there is one.
+        parameters: the sampled parameters as text.
+        inputs: `[1 + N, H, W, 3]`, target first.
+        outputs: `[1 + N, H, W, 1]`.
     """
 
     title: str
-    drawn: str
+    parameters: str
     inputs: np.ndarray
     outputs: np.ndarray
 
 
 def episode_picture(stream: EpisodeStream, task: str, number: int, augmentation: str | None = None) -> EpisodePicture:
-    """An episode of a task: without task augmentation, or with that one only.
+    """An episode of a task, with one task augmentation or none.
 
     Args:
-        stream: whose augmentations have a probability, if they are to be shown.
-        task: its name.
-        number: another number, another episode.
-        augmentation: its name.
+        stream: makes the episode. The augmentation needs a probability above 0 in its configuration.
+        task: name of the task.
+        number: number of the episode; each gives another one.
+        augmentation: name of the task augmentation; None: none.
     """
     rng = np.random.default_rng([stream.config.seed, number])
     plan = stream.planner.episode(rng, task, _MEMBERS)
@@ -53,21 +54,21 @@ def episode_picture(stream: EpisodeStream, task: str, number: int, augmentation:
     episode = stream.apply_on_host(stream.gather(plan._replace(augmentations=on), number))
     key = episode_keys(stream.config.seed, number, np.array([stream.rows.start]))[0]
     if augmentation:
-        drawn = shared_augmentation_parameters(stream.config, augmentation, key)
+        sampled = shared_augmentation_parameters(stream.config, augmentation, key)
     else:
-        drawn = shared_task_parameters(stream.config, task, key)
+        sampled = shared_task_parameters(stream.config, task, key)
     classes = [str(label) for label in plan.classes[0] if label]
     about = [f"{PROTOCOLS[plan.protocol[0]]} {'+'.join(classes)}"] if classes else []
     return EpisodePicture(
         title=f"{augmentation} ({task})" if augmentation else task,
-        drawn=", ".join([*about, *_as_text(drawn)]),
+        parameters=", ".join([*about, *_as_text(sampled)]),
         inputs=np.concatenate([episode["target_in"], episode["context_in"][0, : plan.members]]),
         outputs=np.concatenate([episode["target_out"], episode["context_out"][0, : plan.members]]),
     )
 
 
 def draw_episodes(path: Path, pictures: Sequence[EpisodePicture]) -> Path:
-    """Writes a picture: a row an episode, target and context members side by side, each input with its output."""
+    """Writes a picture with one episode in each row: target and context pairs, each input beside its output."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -84,7 +85,7 @@ def draw_episodes(path: Path, pictures: Sequence[EpisodePicture]) -> Path:
             axis.imshow(
                 _shown(picture.outputs[number] if is_output else picture.inputs[number]), "gray", vmin=0, vmax=1
             )
-        title = f"{picture.title}: {picture.drawn}" if picture.drawn else picture.title
+        title = f"{picture.title}: {picture.parameters}" if picture.parameters else picture.title
         row[0].set_title(title, loc="left", color="white", fontsize=8).set_in_layout(False)
     for place, axis in enumerate(axes[-1]):
         number, is_output = divmod(place, 2)
@@ -97,13 +98,13 @@ def draw_episodes(path: Path, pictures: Sequence[EpisodePicture]) -> Path:
 
 
 def draw_tasks(stream: EpisodeStream, folder: Path) -> list[Path]:
-    """Writes `tasks.png`: an episode of every task."""
+    """Writes `tasks.png`, one episode of every task."""
     return [draw_episodes(folder / "tasks.png", [episode_picture(stream, task, 0) for task in stream.planner.sources])]
 
 
 def draw_all(stream: EpisodeStream, folder: Path, episodes: int = 3) -> list[Path]:
-    """Writes `tasks.png`, `task_NAME.png` with some episodes of each task, and `augmentation_NAME.png` with twice as
-    many of each task augmentation, of the tasks that it fits.
+    """Writes `tasks.png`, `task_NAME.png` with `episodes` of each task, and `augmentation_NAME.png` with `2 * episodes`
+    of each task augmentation, on the tasks that it fits.
     """
     written = draw_tasks(stream, folder)
     for task in stream.planner.sources:
@@ -118,7 +119,7 @@ def draw_all(stream: EpisodeStream, folder: Path, episodes: int = 3) -> list[Pat
 
 
 def _shown(image: np.ndarray) -> np.ndarray:
-    """One channel grey where it is the first, else tinted; several as colours."""
+    """The image as RGB: the first channel alone is grey, another one alone is tinted, several are colours."""
     used = [channel for channel in range(image.shape[-1]) if image[..., channel].any()]
     if len(used) > 1:
         return image
@@ -127,7 +128,7 @@ def _shown(image: np.ndarray) -> np.ndarray:
 
 
 def _as_text(parameters: object) -> list[str]:
-    """Numbers of a pytree with their names; of arrays the first."""
+    """The names and first three numbers of each array of a pytree."""
     texts = []
     for path, value in jax.tree_util.tree_leaves_with_path(parameters):
         name = jax.tree_util.keystr(path, simple=True, separator=".")

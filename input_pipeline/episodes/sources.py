@@ -1,4 +1,4 @@
-"""What each task can be shown with in the data that is there: dataset, modalities, protocol; less what is held out."""
+"""The data that can show each task: dataset, modalities and protocol, without what is held out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,13 +17,13 @@ KINDS = ("tasks", "modalities", "datasets", "classes")
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Subjects of a dataset that can show a task in the same way.
+    """Subjects of a dataset that show a task with the same modalities and protocol.
 
     Attributes:
-        dataset: number in the collection.
-        modalities: of the channels, `DTI` for any of its directions.
-        protocol: of the class that is segmented; empty where none is.
-        subjects: `[k]`.
+        dataset: number of the dataset in the collection.
+        modalities: modality of each channel; `DTI` stands for any of its directions.
+        protocol: protocol of the segmented class; empty if the task segments none.
+        subjects: `[k]` numbers of the subjects in the collection.
     """
 
     dataset: int
@@ -34,13 +34,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Selection:
-    """What may be shown: everything but what is held out, and where `only` names something of a kind, only that.
+    """The names that episodes may show: all of `only`, or all that there are, without those held out.
 
     Attributes:
-        tasks: names.
-        modalities: names.
-        datasets: names.
-        classes: of each protocol the labels.
+        tasks: names of tasks.
+        modalities: names of modalities.
+        datasets: names of datasets.
+        classes: labels of each protocol.
     """
 
     tasks: tuple[str, ...]
@@ -50,7 +50,7 @@ class Selection:
 
 
 def select(config: ConfigDict, collection: SliceCollection) -> Selection:
-    """The selection of `config.hold_out` and `config.only`: names a kind; classes as `freesurfer:17`.
+    """Applies `config.hold_out` and `config.only`, which list names of each kind; a class is named `freesurfer:17`.
 
     Raises:
         InputError: for a name that the data does not have.
@@ -84,7 +84,7 @@ def select(config: ConfigDict, collection: SliceCollection) -> Selection:
 
 
 def task_sources(task: Task, collection: SliceCollection, selection: Selection, min_pixels: int) -> Iterator[Source]:
-    """The sources of a task; none where the data cannot show it."""
+    """The sources of a task; none if the data cannot show it."""
     for number, name in enumerate(collection.names):
         if name not in selection.datasets:
             continue
@@ -104,7 +104,7 @@ def _protocols(collection: SliceCollection, selection: Selection) -> list[str]:
 
 
 def _showing(collection: SliceCollection, selection: Selection, protocol: str, min_pixels: int) -> np.ndarray:
-    """Which subjects show a class that may be drawn `[G]` bool."""
+    """Which subjects show a selected class, bool `[G]`."""
     labels, pixels = collection.class_pixels[protocol]
     columns = [labels.index(label) for label in selection.classes[protocol]]
     rows = (pixels[:, columns] >= min_pixels).any(1)
@@ -112,6 +112,6 @@ def _showing(collection: SliceCollection, selection: Selection, protocol: str, m
 
 
 def with_subjects(sources: list[Source], subjects: np.ndarray, least: int) -> list[Source]:
-    """The sources with only these subjects, where they have at least so many of them."""
+    """The sources restricted to `subjects`; those with fewer than `least` are dropped."""
     kept = [replace(source, subjects=np.intersect1d(source.subjects, subjects)) for source in sources]
     return [source for source in kept if len(source.subjects) >= least]

@@ -14,10 +14,8 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from input_pipeline.ops.filters import cubic_b_spline
+from input_pipeline.space.grid import SLICE_SHAPE
 from neuralizer_jax.errors import InputError
-
-# Width about the middle that the nodes of the elastic deformation cover, mm. Beyond it, the edge value continues.
-_EXTENT = 192
 
 # Largest `amplitude` / `spacing` without folding: along an axis, the slope of a cubic B-spline is at most 1.5 amplitude
 # / spacing, and the slopes of two axes add up.
@@ -78,7 +76,8 @@ def sample_transform(key: jax.Array, config: ConfigDict) -> Transform:
             f"spatial amplitude is up to {config.amplitude[1]} mm at a spacing of {config.spacing[0]} mm, expected at"
             " most a third of the spacing: the deformation could fold"
         )
-    nodes = math.ceil(_EXTENT / config.spacing[0]) + 3
+    # The nodes cover a whole slice, 1 mm a pixel; beyond it, the edge value continues.
+    nodes = math.ceil(SLICE_SHAPE[0] / config.spacing[0]) + 3
     # Sampled in one call: on a CPU the calls cost time, not the numbers.
     numbers = jax.random.uniform(key, (10 + nodes * nodes * 2,))
 

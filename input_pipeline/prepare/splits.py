@@ -3,8 +3,8 @@
 Every person has a position in [0, 1) (`split_position`). With `m = min(15, half the number of persons)`, rounded down:
 
 * test: persons with a position below 0.2, and always the `m` persons of lowest position;
-* val: of the others, persons with a position of at least 0.92 (a tenth of them on average), and always the `v` persons
-  of highest position, `v = min(5, a third of the others)`, rounded down;
+* val: the other persons with a position of at least 0.92 (a tenth of them on average), and always the `v` persons of
+  highest position, `v = min(5, a third of the others)`, rounded down;
 * train: all others.
 
 When subjects are added to a dataset:

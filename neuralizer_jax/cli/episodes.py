@@ -1,4 +1,4 @@
-"""`neuralizer episodes --data DIR --out DIR`: pictures of what training would be shown."""
+"""`neuralizer episodes --data DIR --out DIR`: pictures of training episodes."""
 
 import argparse
 from pathlib import Path
@@ -9,9 +9,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "episodes",
         help="draw training episodes: every task and every task augmentation",
-        description="Draws training episodes as pictures, a row an episode: target and context, each input with its "
-        "output, and what was drawn for it. Writes tasks.png with all tasks, task_NAME.png and augmentation_NAME.png.",
-        epilog="Values of the configuration are changed with --config.data.KEY=VALUE, for instance "
+        description="Draws training episodes as pictures, one in each row: target and context, each input with its "
+        "output, and the sampled parameters. Writes tasks.png with all tasks, task_NAME.png and augmentation_NAME.png.",
+        epilog="--config.data.KEY=VALUE changes the configuration, for instance "
         "--config.data.seed=3 or --config.data.tasks.denoising.weight=0.",
     )
     parser.add_argument("--data", metavar="DIR", type=Path, nargs="+", help="datasets, OUT/DATASET of prepare")
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     change_config(config, options.changes)
     stream = EpisodeStream(config.data, open_collection(config.data.datasets, config.data.split))
     for task in stream.planner.left_out:
-        print(f"left out, as the data cannot show it: {task}")
+        print(f"left out, the data cannot show it: {task}")
     options.out.mkdir(parents=True, exist_ok=True)
     for path in draw_tasks(stream, options.out) if options.tasks_only else draw_all(stream, options.out):
         print(path)

@@ -17,10 +17,10 @@ class NamedWeights(NamedTuple):
     """Weights with the name of their model.
 
     Attributes:
-        name: of the model.
+        name: name of the model.
         train_subjects: number of subjects that a U-Net was trained on, or `all`; empty if not given.
-        training: number of the training, to tell several with as many subjects apart.
-        path: of the weights.
+        training: number of the training, which distinguishes trainings on as many subjects.
+        path: the weights file.
     """
 
     name: str

@@ -49,7 +49,7 @@ def test_predictions_are_those_of_pytorch():
 
 
 def test_they_have_learned_to_read_the_context():
-    """Better than what has learned nothing, on drawn heads that look like no image of the training."""
+    """Better than untrained baselines, on drawn heads that look like no image of the training."""
     masks, images = (draw_episode(task) for task in TASKS)
     mean_mask = score(dice, masks.context_out.mean(0), masks.target_out)
     noisy = score(psnr, images.target_in, images.target_out)
