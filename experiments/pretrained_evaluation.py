@@ -5,9 +5,9 @@
     neuralizer experiment --config experiments/pretrained_evaluation.py --out results/pretrained
 
 `:weights=FILE` evaluates other weights. The targets are the label maps of the validation split; `pretrained.py` does
-not train on them. Their contexts come from the 13 other maps; 12 of these show all structures. Each of the 15 scans is a
-target with the other scans as its context. Beside the weights stand untrained baselines. Each dataset
-has a folder with its own report; `python benchmarks/pretrained.py` sums them up. Half an hour on two CPU cores;
+not train on them. Their contexts come from the 13 other maps; 12 of these show all structures. Each of the 15 scans
+is a target with the other scans as its context. Beside the weights stand untrained baselines. Each dataset has a
+folder with its own report; `python benchmarks/pretrained.py` sums them up. Half an hour on two CPU cores;
 `scans=5` is quicker, `maps=0,scans=0,regions=0` takes all subjects. Expected: `benchmarks/results/pretrained.md`.
 """
 
