@@ -1,15 +1,16 @@
-"""What trained weights do on what they never saw, in a few tables, and whether they know how sure they are.
+"""Scores of trained weights on held-out subjects, in a few tables, and whether the spread tells the error.
 
-From the repository root, after `experiments/pretrained_evaluation.py`, whose folder of results it reads:
+From the repository root, after `experiments/pretrained_evaluation.py`. Reads the folder of its results:
 
     neuralizer prepare phantom --out data
     python benchmarks/pretrained.py --results results/pretrained
 
-Dice of structures is the mean over draws, then modalities, then subjects, then left and right; the other scores are
-the reports'. Two parts are computed here, in a quarter of an hour on two cores: a picture of what one phantom becomes
-with contexts of six tasks (`pretrained_tasks.py`), and whether the spread of resampled predictions tells their error
-(`pretrained_confidence.py`; kept in `RESULTS/confidence.json`). Writes `pretrained.json`, `pretrained.md` and
-`pretrained_tasks.png` to `benchmarks/results`.
+The Dice of a structure is the mean over draws, then modalities, then subjects, then left and right. The other scores
+are those of the reports. This script computes two parts itself, in a quarter of an hour on two cores: a picture of one
+phantom with contexts of six tasks (`pretrained_tasks.py`), and the correlation of spread and error of resampled
+predictions (`pretrained_confidence.py`, kept in `RESULTS/confidence.json`).
+
+Writes `pretrained.json`, `pretrained.md` and `pretrained_tasks.png` to `benchmarks/results`.
 """
 
 import argparse
@@ -44,7 +45,7 @@ TITLES = {MAPS: "Label maps that were held out", SCANS: "Real scans, segmented b
 
 
 def class_means(scores):
-    """Dice of each class that all n can show, mean over the subjects that have all: `{(model, n): {class: Dice}}`."""
+    """Mean Dice of each class over the subjects with scores at all context sizes: `{(model, n): {class: Dice}}`."""
     means = {}
     scores = complete(scores[(scores["task"] == "segmentation") & (scores["metric"] == "dice")])
     for (model, n, name), values in class_scores(scores).items():
@@ -54,7 +55,7 @@ def class_means(scores):
 
 
 def structure_means(classes):
-    """The same of structures, each the mean of its sides, of FreeSurfer's classes."""
+    """Mean Dice of each structure over its left and right side; `classes` are from `class_means`."""
     means = {}
     for key, values in classes.items():
         sides = {}
@@ -66,7 +67,7 @@ def structure_means(classes):
 
 
 def by_size(means):
-    """The mean over structures, or classes: `{model: {n: Dice}}`."""
+    """Mean Dice over structures or classes: `{model: {n: Dice}}`."""
     found = {}
     for (model, n), values in sorted(means.items()):
         found.setdefault(model, {})[int(n)] = float(np.mean(list(values.values())))
@@ -74,7 +75,7 @@ def by_size(means):
 
 
 def of_experiment(results, experiment):
-    """The numbers of an experiment in a folder of results: of structures, and of tasks at N = 8."""
+    """Scores of one experiment: by structure, and by task at N = 8."""
     comparison = results.comparison(experiment)
     structures = structure_means(class_means(comparison.scores))
     at_8 = {}
@@ -90,13 +91,13 @@ def of_experiment(results, experiment):
 
 
 def sources(results):
-    """Which scores, and which weights they are of."""
+    """Hashes of the scores and of the evaluated weights."""
     weights = sorted({record["sha256"] for record in results.models or () if record["sha256"]})
     return {"scores_sha256": results.sha256, "weights_sha256": weights}
 
 
 def summary(folder):
-    """The numbers of a dataset's folder of results."""
+    """Scores of one dataset, from its folder of results."""
     results = read_results(folder)
     every_class = class_means(results.comparison("experiment3").scores)
     return {
@@ -111,7 +112,7 @@ def summary(folder):
 
 
 def other_contrast(results):
-    """Of each task at N = 8, with contexts of the target's modality and of others; empty where that is not there."""
+    """Scores of each task at N = 8 with contexts of the target's modality and of others; empty if not evaluated."""
     try:
         means = results.comparison("ablations").means
     except LeftOut:
@@ -122,7 +123,7 @@ def other_contrast(results):
 
 
 def confidence(options):
-    """Which scans, and the correlations: read from the folder of results, or measured once for the same weights."""
+    """The scans and their correlations: from the folder of results if they are of the same weights, else measured."""
     path, own = options.results / "confidence.json", hashlib.sha256(options.weights.read_bytes()).hexdigest()
     if path.exists() and (before := json.loads(path.read_text()))["weights_sha256"] == own:
         return before.get("scans", "the real scans"), before["correlations"]
@@ -135,7 +136,7 @@ def confidence(options):
 
 
 def dice_table(of_models, head="{}"):
-    """Rows are models, the trained one first; `of_models`: `{model: {column: Dice}}`."""
+    """A table with a row for each model, the trained one first; `of_models` is `{model: {column: Dice}}`."""
     columns = list(of_models[MODEL])
     rows = [
         (name, *(f"{of_models[name][column]:.3f}" if column in of_models[name] else "" for column in columns))
@@ -178,8 +179,8 @@ def rounded(number, metric):
 def markdown(results):
     """The tables of all parts."""
     found = results["results"]
-    parts = [heading("Trained weights on what they never saw", "pretrained.py", results).strip()]
-    parts += ["Of masks, the mean context output is the majority vote of the aligned labels."]
+    parts = [heading("Trained weights on held-out subjects", "pretrained.py", results).strip()]
+    parts += ["For masks, the mean context output is the majority vote of the aligned labels."]
     for dataset, title in TITLES.items():
         own = found[dataset]
         parts += [f"## {title}", "\n".join(f"- {what}: {number}" for what, number in own["headline"].items())]
@@ -196,7 +197,7 @@ def markdown(results):
         (shown_task(task), f"{one['cases']:.2f}", f"{one['pixels']:.2f}", one["number"])
         for task, one in found["confidence"].items()
     ]
-    parts += ["## Confidence", f"Spearman's correlation of spread and error, on {found['confidence_scans']}:"]
+    parts += ["## Confidence", f"Spearman's correlation of spread and error on {found['confidence_scans']}:"]
     parts += [table(("", "over cases", "over pixels of a case", "cases"), rows)]
     parts += ["## One image, contexts of six tasks", "![A phantom with contexts of six tasks](pretrained_tasks.png)"]
     return "\n\n".join(filter(None, parts)) + "\n"

@@ -1,14 +1,14 @@
-"""Trained weights on scans from elsewhere and beside U-Nets, and what is lost where a task was not trained on.
+"""Trained weights on other scans, beside U-Nets, and on held-out tasks.
 
-From the repository root, after the experiments whose folders of results it reads:
+From the repository root, after these experiments. Reads the folders of their results:
 
     neuralizer experiment --config experiments/pretrained_others.py --out results/pretrained_others
     neuralizer experiment --config experiments/pretrained_unets.py --out results/pretrained_unets
     neuralizer experiment --config experiments/experiment1.py:scale=heldout --out results/heldout
     python benchmarks/pretrained_comparisons.py --results results
 
-Writes `pretrained_comparisons.json` and `pretrained_comparisons.md` to `benchmarks/results`. The
-experiments take hours together: a part whose folder is not there stays as it was, with its date.
+Writes `pretrained_comparisons.json` and `pretrained_comparisons.md` to `benchmarks/results`. Together
+the experiments take hours: a part whose folder is missing stays as it was, with its date.
 """
 
 import argparse
@@ -35,7 +35,7 @@ EXPERIMENTS = {
 
 
 def summary(folder, experiments, date):
-    """The numbers of a folder of results."""
+    """Scores from a folder of results."""
     results = read_results(folder)
     found = {experiment: of_experiment(results, experiment) for experiment in experiments}
     return sources(results) | {"date": date} | found
@@ -74,7 +74,7 @@ def markdown(results):
     others, unets, held_out = (found[name] for name in (OTHERS, UNETS, HELD_OUT))
     parts = [
         heading("Trained weights in comparisons", "pretrained_comparisons.py", results).strip(),
-        "Of masks, the mean context output is the majority vote of the aligned labels.",
+        "For masks, the mean context output is the majority vote of the aligned labels.",
         f"## Scans from elsewhere ({others['date']})",
         "The T1 scan with labels that VoxelMorph publishes, and the MNI152 template, which has none; nothing was "
         "trained on either. Contexts are of the 15 scans of the MICCAI 2012 challenge.",

@@ -1,11 +1,13 @@
-"""Whether the spread of predictions from resampled contexts tells their error; a part of `pretrained.py`.
+"""Correlation of spread and error of predictions from resampled contexts; a part of `pretrained.py`.
 
-Each case, a real scan and a task, is predicted eight times, from eight pairs drawn with replacement of eight that there
-are, moved by small random affine maps (paper, section 3.5). Spread of an image: the root of the mean variance over
-pixels; its error: the root mean squared error of the mean prediction. Spread of a mask: the sum of the pixels' standard
-deviations as a share of the mask's size; its error: 1 - Dice. Spearman's correlation of the two is taken over the
-cases of a task, and, between standard deviation and absolute error, over the pixels of the true or predicted mask, or
-of the brain, in each case.
+A case is a real scan and a task. It is predicted eight times. Each time eight pairs are drawn with replacement from the
+eight pairs of the context and moved by small random affine maps (paper, section 3.5).
+
+- An image: the spread is the root of the mean variance over pixels, the error is that of the mean prediction (RMSE).
+- A mask: the spread is the sum of the pixels' standard deviations as a share of the mask's size, the error 1 - Dice.
+
+Spearman's correlation is computed over the cases of a task. Within each case it is computed between standard deviation
+and absolute error, over the pixels of the true or predicted mask, or of the brain.
 """
 
 import numpy as np
@@ -22,7 +24,7 @@ SUBJECTS = {"segmentation": 4, "image": 10}  # of each class; of each task
 
 
 def measure(weights, data, classes):
-    """Records of all cases of a dataset, segmentation of some classes and tasks of images; and their `correlations`."""
+    """Predicts all cases of a dataset: segmentation of `classes` and image tasks. Returns records, `correlations`."""
     model, params = load_weights(weights)
     config = default_config()
     config.datasets = (str(data),)
@@ -52,7 +54,7 @@ def record(model, params, episode):
 
 
 def spread_and_error(mean, std, truth, is_mask):
-    """Of one prediction `[H, W]`, each such that the cases of a task can be compared."""
+    """Spread and error of a prediction `[H, W]`, comparable between the cases of a task."""
     if is_mask:
         overlap = dice(mean[None, ..., None], truth[None, ..., None])[0]
         return float(std.sum() / max(mean.sum(), 1)), 1 - float(overlap)
@@ -60,14 +62,14 @@ def spread_and_error(mean, std, truth, is_mask):
 
 
 def rank_correlation(one, other):
-    """Spearman's; NaN where one of them is constant."""
+    """Spearman's correlation; NaN if one of them is constant."""
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
     return float(spearmanr(one, other).statistic)
 
 
 def correlations(records):
-    """Of each task: over its cases; over pixels, the mean of its cases; how many these are."""
+    """For each task: the correlation over cases, the mean correlation over pixels, and the number of cases."""
     found = {}
     for task in dict.fromkeys(one["task"] for one in records):
         own = [one for one in records if one["task"] == task]

@@ -1,6 +1,6 @@
-"""A picture of what one image becomes with contexts of several tasks; a part of `pretrained.py`.
+"""A picture of one image with contexts of several tasks; a part of `pretrained.py`.
 
-The images are phantoms (`neuralizer prepare phantom`): warped copies of the MNI152 template, nothing of a subject.
+The images are phantoms (`neuralizer prepare phantom`): warped copies of the MNI152 template, no data of a subject.
 """
 
 import shutil
