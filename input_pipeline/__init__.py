@@ -1,1 +1,1 @@
-"""From raw volumes to training episodes. Imports nothing of TensorFlow except in `stream.py`."""
+"""From raw scans to training episodes, in folders by step."""

@@ -18,7 +18,7 @@ ALLOWED = {
     "neuralizer_jax/training": NETWORK | CORE | {"weights", "experiment_config"},
     "neuralizer_jax/evaluation": NETWORK | CORE | {"weights", "inference", "case"},
     "neuralizer_jax/report": CORE | {"metrics", "evaluation"},
-    "input_pipeline": set(),
+    "input_pipeline": {"store"},
     "input_pipeline/space": CORE,
     "input_pipeline/raw": CORE | {"space"},
     "input_pipeline/align": CORE | {"space"},

@@ -24,6 +24,12 @@ def test_records_are_read_back_in_any_order(folder, records):
             np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 
+def test_the_path_of_the_first_release_is_the_same_class():
+    from input_pipeline import slice_store
+
+    assert slice_store.SliceStore is SliceStore
+
+
 def test_pickled(folder, records):
     store = SliceStore(folder)
     store.read("s0")
