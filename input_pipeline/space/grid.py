@@ -4,7 +4,7 @@ import numpy as np
 
 SHAPE = (192, 224, 192)
 
-# World coordinates of voxel 0 in mm: the crop is centred on FSL's MNI152 template.
+# World coordinates of voxel 0 in mm: the grid holds the whole of FSL's MNI152 template and is centred on it.
 ORIGIN = (-96, -129, -77)
 
 # Voxel -> world in mm.

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from input_pipeline.slices.record import SubjectRecord, from_example
+from input_pipeline.store.volumes import holds_volumes
 from neuralizer_jax.errors import InputError
 
 
@@ -22,7 +23,8 @@ class SliceStore:
         self.folder = Path(folder)
         versions = sorted(self.folder.glob("*/dataset_info.json"))
         if not versions:
-            raise InputError(f"{self.folder}: no prepared dataset, expected a folder that `neuralizer prepare` wrote")
+            found = "holds volumes" if holds_volumes(self.folder) else "no prepared dataset"
+            raise InputError(f"{self.folder}: {found}, expected a dataset of slices that `neuralizer prepare` wrote")
         self._version = versions[-1].parent
         try:
             metadata = json.loads((self._version / "metadata.json").read_text(encoding="utf-8"))
