@@ -1,6 +1,10 @@
-"""Sizes of arrays that the network takes: padding, resizing, sizes of context sets. NumPy only."""
+"""Sizes of arrays that the network takes: padding, resampling, sizes of context sets. NumPy and SciPy only."""
+
+from typing import NamedTuple
 
 import numpy as np
+
+_ROUNDING = 1e-6  # of coordinates, in pixels
 
 
 def pad_to_multiple(x: np.ndarray, multiple: int, axes: tuple[int, ...]) -> tuple[np.ndarray, tuple[slice, ...]]:
@@ -21,20 +25,52 @@ def pad_to_multiple(x: np.ndarray, multiple: int, axes: tuple[int, ...]) -> tupl
     return np.pad(x, widths, mode="edge") if np.any(widths) else x, inside
 
 
-def resize(image: np.ndarray, size: tuple[int, ...], *, nearest: bool) -> np.ndarray:
-    """Resizes `[*spatial]` or `[*spatial, C]` to the spatial size `size`, linearly or to the nearest pixel.
+class Resampling(NamedTuple):
+    """How an image is put on another grid of pixels: centre on centre, or moved.
 
-    >>> resize(np.array([[1, 2], [3, 4]]), (2, 4), nearest=True)
-    array([[1, 1, 2, 2],
-           [3, 3, 4, 4]])
+    size: spatial size of the result.
+    step: pixels of the image for each pixel of the result, along each axis.
+    shift: the centre of the result lies so many pixels of the image behind the image's centre, along each axis.
     """
-    if image.shape[: len(size)] == tuple(size):
-        return image
-    from scipy import ndimage
 
-    zoom = [new / old for new, old in zip(size, image.shape, strict=False)] + [1] * (image.ndim - len(size))
-    # grid_mode: the outer edges of both images coincide, not the centres of their outer pixels.
-    return ndimage.zoom(image, zoom, order=0 if nearest else 1, mode="nearest", grid_mode=True)
+    size: tuple[int, ...]
+    step: tuple[float, ...]
+    shift: tuple[float, ...]
+
+    def __call__(self, image: np.ndarray, *, nearest: bool) -> np.ndarray:
+        """Reads `[*spatial]` or `[*spatial, C]` on the new grid, linearly or the nearest pixel; 0 outside of the image.
+
+        >>> Resampling((2, 4), (1, 0.5), (0, 0))(np.array([[1, 2], [3, 4]]), nearest=True)
+        array([[1, 1, 2, 2],
+               [3, 3, 4, 4]])
+        """
+        axes = len(self.size)
+        old = image.shape[:axes]
+        starts = [
+            (n - 1) / 2 + shift - step * (new - 1) / 2
+            for n, new, step, shift in zip(old, self.size, self.step, self.shift, strict=True)
+        ]
+        if self.step == (1,) * axes:  # crop and pad: half a pixel is no reason to blur
+            starts = [float(round(start)) for start in starts]
+            if self.size == old and not any(starts):
+                return image
+        from scipy import ndimage
+
+        channels = (1,) * (image.ndim - axes)
+        # The edge pixels reach half a pixel beyond their centres.
+        moved = ndimage.affine_transform(
+            image,
+            (*self.step, *channels),
+            (*starts, *np.zeros(len(channels))),
+            output_shape=(*self.size, *image.shape[axes:]),
+            order=0 if nearest else 1,
+            mode="nearest",
+        )
+        for axis, (n, new, start, step) in enumerate(zip(old, self.size, starts, self.step, strict=True)):
+            places = start + step * np.arange(new)
+            outside = (places < -0.5 - _ROUNDING) | (places > n - 0.5 + _ROUNDING)
+            np.moveaxis(moved, axis, 0)[outside] = 0
+        return moved
 
 
 def bucket_size(members: int) -> int:

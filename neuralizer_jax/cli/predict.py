@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from neuralizer_jax.files.context_files import ContextPairs
     from neuralizer_jax.files.image_files import ImageFile
     from neuralizer_jax.inference.predict import Prediction
+    from neuralizer_jax.preprocess import Resampling
 
 _EPILOG = """examples:
   neuralizer predict -i t.png --context pairs/ -o out.png
@@ -92,7 +93,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="scale intensities to [0, 1] by percentiles; auto: only if they are outside [0, 1] (default: auto)",
     )
     images.add_argument(
-        "--resample", action="store_true", help="resize context pairs to the size of the target (does not align them)"
+        "--resample",
+        action="store_true",
+        help="put context pairs on the target's pixels: in mm where both headers tell their size, stretched where not "
+        "(does not align them)",
     )
     accuracy = parser.add_argument_group("accuracy and uncertainty")
     accuracy.add_argument(
@@ -125,6 +129,7 @@ def _label_list(text: str) -> list[int]:
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from neuralizer_jax.cli import predict_checks as checks
+    from neuralizer_jax.cli.predict_geometry import check_overlap, geometry_notes, to_grid_of
     from neuralizer_jax.files.image_files import read_image
     from neuralizer_jax.files.label_names import read_label_names
     from neuralizer_jax.files.planes import parse_slice
@@ -152,8 +157,12 @@ def run(options: argparse.Namespace) -> None:
         outputs = [read_image(path, slice_=choice, labels=True) for path in pairs.outputs]
     else:
         outputs = read(pairs.outputs)
-    checks.check_images(targets, inputs, outputs, resample=options.resample)
-    predicted = checks.labels_to_predict(targets, outputs, labels) if segmentation else ()
+    checks.check_images(targets, inputs, outputs, choice, resample=options.resample)
+    resamplings = [
+        [to_grid_of(target, given, choice, resample=options.resample) for given in inputs] for target in targets
+    ]
+    check_overlap(inputs, resamplings)
+    predicted = checks.labels_to_predict(resamplings, outputs, labels) if segmentation else ()
     checks.check_formats(targets, files, predicted)
 
     import jax
@@ -167,13 +176,14 @@ def run(options: argparse.Namespace) -> None:
     use_compilation_cache()
     model, params = load_weights(weights)
     checks.check_weights(model, options.context_chunk, weights)
-    for note in (*pairs.notes, *checks.suspicions(outputs, predicted, options.task)):
+    notes = [*pairs.notes, *checks.suspicions(outputs, predicted, options.task)]
+    for note in notes + geometry_notes(targets, inputs, outputs, choice, resample=options.resample):
         print(f"neuralizer: note: {note}", file=sys.stderr)
     with tqdm(total=len(targets) * max(1, options.bootstrap), unit="pass", disable=None) as progress:
-        for target, to_write in zip(targets, files, strict=True):
+        for target, resampling, to_write in zip(targets, resamplings, files, strict=True):
             progress.set_description(target.path.name)
-            size = target.pixels.shape[:2]
-            arrays = (target.pixels, _stack(inputs, size), _stack(outputs, size, labels=segmentation))
+            context_in, context_out = _stack(inputs, resampling), _stack(outputs, resampling, labels=segmentation)
+            arrays = (target.pixels, context_in, context_out)
             prediction = predict(
                 model,
                 params,
@@ -188,7 +198,7 @@ def run(options: argparse.Namespace) -> None:
             if options.figure:
                 pairs_text = f"{len(inputs)} context pair" + "s" * (len(inputs) > 1)
                 caption = f"{options.task} · {pairs_text} · weights {weights.name}"
-                sides = target.source.sides if target.source else None
+                sides = target.source.geometry.sides if target.source else None
                 draw_figure(options.figure, *arrays, prediction, caption=caption, label_names=label_names, sides=sides)
                 written.append(options.figure)
             progress.write("\n".join(map(str, written)))
@@ -259,13 +269,11 @@ def _make_folder(folder: Path) -> None:
         raise InputError(f"{folder}: the folder cannot be made ({error.strerror})") from None
 
 
-def _stack(images: "list[ImageFile]", size: tuple[int, int], *, labels: bool = False) -> "np.ndarray":
-    """Stacks images to `[N, *size]` or `[N, *size, C]`; images of another size are resized."""
+def _stack(images: "list[ImageFile]", resamplings: "list[Resampling]", *, labels: bool = False) -> "np.ndarray":
+    """Stacks images on the grid of a target to `[N, H, W]` or `[N, H, W, C]`."""
     import numpy as np
 
-    from neuralizer_jax.preprocess import resize
-
-    return np.stack([resize(image.pixels, size, nearest=labels) for image in images])
+    return np.stack([resample(x.pixels, nearest=labels) for x, resample in zip(images, resamplings, strict=True)])
 
 
 def _write(prediction: "Prediction", target: "ImageFile", files: dict[str, Path]) -> list[Path]:

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from neuralizer_jax.cli.predict_geometry import check_geometry
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.image_files import ImageFile, check_destination, image_bytes, image_stem, image_suffix
+from neuralizer_jax.files.planes import SliceChoice
 from neuralizer_jax.inference.checks import check_options, chosen_labels
-from neuralizer_jax.preprocess import resize
+from neuralizer_jax.preprocess import Resampling
 from neuralizer_jax.weights.pretrained import DEFAULT, PRETRAINED, weights_path
 
 # A slice of a fine parcellation has fewer labels. A grey image that is read as a label map has more.
@@ -91,9 +93,14 @@ def check_files_to_write(
 
 
 def check_images(
-    targets: Sequence[ImageFile], inputs: Sequence[ImageFile], outputs: Sequence[ImageFile], *, resample: bool
+    targets: Sequence[ImageFile],
+    inputs: Sequence[ImageFile],
+    outputs: Sequence[ImageFile],
+    choice: SliceChoice | None,
+    *,
+    resample: bool,
 ) -> None:
-    """Checks that the images fit together, and that no context input holds a target."""
+    """Checks that the images fit together, in the world too, and that no context input holds a target."""
     channels = targets[0].pixels.shape[2:]
     for image in [*targets, *inputs]:
         if image.pixels.min() == image.pixels.max():
@@ -103,37 +110,34 @@ def check_images(
                 f"{image.path}: has shape {image.pixels.shape}, expected the channels of {targets[0].path}, "
                 f"{targets[0].pixels.shape}"
             )
-    for given, shown in zip(inputs, outputs, strict=True):
+    for shown in outputs:
         if shown.pixels.ndim != 2:
             raise InputError(f"{shown.path}: has shape {shown.pixels.shape}, expected one channel in a context output")
-        if given.pixels.shape[:2] != shown.pixels.shape:
-            raise InputError(
-                f"{shown.path}: has {_size(shown)} pixels, expected {_size(given)} as its input {given.path}"
-            )
+    check_geometry(targets, inputs, outputs, choice, resample=resample)
     for target in targets:
         for given in inputs:
-            if _size(given) != _size(target) and not resample:
-                raise InputError(
-                    f"{given.path}: has {_size(given)} pixels, expected {_size(target)} as {target.path} "
-                    "(or --resample)"
-                )
             if np.array_equal(given.pixels, target.pixels):
                 raise InputError(f"{given.path}: holds the target {target.path}, expected other images as context")
 
 
 def labels_to_predict(
-    targets: Sequence[ImageFile], outputs: Sequence[ImageFile], wanted: Sequence[int] | None
+    resamplings: Iterable[Sequence[Resampling]], outputs: Sequence[ImageFile], wanted: Sequence[int] | None
 ) -> tuple[int, ...]:
     """Returns the labels to segment in ascending order: those wanted, or all in the context outputs.
+
+    Args:
+        resamplings: for each target, how the outputs are put on its grid.
+        outputs: masks and label maps.
+        wanted: labels, or None.
 
     Raises:
         InputError: a wanted label is in no context output, there is no label at all, or a file has the grey values of a
             soft mask.
     """
     labels: set[int] = set()
-    # Resizing may lose a small label, so each target size is checked.
-    for size in dict.fromkeys(target.pixels.shape[:2] for target in targets):
-        resized = [resize(image.pixels, size, nearest=True) for image in outputs]
+    # Resampling may lose a small label, so the grid of each target is checked.
+    for of_target in dict.fromkeys(map(tuple, resamplings)):
+        resized = [resample(image.pixels, nearest=True) for resample, image in zip(of_target, outputs, strict=True)]
         with _flags_named(["label_values"]):
             labels.update(chosen_labels(set(np.unique(resized).tolist()) - {0}, wanted))
     for image in outputs if wanted is None else ():
@@ -176,7 +180,3 @@ def suspicions(outputs: Sequence[ImageFile], labels: Sequence[int], task: str) -
             "--labels chooses some"
         )
     return notes
-
-
-def _size(image: ImageFile) -> str:
-    return "x".join(map(str, image.pixels.shape[:2]))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.geometry import Geometry
 from neuralizer_jax.files.image_formats import check_plane_size, smallest_integers
 from neuralizer_jax.files.planes import Plane, SliceChoice, locate_plane
 
@@ -24,12 +26,12 @@ class NiftiSource:
 
     header: a NIfTI header that describes the plane alone.
     plane: the plane of the file's array.
-    sides: what is at the left and right edge of the image, `("L", "R")` or `("P", "A")`; None if unknown.
+    geometry: where the displayed image lies.
     """
 
     header: "Nifti1Header"
     plane: Plane
-    sides: tuple[str, str] | None
+    geometry: Geometry
 
 
 def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, NiftiSource, np.ndarray | None]:
@@ -39,21 +41,29 @@ def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, Nift
         The scaled values [H, W], their place, and for a volume every n-th of its voxels, `[n]`, scaled as well.
 
     Raises:
-        InputError: as `volumes.open_volume`; the choice names no plane of the file.
+        InputError: as `volumes.open_volume`; the choice names no plane of the file, or is in mm where the header gives
+            no orientation.
     """
     from neuralizer_jax.files.volumes import open_volume
 
     with open_volume(path) as volume:
-        plane = locate_plane(volume.image.shape, volume.image.affine, choice)
+        shape = volume.image.shape
+        if choice and choice.world and not volume.oriented and sum(n > 1 for n in shape) > 2:
+            raise InputError(
+                f"slice {choice} cannot be found, as its header gives no orientation (NIfTI: sform and qform code are "
+                f"0), expected an array axis and a voxel index, such as --slice 1/{shape[1] // 2}"
+            )
+        plane = locate_plane(shape, volume.affine, choice)
         check_plane_size([(*plane.shape, 1)[axis] for axis in (plane.rows, plane.columns)])
         voxels = volume.stored()
         values = volume.scaled(plane.to_image(voxels[plane.slicer]))
         # An odd step, which does not divide the usual lengths of rows and planes.
         samples = None if plane.whole else volume.scaled(voxels.ravel("K")[:: voxels.size // _SAMPLES | 1])
+        geometry = Geometry(volume.affine @ plane.pixel_to_voxel, values.shape, plane.fixed, volume.code)
         header = volume.image.header.copy()
         if not plane.whole:
             _move_to_plane(header, plane)
-    return values, NiftiSource(header, plane, plane.sides if volume.oriented else None), samples
+    return values, NiftiSource(header, plane, geometry), samples
 
 
 def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -> bytes:

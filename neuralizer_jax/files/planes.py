@@ -58,7 +58,7 @@ class Plane:
 
     shape: shape of the array: two or more axes, those after the third of length 1.
     axis, index: the fixed array axis (0 to 2) and the index on it.
-    sides: what is at the left and right edge of the image: left and right, or posterior and anterior.
+    fixed: the world axis (0 to 2) that is fixed: 0 in a sagittal, 1 in a coronal, 2 in an axial plane.
     rows, columns: array axes of the image's rows and columns.
     flip_rows, flip_columns: the image runs against that array axis.
     whole: the array consists of this plane alone.
@@ -67,7 +67,7 @@ class Plane:
     shape: tuple[int, ...]
     axis: int
     index: int
-    sides: tuple[str, str]
+    fixed: int
     rows: int
     columns: int
     flip_rows: bool
@@ -80,6 +80,17 @@ class Plane:
         free = (self.rows, self.columns)
         axes = range(len(self.shape))
         return tuple(slice(None) if a in free else self.index if a == self.axis else 0 for a in axes)
+
+    @property
+    def pixel_to_voxel(self) -> np.ndarray:
+        """`[4, 4]`: (row, column, plane, 1) of the displayed image to the array's index."""
+        matrix = np.zeros((4, 4))
+        matrix[self.axis, 2:] = 1, self.index
+        matrix[3, 3] = 1
+        for column, (axis, flip) in enumerate(((self.rows, self.flip_rows), (self.columns, self.flip_columns))):
+            matrix[axis, column] = -1 if flip else 1
+            matrix[axis, 3] = (*self.shape, 1)[axis] - 1 if flip else 0
+        return matrix
 
     def to_image(self, cut: np.ndarray) -> np.ndarray:
         """Turns `array[plane.slicer]` into the displayed image [H, W]."""
@@ -167,7 +178,7 @@ def locate_plane(shape: tuple[int, ...], affine: np.ndarray, choice: SliceChoice
         shape=tuple(shape),
         axis=axis,
         index=index,
-        sides=("P", "A") if fixed == 0 else ("L", "R"),
+        fixed=fixed,
         rows=rows,
         columns=columns,
         flip_rows=directions[rows][1] > 0,

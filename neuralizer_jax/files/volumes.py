@@ -32,6 +32,9 @@ MAX_VOXELS = 2**29
 
 _CHUNK = 2**20
 
+# Codes of `xyzt_units` in a NIfTI header: metre and micron. All others are taken for mm.
+_MM = {1: 1000.0, 3: 0.001}
+
 # Start of a FreeSurfer volume: version, four lengths, type, degrees of freedom, goodRASFlag.
 _MGH_START = struct.Struct(">7ih")
 _MGH_VERSION = b"\x00\x00\x00\x01"
@@ -41,13 +44,25 @@ _MGH_VERSION = b"\x00\x00\x00\x01"
 class OpenVolume:
     """An open file with one image or volume, whose header has been read and checked.
 
-    image: the nibabel image, for its header, affine and shape; its voxels have not been read.
-    oriented: the header says where left and right are.
+    image: the nibabel image, for its header and shape; its voxels have not been read.
+    code: the kind of space that the affine leads to, as in NIfTI: 0: unknown; 1: the scanner's; 2 and more: one that is
+        shared with other files, such as MNI.
     """
 
     image: "nib.Nifti1Image | nib.Nifti2Image | nib.MGHImage"
-    oriented: bool
+    code: int
     stream: io.BufferedIOBase
+
+    @property
+    def oriented(self) -> bool:
+        """The header says where left and right are."""
+        return self.code > 0
+
+    @property
+    def affine(self) -> np.ndarray:
+        """`[4, 4]`, voxel to RAS mm, where the header's unit is metres or microns too. (nibabel ignores the unit.)"""
+        unit = int(self.image.header["xyzt_units"]) & 7 if "xyzt_units" in self.image.header else 0
+        return np.diag([*3 * [_MM.get(unit, 1.0)], 1.0]) @ self.image.affine
 
     @property
     def proxy(self) -> "ArrayProxy":
@@ -171,7 +186,7 @@ def _open_nifti(stream: io.BufferedIOBase) -> OpenVolume:
         kind = {"c": "complex", "V": "colour (RGB)"}.get(dtype.kind, str(dtype))
         raise InputError(f"holds {kind} voxels, expected one real number a voxel")
     _check_shape(image.shape)
-    return OpenVolume(image, bool(image.header["sform_code"] or image.header["qform_code"]), stream)
+    return OpenVolume(image, int(image.header["sform_code"] or image.header["qform_code"]), stream)
 
 
 def _open_mgh(stream: io.BufferedIOBase) -> OpenVolume:
@@ -181,9 +196,9 @@ def _open_mgh(stream: io.BufferedIOBase) -> OpenVolume:
     stream.seek(0)
     if len(start) < _MGH_START.size or start[:4] != _MGH_VERSION:
         raise InputError("is not a FreeSurfer volume, although its name says so")
-    _, *shape, _, _, oriented = _MGH_START.unpack(start)
+    _, *shape, _, _, good_ras = _MGH_START.unpack(start)
     _check_shape(shape)  # before nibabel, which skips to the footer
-    return OpenVolume(nib.MGHImage.from_stream(stream), bool(oriented), stream)
+    return OpenVolume(nib.MGHImage.from_stream(stream), int(good_ras != 0), stream)
 
 
 def _check_shape(shape: Sequence[int]) -> None:
@@ -208,8 +223,8 @@ def _known_affine(volume: OpenVolume) -> np.ndarray:
             "left and right cannot be known, as its header gives no orientation (NIfTI: sform and qform code are 0;"
             " FreeSurfer: goodRASFlag is 0), expected one"
         )
-    axis_directions(volume.image.affine)  # raises if it has none
-    return volume.image.affine
+    axis_directions(volume.affine)  # raises if it has none
+    return volume.affine
 
 
 @contextmanager

@@ -216,4 +216,4 @@ def test_sides_of_the_picture_are_known_where_the_header_tells(tmp_path, text, s
     volume.header["sform_code"] = volume.header["qform_code"] = codes
     nib.Nifti1Image(volume.dataobj, None, volume.header).to_filename(tmp_path / "volume.nii")
     source = read_image(tmp_path / "volume.nii", slice_=parse_slice(text if codes else "0/1")).source
-    assert source.sides == (sides if codes else None)
+    assert source.geometry.sides == (sides if codes else None)

@@ -7,7 +7,7 @@ from conftest import draw_params
 from neuralizer_jax import InputError, Neuralizer, UNet, predict
 from neuralizer_jax.inference import one_pass as inference_pass
 from neuralizer_jax.inference.bootstrap import draw_affines, warp
-from neuralizer_jax.preprocess import bucket_size, pad_to_multiple, resize
+from neuralizer_jax.preprocess import Resampling, bucket_size, pad_to_multiple
 
 MODEL = Neuralizer(features=4, stages=2)
 
@@ -217,11 +217,34 @@ class TestPreprocess:
         assert padded.shape == (8, 16, 2)
         np.testing.assert_array_equal(padded[inside], image)
 
-    def test_resize_keeps_what_is_constant_and_labels_whole(self):
-        np.testing.assert_allclose(resize(np.full((6, 8), 0.25), (9, 5), nearest=False), 0.25)
+    def test_stretching_keeps_what_is_constant_and_labels_whole(self):
+        def stretch(image, size, nearest):
+            step = tuple(n / new for n, new in zip(image.shape, size, strict=True))
+            return Resampling(size, step, (0, 0))(image, nearest=nearest)
+
+        np.testing.assert_allclose(stretch(np.full((6, 8), 0.25), (9, 5), False), 0.25)
         labels = label_maps(1)[0]
-        assert set(np.unique(resize(labels, (13, 5), nearest=True))) <= set(np.unique(labels))
-        np.testing.assert_array_equal(resize(labels, (16, 16), nearest=True), labels.repeat(2, 0).repeat(2, 1))
+        assert set(np.unique(stretch(labels, (13, 5), True))) <= set(np.unique(labels))
+        np.testing.assert_array_equal(stretch(labels, (16, 16), True), labels.repeat(2, 0).repeat(2, 1))
+
+    @pytest.mark.parametrize(("size", "shift"), [((9, 12), (0, 0)), ((4, 4), (0.3, -0.2)), ((5, 7), (2, -3))])
+    def test_pixels_of_the_same_size_are_cropped_and_padded_with_zeros(self, size, shift):
+        image = images(6, 8) + 1
+        moved = Resampling(size, (1, 1), shift)(image, nearest=False)
+        for row, column in np.ndindex(size):
+            place = [(n - new) / 2 for n, new in zip(image.shape, size, strict=True)] + np.array(shift)
+            r, c = round(place[0]) + row, round(place[1]) + column
+            inside = 0 <= r < 6 and 0 <= c < 8
+            assert moved[row, column] == (image[r, c] if inside else 0)
+
+    def test_resampling_reads_the_pixel_at_the_same_place(self):
+        """Intensities that are the place in mm: they are what a grid of other pixels reads, each channel."""
+        rows, columns = np.indices((20, 30))
+        image = np.stack([(rows - 9.5) * 2, (columns - 14.5) * 1.5], axis=-1)
+        read = Resampling((11, 13), (1.5 / 2, 1.2 / 1.5), (3 / 2, -2 / 1.5))(image, nearest=False)
+        rows, columns = np.indices((11, 13))
+        expected = np.stack([(rows - 5) * 1.5 + 3, (columns - 6) * 1.2 - 2], axis=-1)
+        np.testing.assert_allclose(read, expected, atol=1e-9)
 
 
 NAN = images(3, 8, 8)
