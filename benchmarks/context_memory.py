@@ -59,7 +59,7 @@ def jax_prediction(folder, inputs, way):
         "streamed": {"context_chunk": CHUNK},
         "chosen": {},
     }
-    return lambda: predict(model, params, *inputs, **chunks[way]).mean
+    return lambda: predict(model, params, *inputs, normalize="none", **chunks[way]).mean
 
 
 def torch_prediction(folder, inputs):

@@ -57,7 +57,8 @@ def jax_prediction(folder, inputs):
         sys.exit(f"JAX runs on {jax.default_backend()}, expected the CPU")
     model, params = load_weights(folder / "weights.safetensors")
     draws = []
-    return lambda: predict(model, params, *inputs, on_draw=lambda: draws.append(1)).mean, lambda: len(draws)
+    options = {"normalize": "none", "on_draw": lambda: draws.append(1)}
+    return lambda: predict(model, params, *inputs, **options).mean, lambda: len(draws)
 
 
 def torch_prediction(folder, inputs, threads, implementation):

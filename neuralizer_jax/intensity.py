@@ -6,7 +6,8 @@ foreground (`PERCENTILES`), measured over the whole volume, become 0 and 1, and 
 - A prepared dataset has one window per modality, measured over all training subjects (`dataset_windows`). Each volume
   is first divided by the median of its foreground. Differences in contrast between subjects stay, and a tumour does not
   darken the rest of its image.
-- `predict` sees files one by one: each image has the window of its own foreground (`normalize`).
+- `predict` sees files one by one: each image has the window of its own foreground (`normalize`). So neither gain nor
+  offset of an image changes a prediction.
 """
 
 from collections import defaultdict
@@ -17,7 +18,7 @@ import numpy as np
 
 from neuralizer_jax.errors import InputError
 
-NORMALIZATIONS = ("auto", "percentile", "none")
+NORMALIZATIONS = ("percentile", "none")
 
 # Percentiles of the foreground that become 0 and 1.
 PERCENTILES = (0.5, 99.5)
@@ -27,8 +28,14 @@ PERCENTILES = (0.5, 99.5)
 _RANGE_PERCENTILES = (2, 98)
 _BACKGROUND_FRACTION = 0.1
 
-# An image counts as skull-stripped if at least this share of its darkest values (by the same fraction) is exactly 0.
-_STRIPPED_ZEROS = 0.75
+# Values this close to each other count as one value, as a share of the same range. Noise of air is larger.
+_SAME = 1e-4
+
+# A value is a constant background if at least this share of the values within a background fraction of it is the same.
+_CONSTANT = 0.75
+
+# A constant background that is not the darkest part of an image, as around z-scores, is at least this share of it.
+_LEAST_BACKGROUND = 0.2
 
 # A volume's foreground is kept as this many evenly spaced quantiles.
 _QUANTILES = np.linspace(0, 1, 1001)
@@ -45,7 +52,7 @@ class Window:
     high: float
 
 
-def normalize(image: np.ndarray, *, foreground_of: np.ndarray | None = None, how: str = "auto") -> np.ndarray:
+def normalize(image: np.ndarray, *, foreground_of: np.ndarray | None = None, how: str = "percentile") -> np.ndarray:
     """Scales an image to [0, 1] by the window of its own foreground.
 
     An image whose foreground is empty or constant, such as a mask, is scaled by the percentiles of all its values. A
@@ -54,7 +61,7 @@ def normalize(image: np.ndarray, *, foreground_of: np.ndarray | None = None, how
     Args:
         image: any shape, one channel, any unit.
         foreground_of: the volume that the image was cut from, in the same unit; None: the image itself.
-        how: `percentile` scales; `auto` scales unless all values are in [0, 1] already; `none` does not scale.
+        how: `percentile` scales; `none` does not, for images that are in [0, 1] already.
 
     Returns:
         float32 of the same shape.
@@ -63,12 +70,14 @@ def normalize(image: np.ndarray, *, foreground_of: np.ndarray | None = None, how
     >>> normalize(scan)
     array([[0. , 0. , 0. , 0. ],
            [0. , 0. , 0.5, 1. ]], dtype=float32)
+    >>> (normalize(scan / 4095 + 1000) == normalize(scan)).all()
+    np.True_
     """
-    image = np.asarray(image, np.float32)
-    source = np.asarray(image if foreground_of is None else foreground_of, np.float32)
-    if how == "none" or (how == "auto" and source.min() >= 0 and source.max() <= 1):
-        return image
-    values = _samples(source)
+    if how == "none":
+        return np.asarray(image, np.float32)
+    # float64, as float32 would lose small contrasts on a large offset.
+    image = np.asarray(image, np.float64)
+    values = _samples(image if foreground_of is None else np.asarray(foreground_of, np.float64))
     values = values[np.isfinite(values)]
     for part in (foreground(values), values):
         low, high = np.percentile(part, PERCENTILES) if part.size else (0, 0)
@@ -85,21 +94,34 @@ def foreground(volume: np.ndarray, skull_stripped: bool | None = None) -> np.nda
     Args:
         volume: any shape, finite.
         skull_stripped: True: the foreground is what is not 0. False: it is what lies above a tenth of the way from the
-            2nd to the 98th percentile. None: True if at least three quarters of the values below that are exactly 0.
+            2nd to the 98th percentile. None: what is not the constant background, if there is one, and as False
+            otherwise; the result follows any gain above 0 and any offset of the volume.
 
-    >>> foreground(np.array([0, 0, 0, 5, 6, 7])), foreground(np.array([1, 0, 2, 50, 60, 70]))
+    >>> foreground(np.array([3, 3, 3, 5, 6, 7])), foreground(np.array([1, 0, 2, 50, 60, 70]))
     (array([5, 6, 7]), array([50, 60, 70]))
     """
     values = np.ravel(volume)
-    if not values.size:
-        return values
-    if not skull_stripped:
-        low, high = np.percentile(values, _RANGE_PERCENTILES)
-        reach = _BACKGROUND_FRACTION * (high - low)
+    if skull_stripped or not values.size:
+        return values[values != 0]
+    low, high = np.percentile(values, _RANGE_PERCENTILES)
+    head = values > low + _BACKGROUND_FRACTION * (high - low)
     if skull_stripped is None:
-        dark = int(np.count_nonzero(np.abs(values) <= reach))
-        skull_stripped = dark > 0 and int(np.count_nonzero(values == 0)) >= _STRIPPED_ZEROS * dark
-    return values[values != 0] if skull_stripped else values[values > low + reach]
+        for candidates, least in ((values[~head], 0), (values, _LEAST_BACKGROUND)):
+            background = _most_frequent(candidates, _SAME * (high - low))
+            distance = np.abs(values - background)
+            same = distance <= _SAME * (high - low)
+            near = distance <= _BACKGROUND_FRACTION * (high - low)
+            if same.sum() >= max(_CONSTANT * near.sum(), least * values.size):
+                return values[~same]
+    return values[head]
+
+
+def _most_frequent(values: np.ndarray, step: float) -> float:
+    """The most frequent of the values `[n]`, of which those within a step count as one."""
+    if not step:
+        return np.median(values)
+    steps, counts = np.unique(np.floor((values - values.min()) / step), return_counts=True)
+    return values.min() + (steps[counts.argmax()] + 0.5) * step
 
 
 def foreground_quantiles(volume: np.ndarray, skull_stripped: bool) -> np.ndarray:
@@ -150,7 +172,7 @@ def apply_window(image: np.ndarray, window: Window) -> np.ndarray:
     >>> apply_window(np.array([0, 1, 2, 3, 4]), Window(1, 3))
     array([0. , 0. , 0.5, 1. , 1. ], dtype=float32)
     """
-    scaled = (np.asarray(image, np.float32) - window.low) / (window.high - window.low)
+    scaled = (image - window.low) / (window.high - window.low)
     return np.clip(scaled, 0, 1).astype(np.float32)
 
 

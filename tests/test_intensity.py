@@ -102,12 +102,27 @@ class TestOneImage:
     """`normalize`, which knows nothing but the image."""
 
     @pytest.mark.parametrize("image", [head(), stripped()], ids=["head", "stripped"])
-    @given(gain=st.floats(1e-6, 1e6))
-    def test_the_unit_does_not_matter(self, image, gain):
-        scaled = normalize(image, how="percentile")
-        np.testing.assert_allclose(normalize(gain * image, how="percentile"), scaled, atol=1e-5)
+    @given(exponent=st.integers(-30, 30), offset=st.floats(-1000, 1000))
+    def test_gain_and_offset_do_not_matter(self, image, exponent, offset):
+        scaled = normalize(image)
+        np.testing.assert_allclose(normalize(10.0**exponent * (image + offset)), scaled, atol=1e-5)
         assert scaled.dtype == np.float32
         assert (scaled.min(), scaled.max()) == (0, 1)
+
+    @pytest.mark.parametrize("dtype", ["f2", "f4", "i2", ">u2", "i4", "u8"])
+    @pytest.mark.parametrize("image", [head(), stripped()], ids=["head", "stripped"])
+    def test_the_datatype_does_not_matter(self, image, dtype):
+        image = np.rint(np.abs(image))  # at most 2000, so exact in float16
+        np.testing.assert_array_equal(normalize(image.astype(dtype)), normalize(image))
+
+    def test_a_background_is_constant_at_any_value_and_up_to_rounding(self):
+        brain = head() > 50
+        inside = foreground(stripped())
+        rounding = 1e-7 * np.random.default_rng(1).normal(size=brain.shape)
+        for background in (0, -1000, 1e-7, 2000, np.median(inside), rounding):
+            image = np.where(brain, head(), background)
+            found, expected = (np.percentile(x, PERCENTILES) for x in (foreground(image), inside))
+            np.testing.assert_allclose(found, expected, atol=0.5)
 
     @pytest.mark.parametrize("skull_stripped", [False, True])
     def test_it_is_the_window_of_a_dataset_of_this_image_alone(self, skull_stripped):
@@ -145,7 +160,7 @@ class TestOneImage:
         ids=["mask", "mask of 255", "z-scores in a mask", "offset", "negative", "ramp", "two pixels"],
     )
     def test_any_image_with_contrast_fills_the_range(self, image):
-        scaled = normalize(image, how="percentile")
+        scaled = normalize(image)
         assert (scaled.min(), scaled.max()) == (0, 1)
         order = np.argsort(image, axis=None)
         assert (np.diff(scaled.ravel()[order]) >= 0).all()
@@ -164,14 +179,20 @@ class TestOneImage:
 
     @pytest.mark.parametrize("value", [-3.0, 0.0, 7.0])
     def test_a_constant_image_becomes_0(self, value):
-        assert not normalize(np.full((4, 4), value), how="percentile").any()
+        assert not normalize(np.full((4, 4), value)).any()
 
-    @pytest.mark.parametrize("how", ["auto", "none"])
-    def test_what_is_in_range_stays_as_it_is(self, how):
+    def test_what_needs_no_scale_stays_as_it_is(self):
         image = 0.3 * np.random.default_rng(0).random((8, 8), np.float32)
-        np.testing.assert_array_equal(normalize(image, how=how), image)
+        np.testing.assert_array_equal(normalize(image, how="none"), image)
 
-    def test_whether_a_slice_is_in_range_is_decided_by_its_volume(self):
+    @pytest.mark.parametrize("pixels", [1, 3, 20, 2000, 4095])
+    @pytest.mark.parametrize("value", [1, 255, 65535])
+    def test_a_mask_becomes_0_and_1(self, pixels, value):
+        mask = np.zeros((64, 64), np.uint16)
+        mask.flat[:pixels] = value
+        np.testing.assert_array_equal(normalize(mask), mask > 0)
+
+    def test_a_slice_without_contrast_is_scaled_by_its_volume(self):
         volume = head()
         volume[:, 0] = 0.5
         assert not normalize(volume[:, 0], foreground_of=volume).any()

@@ -88,9 +88,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     images.add_argument(
         "--normalize",
-        choices=("auto", "percentile", "none"),
-        default="auto",
-        help="scale intensities to [0, 1] by percentiles; auto: only if they are outside [0, 1] (default: auto)",
+        choices=("percentile", "none"),
+        default="percentile",
+        help="percentile: scale each image to [0, 1] by itself; none: all images are in [0, 1] (default: percentile)",
     )
     images.add_argument(
         "--resample",
@@ -176,7 +176,7 @@ def run(options: argparse.Namespace) -> None:
     use_compilation_cache()
     model, params = load_weights(weights)
     checks.check_weights(model, options.context_chunk, weights)
-    notes = [*pairs.notes, *checks.suspicions(outputs, predicted, options.task)]
+    notes = [*pairs.notes, *checks.suspicions([*targets, *inputs], outputs, predicted, options.task)]
     for note in notes + geometry_notes(targets, inputs, outputs, choice, resample=options.resample):
         print(f"neuralizer: note: {note}", file=sys.stderr)
     with tqdm(total=len(targets) * max(1, options.bootstrap), unit="pass", disable=None) as progress:
@@ -205,11 +205,13 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _scaled(image: "ImageFile", how: str) -> "ImageFile":
-    """Scales an image to [0, 1] by the volume that it is a plane of, or by itself."""
+    """Scales an image to [0, 1] by the volume that it is a plane of, or by itself; an empty one stays empty."""
     import numpy as np
 
     from neuralizer_jax.intensity import normalize
 
+    if how != "none" and image.pixels.min() == image.pixels.max() != 0:
+        raise InputError(f"{image.path}: every pixel is {image.pixels.flat[0]:g}, expected an image with contrast")
     channels = image.pixels[..., None] if image.pixels.ndim == 2 else image.pixels
     scaled = [normalize(channel, foreground_of=image.volume, how=how) for channel in np.moveaxis(channels, -1, 0)]
     return replace(image, pixels=scaled[0] if len(scaled) == 1 else np.stack(scaled, axis=-1), volume=None)

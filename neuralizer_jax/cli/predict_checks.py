@@ -24,6 +24,11 @@ from neuralizer_jax.weights.pretrained import DEFAULT, PRETRAINED, weights_path
 # A slice of a fine parcellation has fewer labels. A grey image that is read as a label map has more.
 _MANY_LABELS = 100
 
+# Interpolated and noisy images in [0, 1] go beyond it by less.
+_OVERSHOOT = 0.2
+
+_MOST_NAMED = 3
+
 
 @contextmanager
 def _flags_named(names: Iterable[str]) -> Iterator[None]:
@@ -169,9 +174,26 @@ def check_weights(model: object, context_chunk: int | None, weights: Path) -> No
         raise InputError(f"{weights}: {error}") from None
 
 
-def suspicions(outputs: Sequence[ImageFile], labels: Sequence[int], task: str) -> list[str]:
-    """Returns notes on input that is valid but rarely meant."""
+def suspicions(
+    inputs: Sequence[ImageFile], outputs: Sequence[ImageFile], labels: Sequence[int], task: str
+) -> list[str]:
+    """Returns notes on input that is valid but rarely meant.
+
+    Args:
+        inputs: the targets and the inputs of the context, scaled.
+        outputs: the outputs of the context.
+        labels: the labels to segment.
+        task: `image` or `segmentation`.
+    """
     notes = []
+    images = [*inputs, *(outputs if task == "image" else ())]
+    beyond = [x for x in images if x.pixels.min() < -_OVERSHOOT or x.pixels.max() > 1 + _OVERSHOOT]
+    if beyond:
+        low, high = beyond[0].pixels.min(), beyond[0].pixels.max()
+        notes.append(
+            f"{_named(beyond)}: values from {low:g} to {high:g}, which --normalize none leaves as they are: the network "
+            "expects 0 to 1"
+        )
     if task == "image" and all(len(np.unique(image.pixels)) <= 2 for image in outputs):
         notes.append("the context outputs have two values each: for masks, --task segmentation predicts a mask")
     if len(labels) > _MANY_LABELS:
@@ -180,3 +202,8 @@ def suspicions(outputs: Sequence[ImageFile], labels: Sequence[int], task: str) -
             "--labels chooses some"
         )
     return notes
+
+
+def _named(images: Sequence[ImageFile]) -> str:
+    names = ", ".join(str(image.path) for image in images[:_MOST_NAMED])
+    return names + (f" and {len(images) - _MOST_NAMED} more" if len(images) > _MOST_NAMED else "")

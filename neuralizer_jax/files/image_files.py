@@ -32,13 +32,18 @@ IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
 
 Kind = Literal["image", "labels"]
 
+# Beyond these, differences of intensities overflow, and integers are rounded in float64.
+_LARGEST = 1e300
+_LARGEST_EXACT = 2.0**53
+
 
 @dataclass(frozen=True, eq=False)
 class ImageFile:
     """A 2-D image and the file it was read from.
 
     path: the file.
-    pixels: float32 `[H, W]`, or `[H, W, C]` with C = 2 or 3; int32 `[H, W]` for labels.
+    pixels: `[H, W]`, or `[H, W, C]` with C = 2 or 3, float32, or float64 where the file's type needs it; int32 `[H, W]`
+        for labels.
     source: for NIfTI, the place of the image, at which a prediction is written.
     volume: for a plane of a volume, a sample of the volume's voxels `[n]`, which tells its range of intensities.
     """
@@ -138,7 +143,7 @@ def image_bytes(path: str | os.PathLike[str], pixels: np.ndarray, like: ImageFil
     if np.ndim(pixels) != 2:
         raise ValueError(f"expected pixels [H, W], got the shape {np.shape(pixels)}")
     try:
-        values = _as_labels(pixels) if kind == "labels" else _as_intensities(pixels, None)
+        values = _as_labels(pixels) if kind == "labels" else _as_float32(pixels)
         return _encode(suffix, values, None if like is None else like.source)
     except InputError as error:
         raise InputError(f"{one_line(path)}: cannot be written: {error}") from error
@@ -177,11 +182,23 @@ def _supported_suffix(path: Path) -> str:
 
 
 def _as_intensities(values: np.ndarray, full_scale: int | None) -> np.ndarray:
-    """Returns a float32 copy of the values, divided by `full_scale` if there is one."""
-    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused
-        pixels = np.asarray(values).astype(np.float32) if full_scale is None else values / np.float32(full_scale)
+    """Returns a copy of the values in float32, or float64 if float32 cannot hold them, divided by `full_scale`."""
+    single = np.can_cast(values.dtype, np.float32) or full_scale is not None
+    pixels = np.ascontiguousarray(values, np.float32 if single else np.float64)
     check_finite(pixels)
-    return np.ascontiguousarray(pixels, np.float32)
+    largest = np.abs(pixels).max()
+    if largest > _LARGEST:
+        raise InputError(f"holds values up to {largest:g}, expected at most {_LARGEST:g}")
+    if values.dtype.kind in "iu" and largest > _LARGEST_EXACT:
+        raise InputError(f"holds integers up to {largest:g}, whose last digits would be lost, expected at most 2^53")
+    return pixels if full_scale is None else pixels / np.float32(full_scale)
+
+
+def _as_float32(pixels: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused
+        values = np.ascontiguousarray(pixels, np.float32)
+    check_finite(values)
+    return values
 
 
 def _as_labels(values: np.ndarray) -> np.ndarray:

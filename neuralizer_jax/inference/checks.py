@@ -25,7 +25,7 @@ def check_options(
         InputError: naming the argument.
 
     Example:
-        >>> check_options(task="image", normalize="auto", bootstrap=0, bootstrap_size=8, augment=False, seed=0,
+        >>> check_options(task="image", normalize="percentile", bootstrap=0, bootstrap_size=8, augment=False, seed=0,
         ...               context_chunk=None, label_values=None)
         Traceback (most recent call last):
         neuralizer_jax.errors.InputError: bootstrap_size: needs bootstrap, expected a number of context sets to resample

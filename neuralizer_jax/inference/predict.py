@@ -54,7 +54,7 @@ def predict(
     *,
     task: str = "image",
     label_values: Sequence[int] | None = None,
-    normalize: str = "auto",
+    normalize: str = "percentile",
     bootstrap: int = 0,
     bootstrap_size: int | None = None,
     augment: bool = False,
@@ -75,8 +75,9 @@ def predict(
             maps of whole numbers with background 0.
         task: `image`, or `segmentation` for masks and label maps.
         label_values: labels to segment, the others are background; None: all labels in `context_out`.
-        normalize: how images are scaled to [0, 1], each image and channel by itself, see `intensity.normalize`. For
-            slices of volumes, scale the volumes first and pass `none`.
+        normalize: `percentile`: each image and channel is scaled to [0, 1] by itself (`intensity.normalize`), so its
+            gain and offset do not matter. `none`: the images are in [0, 1] already, such as slices of prepared datasets
+            or of volumes that you scaled as a whole.
         bootstrap: number of context sets to resample and average over; 0: one pass over the context set.
         bootstrap_size: pairs in a resampled context set; None: 32, or N if that is more.
         augment: move each resampled pair by a small random affine map.

@@ -211,16 +211,63 @@ def test_masks_without_the_task_are_noted(folder, capsys):
 
 
 @pytest.mark.parametrize("how", ["percentile", "none"])
-def test_normalize(folder, how):
+def test_normalize(folder, how, capsys):
     run("--normalize", how)
     np.testing.assert_allclose(load("o.npy"), expected(IMAGES, normalize=how).mean, atol=1e-5)
+    assert capsys.readouterr().err == ""
 
 
-def test_scanner_units_are_scaled_by_default(folder):
-    for path in [Path("t.npy"), *Path("images_npy").iterdir()]:
-        save(path, 900 * load(path))
-    run()
-    np.testing.assert_allclose(load("o.npy"), expected(IMAGES, normalize="percentile").mean, atol=1e-5)
+def test_images_beyond_the_range_that_are_not_scaled_are_noted(folder, capsys):
+    save("t.npy", 255 * picture(0))
+    run("--normalize", "none")
+    assert re.fullmatch(r"neuralizer: note: t\.npy: values from .* to 2\d\d.*\n", capsys.readouterr().err)
+
+
+def scaled_file(name, pixels, gain, offset, dtype):
+    """Writes `gain * pixels + offset`: integers span 4000 values, to which NIfTI adds slope and intercept."""
+    integers = np.dtype(dtype).kind != "f"
+    stored = pixels.astype(np.float64) * (4000 if integers else gain) + (100 if integers else offset)
+    stored = (np.rint(stored) if integers else stored).astype(dtype)
+    if name.endswith(".nii"):
+        image = nib.Nifti1Image(stored.T[:, None, ::-1], AFFINE)
+        image.header.set_slope_inter(gain / 4000, offset)
+        nib.save(image, name)
+    elif name.endswith(".npy"):
+        np.save(name, stored)
+    else:
+        Image.fromarray(stored).save(name)
+
+
+SCALES = [
+    ("npy", 1e-6, 0, "f4"),
+    ("npy", 4095 / 65535, 0, "f4"),
+    ("npy", 1, 1000, "f8"),
+    ("npy", 1e30, -1e30, "f4"),
+    ("npy", 1e200, 0, "f8"),
+    ("npy", 1000, 0, "f2"),
+    ("npy", 1, 0, "u8"),
+    ("npy", 1, 0, ">i2"),
+    ("png", 1, 0, "u2"),
+    ("tif", 1e-20, 0, "f4"),
+    ("nii", 1e-6, 5, "i2"),
+    ("nii", 700, -1e4, "u2"),
+]
+
+
+@pytest.mark.parametrize("scale", SCALES, ids=str)
+def test_gain_offset_and_datatype_of_each_image_do_not_matter(folder, scale):
+    suffix, *how = scale
+    target = f"scaled.{suffix}"
+    scaled_file(target, picture(0), *how)
+    for index, other in enumerate((scale, SCALES[0])):  # each example by itself
+        scaled_file(f"images_npy/in{index}.{other[0]}", picture(1 + index), *other[1:])
+        if other[0] != "npy":
+            os.remove(f"images_npy/in{index}.npy")
+        np.save(f"images_npy/out{index}.npy", LABELS[index])
+    run("--task", "segmentation", target=target, out="o.npy")
+    want = expected(LABELS, task="segmentation").labels
+    assert np.mean(load("o.npy") != want) < 0.01
+    assert len(np.unique(want)) == 3
 
 
 def test_resample(folder):
@@ -373,16 +420,15 @@ def volume_pairs(outputs):
 def test_plane_of_a_volume(folder, where):
     outputs = [1 - picture(20 + index, VOLUME) for index in (0, 1)]
     target, inputs = volume_pairs(outputs)
-    run("--slice", where, target="t1.nii.gz", context="volumes", out="o.nii.gz")
+    run("--slice", where, "--normalize", "none", target="t1.nii.gz", context="volumes", out="o.nii.gz")
     written = nib.load("o.nii.gz")
     assert written.shape == (WIDTH, 1, HEIGHT)
     assert written.get_data_dtype() == np.float32
     # The first voxel of the output lies where the first of the plane lies, and the axes run as they do.
     np.testing.assert_allclose(written.affine[:, :3], AFFINE[:, :3])
     np.testing.assert_allclose(written.affine @ [0, 0, 0, 1], AFFINE @ [0, 1, 0, 1])
-    want = predict(
-        *load_weights("w.safetensors"), target[:, ::-1].T, inputs, np.stack([upright(volume, 1) for volume in outputs])
-    )
+    planes = np.stack([upright(volume, 1) for volume in outputs])
+    want = predict(*load_weights("w.safetensors"), target[:, ::-1].T, inputs, planes, normalize="none")
     np.testing.assert_allclose(upright(written.get_fdata(), 0), want.mean, atol=1e-5)
 
 
@@ -393,7 +439,8 @@ def test_a_plane_is_scaled_by_its_volume(folder):
     scan = 900 * picture(10, VOLUME) * np.array([1, 0.1, 1])[:, None]
     save_nifti("t1.nii.gz", scan.astype(np.float32))
     run("--slice", "1/1", target="t1.nii.gz", context="volumes", out="scaled.npy")
-    save_nifti("t1.nii.gz", normalize(scan))
+    for path in (Path("t1.nii.gz"), *Path("volumes").iterdir()):
+        save_nifti(path, normalize(nib.load(path).get_fdata()))
     run("--slice", "1/1", "--normalize", "none", target="t1.nii.gz", context="volumes", out="given.npy")
     np.testing.assert_allclose(load("scaled.npy"), load("given.npy"), atol=1e-4)
     assert normalize(scan)[:, 1].max() < 0.5

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 from conftest import draw_params
 
-from neuralizer_jax import InputError, Neuralizer, predict
+from neuralizer_jax import InputError, Neuralizer
+from neuralizer_jax import predict as predict_scaled
 from neuralizer_jax.inference.plan import ContextPlan, plan_context
 from neuralizer_jax.model import PairwiseConvAvg
 
@@ -22,6 +24,8 @@ MODEL = Neuralizer(features=8, stages=2)
 PARAMS = draw_params(MODEL, seed=3)
 KEEP = pytest.mark.parametrize("keep", [False, True], ids=["streamed", "kept"])
 MIB = 2**20
+# The network, to which predictions are compared, scales nothing.
+predict = partial(predict_scaled, normalize="none")
 
 
 def arrays(members, size=(16, 12), channels=1, labels=None):

@@ -50,7 +50,7 @@ def test_predict_is_the_networks_first_output_channel(tmp_path):
     # `predict` takes outputs of one channel and pads the others with zeros, as the published notebook does.
     context_out[..., 1:] = 0
     expected = model.apply({"params": params}, target, context_in, context_out)[0, ..., 0]
-    prediction = predict(model, params, target[0], context_in[0], context_out[0, ..., :1])
+    prediction = predict(model, params, target[0], context_in[0], context_out[0, ..., :1], normalize="none")
     np.testing.assert_allclose(prediction.mean, expected, atol=TOLERANCE * np.std(expected))
 
 

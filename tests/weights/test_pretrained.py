@@ -21,7 +21,8 @@ SMALL = Neuralizer(features=8, stages=3)
 def predict_drawn(model, params, task):
     """The prediction for the drawn episode of a task."""
     episode = draw_episode(task)
-    return predict(model, params, episode.target_in, episode.context_in, episode.context_out, task=task).mean
+    arrays = episode.target_in, episode.context_in, episode.context_out
+    return predict(model, params, *arrays, task=task, normalize="none").mean
 
 
 def score(metric, prediction, truth):
