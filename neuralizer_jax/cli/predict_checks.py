@@ -191,8 +191,8 @@ def suspicions(
     if beyond:
         low, high = beyond[0].pixels.min(), beyond[0].pixels.max()
         notes.append(
-            f"{_named(beyond)}: values from {low:g} to {high:g}, which --normalize none leaves as they are: the network "
-            "expects 0 to 1"
+            f"{_named(beyond)}: values from {low:g} to {high:g}, which --normalize none does not scale: "
+            "the network expects 0 to 1"
         )
     if task == "image" and all(len(np.unique(image.pixels)) <= 2 for image in outputs):
         notes.append("the context outputs have two values each: for masks, --task segmentation predicts a mask")
