@@ -214,6 +214,16 @@ PREDICT = {
         {},
         ["ctx/in1.png", "holds the target t.png"],
     ),
+    "target in its context, in another unit": (
+        lambda: (save_png("ctx/in1.png", picture(0)), np.save("t.npy", 4095.0 * picture(0) - 7)),
+        {"--target": "t.npy"},
+        ["ctx/in1.png", "holds the target t.npy"],
+    ),
+    "constant output": (
+        lambda: save_png("ctx/out1.png", np.full((SIZE, SIZE), 9)),
+        {},
+        ["ctx/out1.png", "every pixel is"],
+    ),
     # masks and labels
     "fractional mask": (
         lambda: np.save("out.npy", picture(1) / 255),
