@@ -1,0 +1,188 @@
+"""Writes the files of a case, runs `neuralizer predict` on them, and compares its labels with those of plain files."""
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nibabel as nib
+import numpy as np
+from fuzz.anatomy import CONTEXT_SEEDS, GRIDS, SURROUNDINGS, TARGET_SEED, affine_of, head, heads
+from fuzz.nifti_storage import Storage, stored_image, stored_labels, write_nifti
+from fuzz.outcome import FAULT, NOTED, REFUSED, RIGHT, Ran, run
+from fuzz.picture_storage import Picture, read_labels, write_picture
+from fuzz.predict_cases import Case, File
+from nibabel.orientations import apply_orientation
+
+# What rounding to few levels may move: a share of the pixels, and the Dice of a label.
+MOST_PIXELS, LEAST_DICE = 0.015, 0.95
+# After interpolation.
+MOST_PIXELS_RESAMPLED, LEAST_DICE_RESAMPLED = 0.1, 0.7
+
+
+def judge(case: Case, folder: Path) -> tuple[str, str]:
+    """Runs a case in an empty folder. Returns the verdict, and for a fault what is wrong."""
+    arguments = write(case, folder)
+    return verdict(case, folder, run(arguments))
+
+
+def verdict(case: Case, folder: Path, ran: Ran) -> tuple[str, str]:
+    """Judges what the command left in the folder."""
+    if ran.fault:
+        return FAULT, ran.fault
+    if ran.status == 2:
+        (line,) = ran.errors
+        if left := sorted(path.name for path in folder.glob("*out*") if path.is_file()):
+            return FAULT, f"an error, and files all the same: {left}"
+        if REFUSED in case.may:
+            return REFUSED, line
+        return FAULT, f"refused: {line}"
+    wrong = _wrong(case, folder)
+    if not wrong:
+        return RIGHT, ""
+    if NOTED in case.may and ran.notes:
+        return NOTED, "; ".join(ran.notes)
+    return FAULT, f"{wrong}; notes: {ran.notes}"
+
+
+def write(case: Case, folder: Path) -> list[str]:
+    """Writes the files of a case and returns the arguments of the command."""
+    (folder / "context").mkdir()
+    _write_file(case, case.target, folder / case.target.name, None)
+    for number, pair in enumerate(case.pairs):
+        for file in pair:
+            _write_file(case, file, folder / "context" / file.name, case.mask[number] if case.mask else None)
+    arguments = ["predict", "--task", "segmentation", "-i", str(folder / case.target.name)]
+    if case.in_lists:
+        for option, files in zip(("--context-in", "--context-out"), zip(*case.pairs, strict=True), strict=True):
+            arguments += [option, *(str(folder / "context" / file.name) for file in files)]
+    else:
+        arguments += ["--context", str(folder / "context")]
+    if case.slice_ is not None:
+        arguments.append(f"--slice={case.slice_}")
+    if case.mask is None and case.wanted:
+        arguments.append("--labels=" + ",".join(map(str, case.wanted)))
+    return [*arguments, "-o", str(folder / case.out)]
+
+
+def shown(plane: np.ndarray) -> np.ndarray:
+    """A plane of a RAS array [A, B] as a picture: superior or anterior at the top, left or posterior at the left."""
+    return plane.T[::-1]
+
+
+def _write_file(case: Case, file: File, path: Path, inside: int | None) -> None:
+    shape, spacing = GRIDS[case.grid]
+    image, labels = heads(case.grid)[file.seed]
+    affine = affine_of(shape, spacing)
+    if file.spacing != 1:
+        shape, spacing = _respaced(case, file)
+        affine = affine_of(shape, spacing)
+        image, labels = head(file.seed, shape, affine, SURROUNDINGS[case.grid])
+    if inside is not None:
+        labels = np.where(np.isin(labels, case.wanted), inside, 0)
+    values = _padded(labels if file.labels else image, file.pads)
+    affine[:3, 3] -= affine[:3, :3] @ [low for low, _ in file.pads]
+    if isinstance(file.storage, Picture):
+        write_picture(path, shown(_plane(case, file, values)), file.storage, labels=file.labels)
+        return
+    if case.thin:
+        values = np.expand_dims(_plane(case, file, values), case.axis)
+        affine[:3, 3] += affine[:3, case.axis] * (case.index + file.pads[case.axis][0])
+    stored = stored_labels(values, file.storage) if file.labels else stored_image(values, file.storage)
+    if file.nan:
+        places = np.random.default_rng(0).choice(stored.size, file.nan, replace=False)
+        stored.flat[places] = np.nan
+    write_nifti(path, stored, affine, file.storage)
+
+
+def _plane(case: Case, file: File, values: np.ndarray) -> np.ndarray:
+    return values.take(case.index + file.pads[case.axis][0], axis=case.axis)
+
+
+def _respaced(case: Case, file: File) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    shape, spacing = GRIDS[case.grid]
+    return tuple(round(n / file.spacing) for n in shape), tuple(mm * file.spacing for mm in spacing)
+
+
+def _padded(values: np.ndarray, pads) -> np.ndarray:
+    """Adds voxels of 0 at the borders, or cuts voxels off."""
+    values = np.pad(values, [(max(0, low), max(0, high)) for low, high in pads])
+    return values[
+        tuple(slice(max(0, -low), n - max(0, -high)) for n, (low, high) in zip(values.shape, pads, strict=True))
+    ]
+
+
+def _wrong(case: Case, folder: Path) -> str:
+    """What is wrong with the labels that were written; empty: nothing."""
+    out = folder / case.out
+    target, inside = case.target, case.mask[0] if case.mask else None
+    expected = expected_labels(case.grid, case.axis, case.index, case.wanted, inside)
+    most, least = MOST_PIXELS, LEAST_DICE
+    if target.spacing != 1:
+        shape, _spacing = _respaced(case, target)
+        where = [
+            np.clip(np.rint(((np.arange(n) - (n - 1) / 2) * target.spacing) + (m - 1) / 2).astype(int), 0, m - 1)
+            for axis, (n, m) in enumerate(zip(shape, GRIDS[case.grid][0], strict=True))
+            if axis != case.axis
+        ]
+        expected = expected[np.ix_(*where)]
+        most, least = MOST_PIXELS_RESAMPLED, LEAST_DICE_RESAMPLED
+    expected = _padded(expected, [pad for axis, pad in enumerate(target.pads) if axis != case.axis])
+    if case.out.endswith((".nii", ".nii.gz")):
+        image = nib.load(out)
+        got = np.asarray(image.dataobj)
+        got = got.reshape((*got.shape[:3], *(1,) * (3 - got.ndim)))
+        got = apply_orientation(got, target.storage.axes_to_ras)
+        if got.shape[case.axis] != 1:
+            return f"a volume of {got.shape}, expected one plane"
+        got = got.take(0, axis=case.axis)
+        if fault := _wrong_place(case, folder, image):
+            return fault
+    else:
+        got, expected = read_labels(out), shown(expected)
+    if got.shape != expected.shape:
+        return f"labels of shape {got.shape}, expected {expected.shape}"
+    if (share := float((got != expected).mean())) > most:
+        return f"{share:.1%} of the pixels differ"
+    for label in np.unique(expected)[1:]:
+        a, b = got == label, expected == label
+        if b.sum() > 20 and (dice := 2 * (a & b).sum() / (a.sum() + b.sum())) < least:
+            return f"Dice of label {label} is {dice:.2f}"
+    return ""
+
+
+def _wrong_place(case: Case, folder: Path, image: nib.Nifti1Image) -> str:
+    """Whether the written file lies elsewhere in the world than the target's plane."""
+    target = nib.load(folder / case.target.name)
+    if case.target.storage.codes == "none":
+        return ""
+    along, direction = case.target.storage.axes[case.axis]
+    step = np.zeros(4)
+    if not case.thin and case.target.spacing == 1:
+        index = case.index + case.target.pads[case.axis][0]
+        step[along] = index if direction > 0 else (*target.shape, 1)[along] - 1 - index
+        expected = target.affine.copy()
+        expected[:, 3] += target.affine @ step
+        if not np.allclose(image.affine, expected, atol=1e-3 * np.abs(target.affine).max()):
+            return f"lies at {image.affine.tolist()}, expected {expected.tolist()}"
+    return ""
+
+
+@cache
+def expected_labels(grid: int, axis: int, index: int, wanted: tuple[int, ...], inside: int | None) -> np.ndarray:
+    """The labels of the plane [A, B] in RAS order, which the command gives for plain files."""
+    files = [File("t.nii", TARGET_SEED, False, _PLAIN)]
+    for seed in CONTEXT_SEEDS:
+        files += [File(f"in{seed}.nii", seed, False, _PLAIN), File(f"out{seed}.nii", seed, True, _PLAIN)]
+    affine = affine_of(*GRIDS[grid])
+    place = affine[axis, axis] * index + affine[axis, 3]
+    mask = None if inside is None else (inside,) * 3
+    pairs = list(zip(files[1::2], files[2::2], strict=True))
+    case = Case(grid, axis, index, wanted, mask, False, False, files[0], pairs, f"{'xyz'[axis]}={place}", "out.nii")
+    with TemporaryDirectory() as folder:
+        ran = run(write(case, Path(folder)))
+        assert ran.status == 0, ran
+        labels = np.asarray(nib.load(Path(folder) / "out.nii").dataobj)
+    return labels.take(0, axis=axis)
+
+
+_PLAIN = Storage(compressed=False)
