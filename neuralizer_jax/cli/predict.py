@@ -131,6 +131,7 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.cli import predict_checks as checks
     from neuralizer_jax.cli.predict_geometry import check_overlap, geometry_notes, to_grid_of
     from neuralizer_jax.files.image_files import read_image
+    from neuralizer_jax.files.image_formats import one_line
     from neuralizer_jax.files.label_names import read_label_names
     from neuralizer_jax.files.planes import parse_slice
 
@@ -178,7 +179,7 @@ def run(options: argparse.Namespace) -> None:
     checks.check_weights(model, options.context_chunk, weights)
     notes = [*pairs.notes, *checks.suspicions([*targets, *inputs], outputs, predicted, options.task)]
     for note in notes + geometry_notes(targets, inputs, outputs, choice, resample=options.resample):
-        print(f"neuralizer: note: {note}", file=sys.stderr)
+        print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
     with tqdm(total=len(targets) * max(1, options.bootstrap), unit="pass", disable=None) as progress:
         for target, resampling, to_write in zip(targets, resamplings, files, strict=True):
             progress.set_description(target.path.name)

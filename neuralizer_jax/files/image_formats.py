@@ -38,7 +38,8 @@ def reading(path: Path) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except InputError as error:
-        raise InputError(f"{one_line(path)}: {error}") from error
+        beginning = f"{one_line(path)}: "  # once, however many readers wrap one another
+        raise InputError(beginning + str(error).removeprefix(beginning)) from error
     except Exception as error:  # damaged files make libraries raise nearly anything
         if isinstance(error, OSError) and error.strerror:  # from the file system
             raise InputError(f"{one_line(path)}: cannot be read ({error.strerror})") from error

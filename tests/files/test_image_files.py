@@ -124,6 +124,13 @@ def test_nifti_2_and_big_endian(tmp_path):
         np.testing.assert_array_equal(again.get_fdata(), RAMP)
 
 
+def test_an_error_names_the_file_once(tmp_path):
+    nib.save(nib.Nifti1Image(np.zeros((3, 4, 5), np.int16), AFFINE), tmp_path / "a.nii")
+    with pytest.raises(InputError, match="expected a choice of a plane") as error:
+        read_image(tmp_path / "a.nii")
+    assert str(error.value).count("a.nii") == 1
+
+
 # --- labels ---
 
 

@@ -86,7 +86,8 @@ def draw_image_storage(rng: np.random.Generator, common: Storage) -> Storage:
     slope, inter = [(1, 0), (0, 0), (np.nan, np.nan), (np.nan, 0), (0, 7), (None, None), (None, None)][rng.integers(7)]
     if slope is None:
         slope = float(np.float32(choose([-1, 1]) * 10 ** rng.uniform(-6, 4)))
-        inter = float(np.float32(slope * choose([0, -100, 1000])))
+        size = scaling["levels"] if "levels" in scaling else scaling.get("gain", 1) * BRIGHTEST
+        inter = float(np.float32(slope * size * choose([0, -0.1, 1])))
     return replace(_draw_header(rng, common), dtype=dtype, **scaling, slope=float(slope), inter=float(inter))
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from neuralizer_jax.cli.main import main
 
-RIGHT, NOTED, REFUSED = "right", "noted", "refused"
-FAULT = "fault"
+# Verdicts. `changed`: another answer without a word, allowed only where nothing in a damaged file tells.
+RIGHT, NOTED, REFUSED, CHANGED, FAULT = "right", "noted", "refused", "changed", "fault"
 
 SECONDS = 20
 MEGABYTES = 400

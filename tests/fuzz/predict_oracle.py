@@ -7,11 +7,14 @@ from tempfile import TemporaryDirectory
 import nibabel as nib
 import numpy as np
 from fuzz.anatomy import CONTEXT_SEEDS, GRIDS, SURROUNDINGS, TARGET_SEED, affine_of, head, heads
+from fuzz.damage import CHECKED, SPOILERS, mutate
 from fuzz.nifti_storage import Storage, stored_image, stored_labels, write_nifti
-from fuzz.outcome import FAULT, NOTED, REFUSED, RIGHT, Ran, run
+from fuzz.outcome import CHANGED, FAULT, NOTED, REFUSED, RIGHT, Ran, run
 from fuzz.picture_storage import Picture, read_labels, write_picture
 from fuzz.predict_cases import Case, File
 from nibabel.orientations import apply_orientation
+
+from neuralizer_jax.files.image_files import image_suffix
 
 # What rounding to few levels may move: a share of the pixels, and the Dice of a label.
 MOST_PIXELS, LEAST_DICE = 0.015, 0.95
@@ -41,6 +44,8 @@ def verdict(case: Case, folder: Path, ran: Ran) -> tuple[str, str]:
         return RIGHT, ""
     if NOTED in case.may and ran.notes:
         return NOTED, "; ".join(ran.notes)
+    if CHANGED in case.may:
+        return CHANGED, wrong
     return FAULT, f"{wrong}; notes: {ran.notes}"
 
 
@@ -186,3 +191,38 @@ def expected_labels(grid: int, axis: int, index: int, wanted: tuple[int, ...], i
 
 
 _PLAIN = Storage(compressed=False)
+
+
+def judge_spoilt(case: Case, folder: Path, rng: np.random.Generator) -> tuple[str, str]:
+    """Spoils one file of a case; it must be refused by name."""
+    case.in_lists = True  # a folder or a link to nothing in the context's folder is no image at all
+    arguments = write(case, folder)
+    path, file = _one_file(case, folder, rng)
+    suffix = image_suffix(path)
+    role = "labels" if file.labels else "image"
+    names = [name for name, (suffixes, of, _) in SPOILERS.items() if suffix in suffixes and of in ("", role)]
+    name = str(rng.choice(names))
+    SPOILERS[name][2](path)
+    ran = run(arguments)
+    if ran.fault:
+        return FAULT, f"{path.name!r} is {name}: {ran.fault}"
+    if ran.status != 2 or " ".join(path.name.splitlines()) not in ran.errors[0]:
+        return FAULT, f"{path.name!r} is {name}, expected an error that names it: status {ran.status}, {ran.errors}"
+    return REFUSED, f"{name}: {ran.errors[0]}"
+
+
+def judge_damaged(case: Case, folder: Path, rng: np.random.Generator) -> tuple[str, str]:
+    """Changes bytes of one file. Where checksums cannot find that, any answer in one piece will do."""
+    arguments = write(case, folder)
+    path, _ = _one_file(case, folder, rng)
+    path.write_bytes(mutate(path.read_bytes(), rng))
+    if not path.name.lower().endswith(CHECKED):
+        case.allow("no checksum", REFUSED, NOTED, CHANGED)
+    case.allow("damaged")
+    return verdict(case, folder, run(arguments))
+
+
+def _one_file(case: Case, folder: Path, rng: np.random.Generator) -> tuple[Path, File]:
+    place = int(rng.integers(3))
+    file = case.files[place]
+    return (folder / "context" if place else folder) / file.name, file
