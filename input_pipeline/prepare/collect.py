@@ -9,8 +9,9 @@ import numpy as np
 from input_pipeline.prepare.dropped import Dropped
 from input_pipeline.prepare.run_jobs import dropped_reason, load_subject, subject_file
 from input_pipeline.prepare.splits import split_subjects
+from input_pipeline.prepare.write_volumes import label_voxels, stored_protocols
 from input_pipeline.slices.job import Job
-from input_pipeline.slices.record import SubjectRecord, quantize, to_example
+from input_pipeline.slices.record import SubjectRecord, quantize
 from input_pipeline.space.modalities import series_of
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.intensity import Window, apply_window, dataset_windows, foreground_median
@@ -24,7 +25,8 @@ class PreparedDataset:
         folder: the dataset's, which holds the subjects made by `run_jobs`.
         windows: intensities that become 0 and 1, for each modality; empty if the images are in [0, 1] already.
         index: what is known of each subject without reading its images, in JSON types: ids, split, slices `y`,
-            modalities, label sources, alignment, and `label_pixels`: protocol -> label -> pixels in each slice.
+            modalities, label sources, alignment, and `label_pixels`: protocol -> label -> pixels in each slice. An
+            entry of volumes has no `y`, and `label_voxels`: protocol -> label -> voxels.
         dropped: subjects and images that were left out.
     """
 
@@ -33,13 +35,13 @@ class PreparedDataset:
     index: list[dict]
     dropped: list[Dropped]
 
-    def examples(self, split: str) -> Iterator[dict]:
-        """The examples of a split (`slices.record.to_example`) in the order of the index, images in uint16."""
+    def records(self, split: str | None = None) -> Iterator[SubjectRecord]:
+        """The records of a split, or of all subjects, in the order of the index, images in uint16."""
         for entry in self.index:
-            if entry["split"] == split:
+            if split in (None, entry["split"]):
                 made = load_subject(self.folder, entry["subject"])
-                record = replace(made.record, split=split)
-                yield to_example(record if made.quantiles is None else self._scaled(record, made.quantiles))
+                record = replace(made.record, split=entry["split"])
+                yield record if made.quantiles is None else self._scaled(record, made.quantiles)
 
     def _scaled(self, record: SubjectRecord, quantiles: np.ndarray) -> SubjectRecord:
         windows = [self.windows[series_of(modality)] for modality in record.modalities]
@@ -50,7 +52,9 @@ class PreparedDataset:
         return replace(record, images=np.stack(images))
 
 
-def collect(dataset: str, jobs: Sequence[Job], folder: Path, dropped: dict[str, str]) -> PreparedDataset:
+def collect(
+    dataset: str, jobs: Sequence[Job], folder: Path, dropped: dict[str, str], *, volumes: bool = False
+) -> PreparedDataset:
     """Splits the subjects that were made, and measures intensity windows on the training subjects.
 
     Args:
@@ -58,6 +62,7 @@ def collect(dataset: str, jobs: Sequence[Job], folder: Path, dropped: dict[str, 
         jobs: all jobs of the dataset, each either made or dropped by `run_jobs`.
         folder: the dataset's.
         dropped: what `discover` dropped, with the reasons.
+        volumes: whether the subjects are volumes.
 
     Raises:
         InputError: no subject could be prepared.
@@ -77,7 +82,8 @@ def collect(dataset: str, jobs: Sequence[Job], folder: Path, dropped: dict[str, 
     others: list[tuple[str, np.ndarray]] = []
     for job in kept:
         made = load_subject(folder, job.subject)
-        index.append(_entry(made.record, splits[job.subject]))
+        entry = _volumes_entry(made.record) if volumes else _slices_entry(made.record)
+        index.append(_entry(made.record, splits[job.subject]) | entry)
         left_out += [Dropped(job.subject, image, reason) for image, reason in made.dropped.items()]
         if made.quantiles is not None:
             volumes = training if splits[job.subject] == "train" else others
@@ -92,18 +98,34 @@ def _entry(record: SubjectRecord, split: str) -> dict:
         "subject": record.subject,
         "person": record.person,
         "split": split,
-        "y": record.y.tolist(),
         "modalities": list(record.modalities),
-        "label_sources": dict(zip(record.protocols, record.label_sources, strict=True)),
-        "label_pixels": {
-            protocol: _label_pixels(labels) for protocol, labels in zip(record.protocols, record.labels, strict=True)
-        },
         "mask_source": record.mask_source,
         "skull_stripped": record.skull_stripped,
         "alignment": record.alignment,
         "residual_mm": record.residual_mm,
         "mutual_information": record.mutual_information,
+    }
+
+
+def _slices_entry(record: SubjectRecord) -> dict:
+    return {
+        "y": record.y.tolist(),
+        "label_sources": dict(zip(record.protocols, record.label_sources, strict=True)),
+        "label_pixels": {
+            protocol: _label_pixels(labels) for protocol, labels in zip(record.protocols, record.labels, strict=True)
+        },
         "coverage": float(record.coverage.min()),
+    }
+
+
+def _volumes_entry(record: SubjectRecord) -> dict:
+    """Without the template's labels, from which no episode is made; coverage is that of the whole brain."""
+    kept = stored_protocols(record)
+    brain = record.brain_mask.sum(axis=(1, 2))
+    return {
+        "label_sources": {protocol: record.label_sources[place] for protocol, place in kept.items()},
+        "label_voxels": {protocol: label_voxels(record.labels[place]) for protocol, place in kept.items()},
+        "coverage": float((record.coverage @ brain / brain.sum()).min(initial=1)),
     }
 
 

@@ -1,6 +1,6 @@
-"""The steps of preparing a dataset: from a folder of raw files to `OUT/DATASET`.
+"""The steps of preparing a dataset: from a folder of raw files to `OUT/DATASET`, or `OUT/DATASET-volumes`.
 
-data/ixi/1.0.0                the dataset, which training reads
+data/ixi/1.0.0                the dataset, which training reads (data/ixi-volumes/volumes)
 data/ixi/quality/index.html   a page to check it
 data/ixi/dropped.csv          subjects and images that were left out, with the reasons
 data/ixi/work                 the subjects made so far; may be deleted when the dataset is complete
@@ -16,6 +16,7 @@ from input_pipeline.prepare.jobs import dataset_jobs, settings_of
 from input_pipeline.prepare.quality_page import write_quality_page
 from input_pipeline.prepare.run_jobs import run_jobs
 from input_pipeline.prepare.tfds_builder import write_tfds
+from input_pipeline.prepare.write_volumes import volumes_of_record, write_volumes
 from input_pipeline.raw.datasets import Dataset
 from input_pipeline.slices.settings import COUNTS, PrepareSettings
 from neuralizer_jax.errors import InputError
@@ -45,29 +46,32 @@ def prepare_dataset(
         command: command line to show on the quality page.
 
     Returns:
-        The dataset's folder, `OUT/DATASET`.
+        The dataset's folder, `OUT/DATASET` or `OUT/DATASET-volumes`.
 
     Raises:
         InputError: no subject was found, or none could be prepared, or the folder holds subjects that were prepared
             with other settings.
     """
-    folder = out / dataset.name
+    folder = out / (f"{dataset.name}-volumes" if settings.volumes else dataset.name)
     jobs, dropped = dataset_jobs(dataset, raw, folder, settings)
     _keep_settings(folder, dataset, settings)
     if shard:
         run_jobs(jobs[shard[0] - 1 :: shard[1]], folder, workers=workers)
         return folder
     run_jobs(jobs, folder, workers=workers)
-    prepared = collect(dataset.name, jobs, folder, dropped)
-    write_tfds(dataset, prepared)
+    prepared = collect(dataset.name, jobs, folder, dropped, volumes=settings.volumes)
+    if settings.volumes:
+        write_volumes(folder, prepared.index, map(volumes_of_record, prepared.records()))
+    else:
+        write_tfds(dataset, prepared)
     write_dropped_table(folder / "dropped.csv", prepared.dropped)
-    write_quality_page(prepared, title=dataset.name, command=command)
+    write_quality_page(prepared, title=folder.name, command=command)
     return folder
 
 
 def _keep_settings(folder: Path, dataset: Dataset, settings: PrepareSettings) -> None:
     """Writes down the settings of the subjects in the folder. Raises InputError if they were made with others."""
-    names = [name for name in settings_of(dataset.name) if name not in COUNTS]
+    names = [name for name in settings_of(dataset.name, volumes=settings.volumes) if name not in COUNTS]
     values, defaults = ({name: asdict(each)[name] for name in names} for each in (settings, PrepareSettings()))
     text = json.dumps(values, default=str, sort_keys=True)
     path = folder / "work/settings.json"

@@ -11,16 +11,20 @@ from input_pipeline.slices.job import Job
 from input_pipeline.slices.settings import PrepareSettings
 from neuralizer_jax.errors import InputError
 
-_SCANS = ("slices", "segmentations", "align")
+_SCANS = ("volumes", "slices", "segmentations", "align")
 _SYNTHESIS = {
-    "labelmaps": ("slices", "subjects_per_map", "swap_hemispheres", "skull_stripped", "seed"),
-    "phantom": ("slices", "subjects", "skull_stripped", "seed"),
+    "labelmaps": ("volumes", "slices", "subjects_per_map", "swap_hemispheres", "skull_stripped", "seed"),
+    "phantom": ("volumes", "slices", "subjects", "skull_stripped", "seed"),
 }
 
+# Settings that mean nothing for volumes: training cuts the slices, and synthesises images of label maps.
+_OF_SLICES = ("slices", "skull_stripped")
 
-def settings_of(dataset: str) -> tuple[str, ...]:
-    """The fields of `PrepareSettings` that matter for a dataset."""
-    return _SYNTHESIS.get(dataset, _SCANS)
+
+def settings_of(dataset: str, *, volumes: bool) -> tuple[str, ...]:
+    """The fields of `PrepareSettings` that matter for a dataset of volumes or of slices."""
+    names = _SYNTHESIS.get(dataset, _SCANS)
+    return tuple(name for name in names if not (volumes and name in _OF_SLICES))
 
 
 def dataset_jobs(
@@ -52,5 +56,5 @@ def dataset_jobs(
         return list(labelmap_jobs(found.subjects, settings)), found.dropped
     index = index_segmentations(settings.segmentations)
     made = folder / "work/segmentations"
-    jobs = scan_jobs(found.subjects, settings.slices, index=index, made=made, align_by=settings.align)
+    jobs = scan_jobs(found.subjects, settings.y, index=index, made=made, align_by=settings.align)
     return jobs, found.dropped

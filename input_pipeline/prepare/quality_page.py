@@ -56,8 +56,11 @@ def write_quality_page(prepared: PreparedDataset, *, title: str, command: str) -
     count = min(len(entries), _MOST_IN_SHEET)
     if entries:
         chosen = [entries[index * len(entries) // count] for index in range(count)]
-        # The second panel shows the first label map.
-        panels = [(e["subject"], picture_file(prepared.folder, e["subject"]), bool(e["label_sources"])) for e in chosen]
+        # The second panel shows the first label map; without an image, the first does.
+        panels = [
+            (e["subject"], picture_file(prepared.folder, e["subject"]), bool(e["modalities"] and e["label_sources"]))
+            for e in chosen
+        ]
         save_picture(folder / _SHEET, picture_sheet(panels))
     page = render_page(
         _TEMPLATE,
@@ -103,12 +106,12 @@ def _subject(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "width": width,
         "height": height,
         "facts": {
-            "images": ", ".join(name if n == 1 else f"{name} ({n} directions)" for name, n in images.items()),
+            "images": ", ".join(name if n == 1 else f"{name} ({n} directions)" for name, n in images.items()) or "none",
             "labels": labels or "none",
             "brain mask": entry["mask_source"],
             "alignment": ", ".join(alignment),
-            "coverage": f"{entry['coverage']:.0%}",
-        },
+        }
+        | ({"coverage": f"{entry['coverage']:.0%}"} if images else {}),
     }
 
 
@@ -143,10 +146,11 @@ def _sources(entries: Sequence[Mapping]) -> list[tuple[str, str, int]]:
 
 
 def _legend(entries: Sequence[Mapping]) -> dict[str, list[tuple[str, str]]]:
-    """Protocol -> names of the structures in the slices and their colours in CSS."""
+    """Protocol -> names of the structures in the slices or volumes and their colours in CSS."""
     legend = {}
-    for protocol in dict.fromkeys(name for entry in entries for name in entry["label_pixels"]):
-        present = {int(label) for entry in entries for label in entry["label_pixels"].get(protocol, ())}
+    for protocol in dict.fromkeys(name for entry in entries for name in entry["label_sources"]):
+        shown = [entry.get("label_pixels") or entry["label_voxels"] for entry in entries]
+        present = {int(label) for own in shown for label in own.get(protocol, ())}
         names = structure_names(protocol)
         colours = {names[label]: label_colours(np.array(label), protocol) for label in sorted(present & names.keys())}
         legend[protocol] = [(name, f"rgb({', '.join(map(str, rgb))})") for name, rgb in colours.items()]

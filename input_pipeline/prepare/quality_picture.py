@@ -4,6 +4,7 @@ Drawn with NumPy and Pillow alone: a matplotlib figure takes seconds, and a larg
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from input_pipeline.prepare.label_colours import label_colours, outline_order
 from input_pipeline.slices.record import SubjectRecord
-from input_pipeline.space.grid import SLICE_SHAPE, SLICE_Y
+from input_pipeline.space.grid import ALL_Y, ORIGIN, SLICE_SHAPE, SLICE_Y, volume_of
 from input_pipeline.space.modalities import series_of
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
@@ -26,6 +27,9 @@ GAP = 6
 _MOST_LABEL_MAPS = 3
 _MOST_FURTHER_IMAGES = 5
 _MOST_SLICES = 12
+
+# The slices of a volume, x, y and z in mm: through the left hippocampus, as `SLICE_Y`, and the basal ganglia.
+_PLANES = (-26, SLICE_Y, 6)
 
 # Intensities that become black and white, over the pixels of the slice that are not 0.
 _PERCENTILES = (0.5, 99.5)
@@ -45,7 +49,8 @@ def quality_picture(record: SubjectRecord) -> np.ndarray:
     The row shows the first image, then the same image with the outlines of each label map (at most three) and of the
     brain mask, then further modalities (at most five). Below, every slice shows the first image with the outlines of
     the first label map, or of the brain mask if there are no labels. Of more than twelve slices, twelve evenly spaced
-    ones are shown. Each image has its own grey scale. A diffusion series shows one direction.
+    ones are shown; of a volume, one slice along each axis. Each image has its own grey scale. A diffusion series shows
+    one direction. Without an image, the first label map is shown in colours.
 
     Args:
         record: images finite, in any unit.
@@ -54,10 +59,13 @@ def quality_picture(record: SubjectRecord) -> np.ndarray:
         RGB `[height, width, 3]` uint8, superior at the top, left hemisphere on the left. Panel i of the row begins at
         column `i * (PANEL + GAP)`.
     """
-    first, *further = _shown_images(record.modalities)
+    captions = [f"y = {place} mm" for place in record.y]
+    if len(record.y) == len(ALL_Y):
+        record, captions = _three_planes(record)
+    first, *further = _shown_images(record.modalities) or [None]
     middle = int(np.argmin(np.abs(record.y - SLICE_Y)))
     masked = _with_mask(record, first, middle), f"brain mask ({record.mask_source})"
-    row = [(_panel(record, first, middle), record.modalities[first])]
+    row = [] if first is None else [(_panel(record, first, middle), record.modalities[first])]
     for index, (protocol, source) in enumerate(zip(record.protocols, record.label_sources, strict=True)):
         if index < _MOST_LABEL_MAPS:
             row.append((_with_labels(record, first, index, middle), f"{protocol} ({source})"))
@@ -66,7 +74,7 @@ def quality_picture(record: SubjectRecord) -> np.ndarray:
     if len(record.y) > 1:
         for place in np.unique(np.linspace(0, len(record.y) - 1, _MOST_SLICES).round().astype(int)):
             outlined = _with_labels(record, first, 0, place) if record.protocols else _with_mask(record, first, place)
-            panels.append(_captioned(outlined, f"y = {record.y[place]} mm"))
+            panels.append(_captioned(outlined, captions[place]))
     return _grid(panels, len(row))
 
 
@@ -99,6 +107,25 @@ def picture_sheet(pictures: Sequence[tuple[str, Path, int]]) -> np.ndarray:
     return _grid(cells, _COLUMNS)
 
 
+def _three_planes(record: SubjectRecord) -> tuple[SubjectRecord, list[str]]:
+    """A record with one coronal, axial and sagittal slice of a volume, all 192 pixels wide, and their captions.
+
+    An axial or sagittal slice is cropped along y, where the brain is shorter than 192 mm.
+    """
+    x, y, z = (place - origin for place, origin in zip(_PLANES, ORIGIN, strict=True))
+    near = slice(y - SIDE // 2, y + SIDE // 2)
+
+    def cut(images: np.ndarray) -> np.ndarray:
+        volume = volume_of(images)[..., near, :]
+        planes = volume[..., SIDE // 2, :], volume[..., z], volume[..., x, :, :]
+        return np.stack([np.swapaxes(plane, -2, -1)[..., ::-1, :] for plane in planes], axis=-3)
+
+    parts = {name: cut(getattr(record, name)) for name in ("images", "labels", "brain_mask")}
+    return replace(record, y=np.full(3, SLICE_Y), **parts), [
+        f"{'xyz'[axis]} = {_PLANES[axis]} mm" for axis in (1, 2, 0)
+    ]
+
+
 def _shown_images(modalities: Sequence[str]) -> list[int]:
     """Indices of the images to show: the first of each modality."""
     first: dict[str, int] = {}
@@ -115,20 +142,22 @@ def _grey(image: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
 
 
-def _panel(record: SubjectRecord, index: int, place: int) -> np.ndarray:
-    """RGB of an image of a slice at twice its size, smooth."""
+def _panel(record: SubjectRecord, index: int | None, place: int) -> np.ndarray:
+    """RGB of an image of a slice at twice its size, smooth; of its first label map without one."""
+    if index is None:
+        return label_colours(record.labels[0, place], record.protocols[0]).repeat(2, 0).repeat(2, 1)
     grey = Image.fromarray(_grey(record.images[index, place]))
     large = np.asarray(grey.resize((PANEL, PANEL), Image.Resampling.BICUBIC))
     # 64 greys look like 256 and make the file a third smaller.
     return np.repeat((large & 0xFC)[..., None], 3, axis=2)
 
 
-def _with_labels(record: SubjectRecord, index: int, labels: int, place: int) -> np.ndarray:
+def _with_labels(record: SubjectRecord, index: int | None, labels: int, place: int) -> np.ndarray:
     values, protocol = record.labels[labels, place], record.protocols[labels]
     return _outlined(_panel(record, index, place), outline_order(values, protocol), label_colours(values, protocol))
 
 
-def _with_mask(record: SubjectRecord, index: int, place: int) -> np.ndarray:
+def _with_mask(record: SubjectRecord, index: int | None, place: int) -> np.ndarray:
     mask = record.brain_mask[place]
     colours = np.broadcast_to(np.array(_MASK_COLOUR, np.uint8), (*mask.shape, 3))
     return _outlined(_panel(record, index, place), mask, colours)

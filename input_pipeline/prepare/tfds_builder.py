@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from input_pipeline.prepare.collect import PreparedDataset
 from input_pipeline.raw.datasets import Dataset
-from input_pipeline.slices.record import SPLITS
+from input_pipeline.slices.record import SPLITS, to_example
 from input_pipeline.space.grid import SLICE_SHAPE
 
 
@@ -87,4 +87,4 @@ class _SliceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
         return {split: self._generate_examples(split) for split in splits}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
-        yield from enumerate(self._prepared.examples(split))
+        yield from enumerate(map(to_example, self._prepared.records(split)))

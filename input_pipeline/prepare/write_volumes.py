@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from input_pipeline.space.grid import SHAPE
+from input_pipeline.slices.record import SubjectRecord
+from input_pipeline.space.grid import SHAPE, volume_of
 from input_pipeline.store.volumes import FORMAT, PLANES, code_type, profile_file
 from neuralizer_jax.errors import InputError
 
@@ -28,6 +29,18 @@ class SubjectVolumes:
     images: np.ndarray
     labels: np.ndarray
     brain_mask: np.ndarray
+
+
+def stored_protocols(record: SubjectRecord) -> dict[str, int]:
+    """Protocol -> place in the record, of the label maps that are stored: not the template's."""
+    sources = zip(record.protocols, record.label_sources, strict=True)
+    return {protocol: place for place, (protocol, source) in enumerate(sources) if source != "template"}
+
+
+def volumes_of_record(record: SubjectRecord) -> SubjectVolumes:
+    """The volumes of a record that has all coronal planes of the grid."""
+    labels = record.labels[list(stored_protocols(record).values())]
+    return SubjectVolumes(*map(volume_of, (record.images, labels, record.brain_mask)))
 
 
 def label_voxels(labels: np.ndarray) -> dict[str, int]:

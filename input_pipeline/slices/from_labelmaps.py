@@ -1,4 +1,7 @@
-"""Subjects without scans: from label maps, or the phantom, to records with synthetic images of every modality."""
+"""Subjects without scans: from label maps, or the phantom, to records with synthetic images of every modality.
+
+Volumes have no images: training synthesises them, other ones for each episode.
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
@@ -28,6 +31,12 @@ from neuralizer_jax.files.volumes import read_volume
 # Planes on either side of a slice, because synthesis blurs across planes.
 _MARGIN = 1
 
+# Every modality, and every direction of DTI.
+_SERIES = (
+    *((modality, None) for modality in MODALITIES if modality != "DTI"),
+    *(("DTI", direction) for direction in range(DTI_DIRECTIONS)),
+)
+
 
 def labelmap_jobs(subjects: Sequence[RawSubject], settings: PrepareSettings) -> Iterator[Job]:
     """Subjects made from label maps: the map itself (`NAME`) and warped copies (`NAME-w001`, ...).
@@ -40,7 +49,8 @@ def labelmap_jobs(subjects: Sequence[RawSubject], settings: PrepareSettings) -> 
         name = f"{subject.subject}{'-swapped' if swapped else ''}{f'-w{variant:03d}' if variant else ''}"
         rng = generator(settings.seed, "labelmaps", name)
         own, stripped = int(rng.integers(2**32)), bool(rng.uniform() < settings.skull_stripped)
-        make = partial(_from_labelmap, subject, name, settings.slices, bool(variant), swapped, stripped, own)
+        synthesis = None if settings.volumes else stripped
+        make = partial(_from_labelmap, subject, name, settings.y, bool(variant), swapped, synthesis, own)
         yield Job(name, subject.person, make)
 
 
@@ -49,11 +59,11 @@ def phantom_jobs(settings: PrepareSettings) -> Iterator[Job]:
     for index in range(settings.subjects):
         name, own = f"phantom-{index:03d}", int(generator(settings.seed, "population", index).integers(2**32))
         stripped = bool(generator(own, "stripped").uniform() < settings.skull_stripped)
-        yield Job(name, name, partial(_from_phantom, name, settings.slices, stripped, own))
+        yield Job(name, name, partial(_from_phantom, name, settings.y, None if settings.volumes else stripped, own))
 
 
 def _from_labelmap(
-    raw: RawSubject, subject: str, y: tuple[int, ...], warped: bool, swapped: bool, stripped: bool, seed: int
+    raw: RawSubject, subject: str, y: tuple[int, ...], warped: bool, swapped: bool, stripped: bool | None, seed: int
 ) -> MadeSubject:
     labels, fit = _align(raw.labels[0].path)
     planes = _planes(y)
@@ -65,7 +75,7 @@ def _from_labelmap(
     )  # fmt: skip
 
 
-def _from_phantom(subject: str, y: tuple[int, ...], stripped: bool, seed: int) -> MadeSubject:
+def _from_phantom(subject: str, y: tuple[int, ...], stripped: bool | None, seed: int) -> MadeSubject:
     planes = _planes(y)
     slab = vary_anatomy(phantom_label_map(), seed, planes)
     return _synthesize(
@@ -74,9 +84,12 @@ def _from_phantom(subject: str, y: tuple[int, ...], stripped: bool, seed: int) -
 
 
 def _synthesize(
-    slab: np.ndarray, planes: range, y: tuple[int, ...], stripped: bool, seed: int, to_mni: np.ndarray, **origin
+    slab: np.ndarray, planes: range, y: tuple[int, ...], stripped: bool | None, seed: int, to_mni: np.ndarray, **origin
 ) -> MadeSubject:
-    """Makes the record of a slab of labels `[192, len(planes), 192]`; `origin` has the record's other fields."""
+    """Makes the record of a slab of labels `[192, len(planes), 192]`; `origin` has the record's other fields.
+
+    The images are skull-stripped or not; with None, there are none.
+    """
     columns = [grid.coronal_index(place) - planes.start for place in y]
 
     def slices(volume: np.ndarray) -> np.ndarray:
@@ -85,12 +98,11 @@ def _synthesize(
     labels = fold_freesurfer(slices(slab))
     if grid.SLICE_Y in y:
         check_slice_structures(labels[y.index(grid.SLICE_Y)])
-    series: list[tuple[str, int | None]] = [(modality, None) for modality in MODALITIES if modality != "DTI"]
-    series += [("DTI", direction) for direction in range(DTI_DIRECTIONS)]
-    images = [
-        quantize(slices(synthesize_image(slab, modality, seed=seed, skull_stripped=stripped, direction=direction)))
-        for modality, direction in series
-    ]
+    series = () if stripped is None else _SERIES
+    images = np.empty((len(series), *labels.shape), np.uint16)
+    for image, (modality, direction) in zip(images, series, strict=True):
+        made = synthesize_image(slab, modality, seed=seed, skull_stripped=bool(stripped), direction=direction)
+        image[:] = quantize(slices(made))
     inside = slices(brain_mask(slab))
     if stripped:
         labels = np.where(inside, labels, np.uint16(0))
@@ -99,7 +111,7 @@ def _synthesize(
             **origin,
             y=np.array(y, np.int16),
             modalities=tuple(name if direction is None else f"{name}-{direction:02d}" for name, direction in series),
-            images=np.stack(images),
+            images=images,
             coverage=np.ones((len(series), len(y)), np.float32),
             to_mni=np.tile(to_mni, (len(series), 1, 1)),
             protocols=("freesurfer",),
@@ -107,7 +119,7 @@ def _synthesize(
             label_sources=("synthetic",),
             brain_mask=inside,
             mask_source="synthetic",
-            skull_stripped=stripped,
+            skull_stripped=bool(stripped),
         )
     )
 

@@ -90,8 +90,8 @@ def prepare_scan(raw: RawSubject, y: tuple[int, ...], derivatives: Derivatives, 
         check_mask_agrees(brain, template_brain_mask(planes))
     coverage = {modality: cut.coverage(brain) for modality, cut in images.items()}
     for modality, cut in images.items():
-        if coverage[modality].mean() < _MIN_COVERAGE:
-            share = f"shows {coverage[modality].mean():.0%} of the brain in the slices"
+        if (shown := cut.shown(brain)) < _MIN_COVERAGE:
+            share = f"shows {shown:.0%} of the brain in the slices"
             dropped[modality] = f"{raw.images[modality]}: {share}, expected at least {_MIN_COVERAGE:.0%}"
         elif (signal := cut.signal(brain)) < _MIN_COVERAGE:
             share = f"is not 0 in {signal:.0%} of the brain in the slices"

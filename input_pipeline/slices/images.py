@@ -55,6 +55,10 @@ class ImageSlices:
         shown = (self.in_view & brain).sum(axis=(1, 2))
         return np.where(pixels > 0, shown / np.maximum(pixels, 1), 1).astype(np.float32)
 
+    def shown(self, brain: np.ndarray) -> float:
+        """Share of a brain mask `[S, 192, 192]` within the field of view; 1 without brain."""
+        return float(self.in_view[brain].mean()) if brain.any() else 1.0
+
     def signal(self, brain: np.ndarray) -> float:
         """Share of a brain mask `[S, 192, 192]` where the image is not 0; 1 without brain."""
         return float((self.image[brain] != 0).mean()) if brain.any() else 1.0

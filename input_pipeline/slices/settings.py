@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from input_pipeline.space.grid import SLICE_Y
+from input_pipeline.space.grid import ALL_Y, SLICE_Y
 
 Align = Literal["auto", "intensities"]
 
@@ -14,6 +14,7 @@ class PrepareSettings:
     """The settings with which a dataset is prepared; each dataset uses some of them (`prepare.jobs.settings_of`).
 
     Attributes:
+        volumes: whether whole volumes are stored, from which training cuts slices in any plane, or coronal slices.
         slices: y of the coronal slices, mm in MNI152.
         segmentations: folder of the user's segmentations and brain masks, if they are not beside the images
             (`raw.derivatives`).
@@ -27,6 +28,7 @@ class PrepareSettings:
         seed: of everything random.
     """
 
+    volumes: bool = False
     slices: tuple[int, ...] = (SLICE_Y,)
     segmentations: Path | None = None
     align: Align = "auto"
@@ -35,6 +37,11 @@ class PrepareSettings:
     swap_hemispheres: bool = False
     skull_stripped: float = 0.5
     seed: int = 0
+
+    @property
+    def y(self) -> tuple[int, ...]:
+        """The coronal planes of a record, mm in MNI152: a volume has all of them."""
+        return ALL_Y if self.volumes else self.slices
 
 
 # These change the number of subjects, not the subjects: they may differ between runs in one folder.

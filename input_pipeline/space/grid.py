@@ -16,6 +16,9 @@ SLICE_SHAPE = (SHAPE[2], SHAPE[0])
 # The default slice, y in mm: through the anterior brain stem, hippocampus, thalamus and lateral ventricles.
 SLICE_Y = -17
 
+# The y of all coronal planes, mm.
+ALL_Y = tuple(range(ORIGIN[1], ORIGIN[1] + SHAPE[1]))
+
 
 def coronal_index(y: int) -> int:
     """Voxel index of the coronal plane at y mm. Raises ValueError outside of the grid.
@@ -36,3 +39,12 @@ def coronal_image(volume: np.ndarray, index: int) -> np.ndarray:
     True
     """
     return volume[:, index, ::-1].T
+
+
+def volume_of(images: np.ndarray) -> np.ndarray:
+    """The volume `[..., x, y, z]` of all its coronal planes as images `[..., y, 192, 192]` (`coronal_image`); a view.
+
+    >>> volume_of(np.zeros((SHAPE[1], *SLICE_SHAPE))).shape == SHAPE
+    True
+    """
+    return np.moveaxis(images[..., ::-1, :], -1, -3)

@@ -1,7 +1,8 @@
-"""`neuralizer prepare DATASET --raw DIR --out DIR`: from raw files to the slices that training reads."""
+"""`neuralizer prepare DATASET --raw DIR --out DIR`: from raw files to the slices or volumes that training reads."""
 
 import argparse
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +15,8 @@ _DEFAULT_Y = -17
 
 _DESCRIPTION = """\
 Finds the subjects in a folder of raw files, aligns them to MNI152 space, checks them, cuts coronal slices and stores
-them for training. An interrupted run continues when it is started again. Writes the dataset to OUT/DATASET, with a page
-to check it (quality/index.html) and a table of what was left out and why (dropped.csv).
+them for training, or whole volumes. An interrupted run continues when it is started again. Writes the dataset to
+OUT/DATASET, with a page to check it (quality/index.html) and a table of what was left out and why (dropped.csv).
 """
 
 
@@ -24,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     width = min(shutil.get_terminal_size().columns, 120) - 2
     parser = commands.add_parser(
         "prepare",
-        help="turn a dataset's raw files into slices for training",
+        help="turn a dataset's raw files into slices or volumes for training",
         description=fill(_DESCRIPTION, width),
         epilog=_list_of_datasets(width),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -33,6 +34,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--raw", metavar="DIR", type=Path, help="folder of the raw files (all but phantom)")
     parser.add_argument(
         "--out", metavar="OUT", type=Path, default=Path("data"), help="folder of prepared datasets (default: data)"
+    )
+    parser.add_argument(
+        "--volumes",
+        action="store_true",
+        default=None,
+        help="store whole volumes instead of slices, in OUT/DATASET-volumes: training cuts slices in any plane and "
+        "position from them, and synthesises images where there are label maps alone",
     )
     parser.add_argument(
         "--slices",
@@ -90,23 +98,26 @@ def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from input_pipeline.prepare.dataset import prepare_dataset
     from input_pipeline.prepare.jobs import settings_of
+    from input_pipeline.slices.record import SPLITS
     from input_pipeline.slices.settings import PrepareSettings
     from input_pipeline.store.records import SliceStore
+    from input_pipeline.store.volumes import open_volumes
 
     dataset = DATASETS[options.dataset]
     given = {name: getattr(options, name) for name in vars(PrepareSettings()) if getattr(options, name) is not None}
-    for name in given.keys() - set(settings_of(dataset.name)):
-        raise InputError(f"--{name.replace('_', '-')}: is not an option of {dataset.name}")
     settings, workers, shard = PrepareSettings(**given), options.workers, options.shard
+    for name in given.keys() - set(settings_of(dataset.name, volumes=settings.volumes)):
+        what = f"{dataset.name} as volumes" if settings.volumes else dataset.name
+        raise InputError(f"--{name.replace('_', '-')}: is not an option of {what}")
     folder = prepare_dataset(
         dataset, options.raw, options.out, settings, workers=workers, shard=shard, command=options.command_line
     )
     if shard:
         print("{}: part {} of {} done; when all parts are done, run without --shard".format(folder, *shard))
         return
-    store = SliceStore(folder)
-    splits = {split: len(store.subjects(split)) for split in ("train", "val", "test")}
-    print(f"{folder}: {len(store.subjects())} subjects ({', '.join(f'{n} {split}' for split, n in splits.items())})")
+    index = open_volumes(folder).index if settings.volumes else SliceStore(folder).index
+    splits = Counter(entry["split"] for entry in index)
+    print(f"{folder}: {len(index)} subjects ({', '.join(f'{splits[split]} {split}' for split in SPLITS)})")
     print(f"check it: {folder / 'quality/index.html'}")
     with (folder / "dropped.csv").open(encoding="utf-8") as file:
         left_out = sum(1 for _ in file) - 1
