@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from input_pipeline.prepare.label_colours import label_colours, outline_order
 from input_pipeline.slices.record import SubjectRecord
-from input_pipeline.space.grid import ALL_Y, ORIGIN, SLICE_SHAPE, SLICE_Y, volume_of
+from input_pipeline.space.grid import ALL_Y, ORIGIN, SHAPE, SLICE_SHAPE, SLICE_Y, volume_of
 from input_pipeline.space.modalities import series_of
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
@@ -49,8 +49,8 @@ def quality_picture(record: SubjectRecord) -> np.ndarray:
     The row shows the first image, then the same image with the outlines of each label map (at most three) and of the
     brain mask, then further modalities (at most five). Below, every slice shows the first image with the outlines of
     the first label map, or of the brain mask if there are no labels. Of more than twelve slices, twelve evenly spaced
-    ones are shown; of a volume, one slice along each axis. Each image has its own grey scale. A diffusion series shows
-    one direction. Without an image, the first label map is shown in colours.
+    ones are shown; of a volume, an axial and a sagittal slice. Each image has its own grey scale. A diffusion series
+    shows one direction. Without an image, the first label map is shown in colours.
 
     Args:
         record: images finite, in any unit.
@@ -59,9 +59,11 @@ def quality_picture(record: SubjectRecord) -> np.ndarray:
         RGB `[height, width, 3]` uint8, superior at the top, left hemisphere on the left. Panel i of the row begins at
         column `i * (PANEL + GAP)`.
     """
+    below = np.unique(np.linspace(0, len(record.y) - 1, _MOST_SLICES).round().astype(int)) if len(record.y) > 1 else ()
     captions = [f"y = {place} mm" for place in record.y]
     if len(record.y) == len(ALL_Y):
         record, captions = _three_planes(record)
+        below = (1, 2)  # the row shows the coronal one
     first, *further = _shown_images(record.modalities) or [None]
     middle = int(np.argmin(np.abs(record.y - SLICE_Y)))
     masked = _with_mask(record, first, middle), f"brain mask ({record.mask_source})"
@@ -71,10 +73,9 @@ def quality_picture(record: SubjectRecord) -> np.ndarray:
             row.append((_with_labels(record, first, index, middle), f"{protocol} ({source})"))
     row += [masked, *((_panel(record, index, middle), record.modalities[index]) for index in further)]
     panels = [_captioned(*panel, sides=not index) for index, panel in enumerate(row)]
-    if len(record.y) > 1:
-        for place in np.unique(np.linspace(0, len(record.y) - 1, _MOST_SLICES).round().astype(int)):
-            outlined = _with_labels(record, first, 0, place) if record.protocols else _with_mask(record, first, place)
-            panels.append(_captioned(outlined, captions[place]))
+    for place in below:
+        outlined = _with_labels(record, first, 0, place) if record.protocols else _with_mask(record, first, place)
+        panels.append(_captioned(outlined, captions[place]))
     return _grid(panels, len(row))
 
 
@@ -108,17 +109,18 @@ def picture_sheet(pictures: Sequence[tuple[str, Path, int]]) -> np.ndarray:
 
 
 def _three_planes(record: SubjectRecord) -> tuple[SubjectRecord, list[str]]:
-    """A record with one coronal, axial and sagittal slice of a volume, all 192 pixels wide, and their captions.
-
-    An axial or sagittal slice is cropped along y, where the brain is shorter than 192 mm.
-    """
+    """A record with one coronal, axial and sagittal slice of a volume, padded to one size, and their captions."""
     x, y, z = (place - origin for place, origin in zip(_PLANES, ORIGIN, strict=True))
-    near = slice(y - SIDE // 2, y + SIDE // 2)
+    side = max(SHAPE)
 
     def cut(images: np.ndarray) -> np.ndarray:
-        volume = volume_of(images)[..., near, :]
-        planes = volume[..., SIDE // 2, :], volume[..., z], volume[..., x, :, :]
-        return np.stack([np.swapaxes(plane, -2, -1)[..., ::-1, :] for plane in planes], axis=-3)
+        volume = volume_of(images)
+        planes = np.zeros((3, *images.shape[:-3], side, side), images.dtype)
+        for plane, image in zip(planes, (volume[..., y, :], volume[..., z], volume[..., x, :, :]), strict=True):
+            width, height = image.shape[-2:]
+            left, top = (side - width) // 2, (side - height) // 2
+            plane[..., top : top + height, left : left + width] = np.swapaxes(image, -2, -1)[..., ::-1, :]
+        return np.moveaxis(planes, 0, -3)
 
     parts = {name: cut(getattr(record, name)) for name in ("images", "labels", "brain_mask")}
     return replace(record, y=np.full(3, SLICE_Y), **parts), [
@@ -143,11 +145,12 @@ def _grey(image: np.ndarray) -> np.ndarray:
 
 
 def _panel(record: SubjectRecord, index: int | None, place: int) -> np.ndarray:
-    """RGB of an image of a slice at twice its size, smooth; of its first label map without one."""
+    """RGB of an image of a slice at twice its size, smooth; without one, of its first label map, dark off the brain."""
     if index is None:
-        return label_colours(record.labels[0, place], record.protocols[0]).repeat(2, 0).repeat(2, 1)
+        colours = label_colours(record.labels[0, place], record.protocols[0])
+        return np.where(record.brain_mask[place, ..., None], colours, colours // 3).repeat(2, 0).repeat(2, 1)
     grey = Image.fromarray(_grey(record.images[index, place]))
-    large = np.asarray(grey.resize((PANEL, PANEL), Image.Resampling.BICUBIC))
+    large = np.asarray(grey.resize((2 * grey.width, 2 * grey.height), Image.Resampling.BICUBIC))
     # 64 greys look like 256 and make the file a third smaller.
     return np.repeat((large & 0xFC)[..., None], 3, axis=2)
 
@@ -186,7 +189,7 @@ def _grid(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
 
 def _captioned(rgb: np.ndarray, caption: str, *, sides: bool = False) -> np.ndarray:
     """The panel with a caption in its upper left corner and, with `sides`, L and R at its left and right edge."""
-    picture = Image.fromarray(rgb)
+    picture = Image.fromarray(rgb).resize((PANEL, PANEL), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(picture)
     texts = [((6, 4), "la", caption)]
     if sides:
