@@ -1,4 +1,4 @@
-"""The exception for mistakes that a user can correct in a file, an array or an option."""
+"""The exception for mistakes that a user can correct, and the one line that says what they are."""
 
 
 class InputError(ValueError):
@@ -14,3 +14,17 @@ class InputError(ValueError):
         ...     print(str(error)[:33])
         missing.safetensors: no such file
     """
+
+
+def one_line(text: object) -> str:
+    r"""Shows a text, such as the name of a file, in one line: control characters and the like as escapes.
+
+    So a name can neither forge a second message nor command a terminal.
+
+    Example:
+        >>> from neuralizer_jax.errors import one_line
+        >>> one_line("two\nlines \x1b[31m.png")
+        'two lines \\x1b[31m.png'
+    """
+    joined = " ".join(str(text).splitlines())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in joined)

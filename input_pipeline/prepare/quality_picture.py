@@ -15,9 +15,8 @@ from input_pipeline.prepare.label_colours import label_colours, outline_order
 from input_pipeline.slices.record import SubjectRecord
 from input_pipeline.space.grid import ALL_Y, ORIGIN, SHAPE, SLICE_SHAPE, SLICE_Y, volume_of
 from input_pipeline.space.modalities import series_of
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.atomic_file import written_whole
-from neuralizer_jax.files.image_formats import one_line
 
 # Side of a slice; of a panel, which shows it enlarged; and the gap between panels. All in pixels.
 SIDE = SLICE_SHAPE[0]

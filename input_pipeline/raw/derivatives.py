@@ -24,9 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from input_pipeline.raw.found_files import files_under
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.atomic_file import written_whole
-from neuralizer_jax.files.image_formats import one_line
 from neuralizer_jax.files.volumes import volume_ending
 
 _SEGMENTATIONS = ("_synthseg", "_aseg", "_freesurfer")

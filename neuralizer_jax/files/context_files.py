@@ -14,9 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.image_files import IMAGE_SUFFIXES, image_stem, image_suffix
-from neuralizer_jax.files.image_formats import one_line
 from neuralizer_jax.files.natural_order import natural_order
 
 _TOKEN = re.compile(r"(?<![^\W_])(in|out)", re.IGNORECASE)

@@ -10,23 +10,23 @@ from typing import Literal
 
 import numpy as np
 
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.image_formats import (
+    check_content,
     check_finite,
     check_is_file,
     encode_array,
     encode_png,
     encode_tiff,
-    one_line,
     read_npy,
     read_npz,
-    read_raster,
     reading,
     whole_numbers,
 )
 from neuralizer_jax.files.nifti import NiftiSource, encode_nifti, read_plane
 from neuralizer_jax.files.planes import SliceChoice
+from neuralizer_jax.files.rasters import read_raster
 
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
 
@@ -99,6 +99,7 @@ def read_image(path: str | os.PathLike[str], *, slice_: SliceChoice | None = Non
     check_is_file(path)
     source, volume, full_scale = None, None, None
     with reading(path):
+        check_content(path, suffix)
         if suffix in (".png", ".tif", ".tiff"):
             values, full_scale = read_raster(path, "PNG" if suffix == ".png" else "TIFF", labels=labels)
         elif suffix == ".npy":

@@ -1,7 +1,7 @@
-"""Codecs of PNG, TIFF, .npy and .npz: file to raw values, and checked pixels to the bytes of a file.
+"""Codecs of .npy and .npz, encoders of PNG and TIFF, and the checks that all formats share.
 
 The codecs raise InputError without the file's name, or let a library's exception rise: `reading` adds the path and
-translates the exception. NIfTI is in `nifti`.
+translates the exception. PNG and TIFF are decoded in `rasters`, NIfTI is in `nifti`.
 """
 
 import colorsys
@@ -14,20 +14,50 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
-from neuralizer_jax.errors import InputError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from neuralizer_jax.errors import InputError, one_line
 
 # 8192 x 8192, far beyond what the model's memory allows.
 MAX_PIXELS = 2**26
 _ROUNDING = 1e-6
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339  # tags
+
+# How files begin that people give another suffix. NIfTI has its mark at byte 344, DICOM at byte 128.
+_BEGINNINGS = {
+    b"\x89PNG": "a PNG image",
+    b"II*\0": "a TIFF image",
+    b"MM\0*": "a TIFF image",
+    b"II+\0": "a TIFF image",
+    b"MM\0+": "a TIFF image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"BM": "a BMP image",
+    b"\x93NUMPY": "a NumPy array",
+    b"PK": "a zip archive",
+    b"\x1f\x8b": "a gzip file",
+    b"\x89HDF": "an HDF5 file",
+    b"NRRD": "an NRRD file",
+    b"ObjectType": "a MetaImage file",
+    b"%PDF": "a PDF file",
+    b"<": "a web page or XML file",
+    b"{": "a JSON file",
+    b"version https://git-lfs": "a Git LFS pointer, whose content was not downloaded",
+    b"/annex/objects": "a git-annex pointer, whose content was not downloaded",
+    b"\x00\x00\x00\x01\x00\x00": "a FreeSurfer volume",
+}
+_EXPECTED_CONTENT = {
+    ".png": "a PNG image",
+    ".tif": "a TIFF image",
+    ".tiff": "a TIFF image",
+    ".npy": "a NumPy array",
+    ".npz": "a zip archive",
+    ".nii": "a NIfTI file",
+    ".nii.gz": "a gzip file",
+    ".mgh": "a FreeSurfer volume",
+    ".mgz": "a gzip file",
+}
 
 
 @contextlib.contextmanager
@@ -49,15 +79,6 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def one_line(text: object) -> str:
-    """Joins the lines of a text, such as a path with a line break.
-
-    >>> one_line("two\\nlines.png")
-    'two lines.png'
-    """
-    return " ".join(str(text).splitlines())
-
-
 def check_is_file(path: Path) -> None:
     """Raises InputError unless `path` is a regular file that is not empty."""
     try:
@@ -70,6 +91,22 @@ def check_is_file(path: Path) -> None:
         raise InputError(f"{one_line(path)}: is not a regular file, expected an image file")
     if size == 0:
         raise InputError(f"{one_line(path)}: is empty (0 bytes), expected an image file")
+
+
+def check_content(path: Path, suffix: str) -> None:
+    """Raises InputError, without the path, if the file is of another kind than its suffix says."""
+    with open(path, "rb") as stream:
+        start = stream.read(352)
+    found = next((kind for beginning, kind in _BEGINNINGS.items() if start.startswith(beginning)), None)
+    if start[344:347] in (b"n+1", b"ni1"):
+        found = "a NIfTI file"
+    elif start[128:132] == b"DICM":
+        found = "a DICOM file"
+    expected = _EXPECTED_CONTENT[suffix]
+    if found and found != expected:
+        raise InputError(f"is {found}, not {expected} as its name says")
+    if found is None and suffix not in (".nii", ".mgh"):
+        raise InputError(f"is not {expected}, although its name says so")
 
 
 def check_plane_size(shape: Sequence[int]) -> None:
@@ -126,75 +163,6 @@ def smallest_integers(labels: np.ndarray, dtypes: Sequence[type[np.integer]]) ->
     raise InputError(
         f"labels run from {low} to {high}, expected {widest.min} to {widest.max} in this format, or .nii.gz or .npy"
     )
-
-
-def read_raster(path: Path, form: str, *, labels: bool) -> tuple[np.ndarray, int | None]:
-    """Decodes a PNG or TIFF.
-
-    Colour becomes grey: one channel if all are equal, Rec. 601 luma otherwise. Alpha is ignored. Of a palette image the
-    colours are used, but the indices for labels and for a palette that `encode_png` wrote. `form`: `PNG` or `TIFF`.
-
-    Returns:
-        The stored values [H, W], and the stored value of full intensity (None for 32-bit integers and floats).
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path, formats=(form,)) as image:
-            check_plane_size(image.size[::-1])
-            image.verify()  # the checksums of a PNG, which decoding ignores
-    except UnidentifiedImageError as error:
-        raise InputError(f"is not a {form} file, although its name says so") from error
-    with Image.open(path, formats=(form,)) as image:  # a verified image cannot be decoded
-        if (frames := getattr(image, "n_frames", 1)) > 1:
-            raise InputError(f"holds {frames} images, expected one")
-        if form == "TIFF":
-            _check_tiff_samples(image)
-        return _grey_values(image, labels)
-
-
-def _tiff_tag(image: "Image", tag: int) -> int:
-    value = getattr(image, "tag_v2", {}).get(tag, 1)
-    return value[0] if isinstance(value, tuple) else value
-
-
-def _check_tiff_samples(image: "Image") -> None:
-    """Refuses TIFF layouts whose values Pillow changes without an error."""
-    bits = _tiff_tag(image, _TIFF_BITS)
-    signed = _tiff_tag(image, _TIFF_SAMPLE_FORMAT) == 2
-    inverted = _tiff_tag(image, _TIFF_PHOTOMETRIC) == 0
-    if bits == 12 or (bits == 8 and signed) or (bits > 8 and inverted):
-        kind = f"{bits}-bit {'signed ' if signed else ''}{'white-is-zero ' if inverted else ''}samples"
-        raise InputError(f"holds {kind}, expected unsigned 8- or 16-bit, 32-bit integer or 32-bit float samples")
-
-
-def _grey_values(image: "Image", labels: bool) -> tuple[np.ndarray, int | None]:
-    """Returns the values [H, W] of an open image and the value of full intensity, as `read_raster`."""
-    if image.mode == "1":
-        return np.asarray(image).astype(np.uint8), 1
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16), 65535
-    if image.mode == "I" and image.format == "PNG":  # 16-bit grey in Pillow before 11.3
-        return np.asarray(image), 65535
-    if image.mode == "I":
-        unsigned = _tiff_tag(image, _TIFF_SAMPLE_FORMAT) == 1
-        return np.asarray(image).view(np.uint32 if unsigned else np.int32), None
-    if image.mode == "F":
-        return np.asarray(image), None
-    if image.mode not in ("L", "LA", "P", "PA", "RGB", "RGBA"):
-        raise InputError(f"holds {image.mode} pixels, expected grey, RGB or palette")
-    if ";16" in str(getattr(image, "tile", "")):
-        raise InputError("holds 16-bit colour or alpha, of which 8 bits would be lost, expected 16-bit grey")
-    if image.mode == "P" and (labels or image.getpalette() == label_palette().ravel().tolist()):
-        return np.asarray(image), 255
-    channels = np.asarray(image.convert("RGB") if image.mode in ("P", "PA") else image)
-    if channels.ndim == 2:
-        return channels, 255
-    if image.mode == "LA" or bool((channels[..., :1] == channels[..., 1:3]).all()):
-        return channels[..., 0], 255
-    if labels:
-        raise InputError("is a colour image, not a mask or label map, expected one integer a pixel")
-    return channels[..., :3] @ _LUMA, 255
 
 
 def read_npy(path: Path) -> np.ndarray:

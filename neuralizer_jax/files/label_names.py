@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.image_formats import check_is_file, one_line, reading
+from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.files.image_formats import check_is_file, reading
 
 _MAX_BYTES = 2**24
 # Columns between tabs or commas, whose names may hold spaces, or between spaces.

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.image_formats import check_finite, check_is_file, one_line, reading, whole_numbers
+from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.files.image_formats import check_content, check_finite, check_is_file, reading, whole_numbers
 from neuralizer_jax.files.planes import axis_directions
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def open_volume(path: Path) -> Iterator[OpenVolume]:
         ending = volume_ending(path)
         if not ending:
             raise InputError(f"unsupported file type, expected a name that ends in {', '.join(ENDINGS)}")
+        check_content(path, ending)
         compressed = ending in (".nii.gz", ".mgz")
         with _Decompressed(path) if compressed else open(path, "rb") as stream:
             volume = _open_nifti(stream) if ending.startswith(".nii") else _open_mgh(stream)

@@ -135,7 +135,7 @@ PREDICT = {
     "PNG named NIfTI": (
         lambda: shutil.copy("t.png", "t.nii.gz"),
         {"--target": "t.nii.gz"},
-        ["t.nii.gz", "cannot be read"],
+        ["t.nii.gz", "is a PNG image"],
     ),
     "gzipped text named NIfTI": (
         lambda: Path("t.nii.gz").write_bytes(gzip.compress(b"text" * 200)),

@@ -60,8 +60,8 @@ def test_grey_stored_as_colour_reads_as_grey(tmp_path, mode):
     np.testing.assert_array_equal(image.pixels, RAMP / np.float32(255))
 
 
-def test_colour_reads_as_luma_and_alpha_is_ignored(tmp_path):
-    colour = np.array([[[255, 0, 0, 9], [0, 255, 0, 0]], [[0, 0, 255, 255], [255, 255, 255, 1]]], np.uint8)
+def test_colour_reads_as_luma(tmp_path):
+    colour = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
     image = read_image(save_pillow(tmp_path / "a.png", colour))
     np.testing.assert_allclose(image.pixels, [[0.299, 0.587], [0.114, 1]], rtol=1e-6)
 
@@ -368,7 +368,7 @@ UNREADABLE = {
     "jpeg.tif": (b"\xff\xd8\xff\xe0" + bytes(99), "not a TIFF"),
     "really_png.nii.gz": (png_bytes(), "gzip"),
     "really_png.nii": (png_bytes(), "not a NIfTI"),
-    "really_png.npy": (png_bytes(), "magic"),
+    "really_png.npy": (png_bytes(), "is a PNG image, not a NumPy array"),
     "really_png.npz": (png_bytes(), "zip"),
     "really_npy.png": (npy_bytes(RAMP), "not a PNG"),
     "short.nii": (b"\x5c\x01", "not a NIfTI"),
