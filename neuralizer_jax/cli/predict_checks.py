@@ -30,6 +30,9 @@ _OVERSHOOT = 0.2
 # Scaled images that differ by less are one image, in another unit or datatype.
 _SAME_IMAGE = 0.003
 
+# How bytes and 16-bit integers store the inside of a mask.
+_WHITE = (255, 65535)
+
 _MOST_NAMED = 3
 
 
@@ -140,8 +143,8 @@ def labels_to_predict(
         wanted: labels, or None.
 
     Raises:
-        InputError: a wanted label is in no context output, there is no label at all, or a file has the grey values of a
-            soft mask.
+        InputError: a wanted label is in no context output, there is no label at all, a file has the grey values of a
+            soft mask, or some masks are 255 inside and others 1.
     """
     labels: set[int] = set()
     # Resampling may lose a small label, so the grid of each target is checked.
@@ -149,14 +152,28 @@ def labels_to_predict(
         resized = [resample(image.pixels, nearest=True) for resample, image in zip(of_target, outputs, strict=True)]
         with _flags_named(["label_values"]):
             labels.update(chosen_labels(set(np.unique(resized).tolist()) - {0}, wanted))
-    for image in outputs if wanted is None else ():
+    if wanted is None:
+        _check_masks(outputs)
+    return tuple(sorted(labels))
+
+
+def _check_masks(outputs: Sequence[ImageFile]) -> None:
+    """Refuses outputs that are masks by their values, but not masks of one value."""
+    masks: dict[int, Path] = {}
+    label_maps = 0
+    for image in outputs:
         values = np.unique(image.pixels)
-        if values[0] == 0 and values[-1] in (255, 65535) and len(values) > 2:
+        if values[0] == 0 and values[-1] in _WHITE and len(values) > 2:
             raise InputError(
                 f"{image.path}: has {len(values)} grey values from 0 to {values[-1]}, expected a mask with two values "
                 "(or a label map, with --labels)"
             )
-    return tuple(sorted(labels))
+        labels = values[values != 0].tolist()
+        label_maps += len(labels) > 1
+        masks.update(dict.fromkeys(labels, image.path))
+    if not label_maps and len(masks) > 1 and not set(_WHITE).isdisjoint(masks):
+        named = ", ".join(f"{path} is a mask of {label}" for label, path in sorted(masks.items())[-2:])
+        raise InputError(f"{named}, expected masks of one value (or label maps, with --labels)")
 
 
 def check_formats(targets: Sequence[ImageFile], files: Sequence[dict[str, Path]], labels: Sequence[int]) -> None:
@@ -205,6 +222,21 @@ def suspicions(
             f"the context outputs hold {len(labels)} labels, from {labels[0]} to {labels[-1]}: if they are label maps, "
             "--labels chooses some"
         )
+    return notes + _label_differences(outputs, labels)
+
+
+def _label_differences(outputs: Sequence[ImageFile], labels: Sequence[int]) -> list[str]:
+    """Returns notes on outputs without any of the labels, and on labels that at most half of the others have."""
+    present = {image: set(np.unique(image.pixels).tolist()).intersection(labels) for image in outputs if labels}
+    empty = [image for image in present if not present[image]]
+    notes = [f"{_named(empty)}: holds none of the labels"] if empty else []
+    used = len(present) - len(empty)
+    holders = {label: [image for image in present if label in present[image]] for label in labels}
+    rare = [label for label in labels if 2 * len(holders[label]) <= used]
+    if rare:
+        shown = [f"{label} is in {len(holders[label])} ({_named(holders[label])})" for label in rare[:_MOST_NAMED]]
+        more = f", {len(rare) - _MOST_NAMED} other labels in few" if len(rare) > _MOST_NAMED else ""
+        notes.append(f"labels differ among the context outputs: of {used}, label {', '.join(shown)}{more}")
     return notes
 
 

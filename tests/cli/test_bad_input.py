@@ -225,6 +225,11 @@ PREDICT = {
         ["ctx/out1.png", "every pixel is"],
     ),
     # masks and labels
+    "masks of 1 and of 255": (
+        lambda: (save_png("ctx/out0.png", disc()), save_png("ctx/out1.png", 255 * disc())),
+        SEGMENTATION,
+        ["ctx/out0.png is a mask of 1", "ctx/out1.png is a mask of 255", "--labels"],
+    ),
     "fractional mask": (
         lambda: np.save("out.npy", picture(1) / 255),
         {**SEGMENTATION, "--context": None, "--context-in": "ctx/in0.png", "--context-out": "out.npy"},

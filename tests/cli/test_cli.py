@@ -294,6 +294,29 @@ def test_three_channels(folder):
 # Segmentations
 
 
+@pytest.mark.parametrize(
+    ("outputs", "options", "notes"),
+    [
+        ([(3, 41), (3, 41), (3, 41)], [], ""),
+        ([(3, 41), (3, 41), (3,)], [], ""),
+        ([(3,), (3,), (3, 41)], [], "labels differ among the context outputs: of 3, label 41 is in 1 (few/out2.npy)"),
+        ([(3,), (3,), (3, 41)], ["--labels", "3"], ""),
+        ([(1,), (2,)], [], "of 2, label 1 is in 1 (few/out0.npy), 2 is in 1 (few/out1.npy)"),
+        ([(1,), (), (1,)], [], "few/out1.npy: holds none of the labels"),
+        ([(3, 41), (41,)], ["--labels", "3"], "few/out1.npy: holds none of the labels"),
+        ([(1,), (255,)], ["--labels", "1,255"], "of 2, label 1 is in 1 (few/out0.npy), 255 is in 1 (few/out1.npy)"),
+    ],
+)
+def test_context_outputs_whose_labels_differ_are_noted(folder, capsys, outputs, options, notes):
+    for index, labels in enumerate(outputs):
+        save(f"few/in{index}.npy", picture(1 + index))
+        save(f"few/out{index}.npy", label_map(0, *labels))
+    run("--task", "segmentation", *options, context="few")
+    noted = capsys.readouterr().err
+    assert notes in noted
+    assert len(noted.splitlines()) == bool(notes)
+
+
 def test_masks(folder, capsys):
     run("--task", "segmentation", out="o.png", target="t.png", context="masks_png")
     assert capsys.readouterr() == ("o.png\no_prob.png\n", "")
