@@ -171,6 +171,7 @@ def run(options: argparse.Namespace) -> None:
 
     from neuralizer_jax.compilation_cache import use_compilation_cache
     from neuralizer_jax.inference.figure import draw_figure
+    from neuralizer_jax.inference.plausibility import plausibility_notes
     from neuralizer_jax.inference.predict import predict
     from neuralizer_jax.weights import load_weights
 
@@ -178,7 +179,8 @@ def run(options: argparse.Namespace) -> None:
     model, params = load_weights(weights)
     checks.check_weights(model, options.context_chunk, weights)
     notes = [*pairs.notes, *checks.suspicions([*targets, *inputs], outputs, predicted, options.task)]
-    for note in notes + geometry_notes(targets, inputs, outputs, choice, resample=options.resample):
+    notes += geometry_notes(targets, inputs, outputs, choice, resample=options.resample)
+    for note in notes:
         print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
     with tqdm(total=len(targets) * max(1, options.bootstrap), unit="pass", disable=None) as progress:
         for target, resampling, to_write in zip(targets, resamplings, files, strict=True):
@@ -193,6 +195,11 @@ def run(options: argparse.Namespace) -> None:
                 devices=jax.local_devices() if options.all_devices else None,
                 on_draw=progress.update,
             )
+            image_names = [str(image.path) for image in (target, *inputs)]
+            for note in plausibility_notes(*arrays, prediction, names=image_names, label_names=label_names):
+                if note not in notes:  # an example is as odd for every target
+                    progress.write(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
+                    notes.append(note)
             if new_folder is not None:
                 _make_folder(new_folder)
             written = _write(prediction, target, to_write)

@@ -55,6 +55,12 @@ def save(path, array, affine, storage=STORAGES[0], code=2):
     nib.save(image, path)
 
 
+@pytest.fixture(autouse=True)
+def _no_notes_on_the_prediction(monkeypatch):
+    """Random weights predict odd structures, which `predict` notes too."""
+    monkeypatch.setattr("neuralizer_jax.inference.plausibility.plausibility_notes", lambda *_, **__: [])
+
+
 @pytest.fixture
 def predicted(tmp_path, tiny_weights, capsys):
     """Makes a target and three pairs, predicts; gives status, stderr and the labels with their affine, RAS."""
