@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from neuralizer_jax import __version__
 from neuralizer_jax.cli import convert, demo, episodes, evaluate, experiment, predict, prepare, report, runtime, train
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, one_line
 
 _COMMANDS = (predict, demo, prepare, episodes, train, evaluate, runtime, report, experiment, convert)
 
@@ -24,7 +24,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the message and exits with status 2."""
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(message: str) -> int:
-    """Prints an error in one line, even if it names a file with a line break."""
-    print(f"neuralizer: error: {' '.join(message.splitlines())}", file=sys.stderr)
+    """Prints an error in one line, whatever the names in it."""
+    print(f"neuralizer: error: {one_line(message)}", file=sys.stderr)
     return 2

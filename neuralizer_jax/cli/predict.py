@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,7 +131,6 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.cli import predict_checks as checks
     from neuralizer_jax.cli.predict_geometry import check_overlap, geometry_notes, to_grid_of
     from neuralizer_jax.files.image_files import read_image
-    from neuralizer_jax.files.image_formats import one_line
     from neuralizer_jax.files.label_names import read_label_names
     from neuralizer_jax.files.planes import parse_slice
 
@@ -184,7 +183,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
     with tqdm(total=len(targets) * max(1, options.bootstrap), unit="pass", disable=None) as progress:
         for target, resampling, to_write in zip(targets, resamplings, files, strict=True):
-            progress.set_description(target.path.name)
+            progress.set_description(one_line(target.path.name))
             context_in, context_out = _stack(inputs, resampling), _stack(outputs, resampling, labels=segmentation)
             arrays = (target.pixels, context_in, context_out)
             prediction = predict(
@@ -209,7 +208,7 @@ def run(options: argparse.Namespace) -> None:
                 sides = target.source.geometry.sides if target.source else None
                 draw_figure(options.figure, *arrays, prediction, caption=caption, label_names=label_names, sides=sides)
                 written.append(options.figure)
-            progress.write("\n".join(map(str, written)))
+            progress.write("\n".join(map(one_line, written)))
 
 
 def _scaled(image: "ImageFile", how: str) -> "ImageFile":

@@ -3,12 +3,13 @@
 Two image files of a folder are a pair if their names differ only in the token `in` or `out`: `ctx_in0.png` and
 `ctx_out0.png`, `in_03.npy` and `out_03.npy`, `sub-01_in.nii.gz` and `sub-01_out.nii.gz`, `input_a.png` and
 `output_a.png`. The token is at the start of the name or after a character that is not a letter or digit. Its case and
-the image suffixes do not matter.
+the image suffixes do not matter, nor does the form of Unicode: macOS may store an accent as a character of its own.
 """
 
 import itertools
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def find_pairs(folder: str | os.PathLike[str], *, targets: Iterable[str | os.Pat
     if unpaired:
         raise InputError(
             f"{one_line(folder)}: no partner for {_names(unpaired)}: expected every input with its output, "
-            f"{_EXPECTED_NAMES}"
+            f"{_near_miss(unpaired)}{_EXPECTED_NAMES}"
         )
     if not pairs:
         suffixes = ", ".join(IMAGE_SUFFIXES)
@@ -125,7 +126,12 @@ def _match(folder: Path, images: Sequence[Path]) -> tuple[dict[str, tuple[Path, 
             if role != "in" or not outputs or used.intersection((path, *outputs)):
                 continue
             if len(inputs) > 1 or len(outputs) > 1:
-                raise InputError(f"{one_line(folder)}: several files for one pair: {_names(inputs + outputs)}")
+                found = [path.name for path in inputs + outputs]
+                same = len({unicodedata.normalize("NFC", name) for name in found}) < len(found)
+                raise InputError(
+                    f"{one_line(folder)}: several files for one pair: {_names(inputs + outputs)}"
+                    + ", of which some have one name in two forms of Unicode (NFC and NFD)" * same
+                )
             pairs[name] = (path, outputs[0])
             used.update(pairs[name])
     return pairs, [path for path in images if path not in used]
@@ -133,8 +139,18 @@ def _match(folder: Path, images: Sequence[Path]) -> tuple[dict[str, tuple[Path, 
 
 def _readings(path: Path) -> list[tuple[str, str]]:
     """Returns for each token in a name: the name with `*` in its place, and `in` or `out`."""
-    stem = image_stem(path)
+    stem = unicodedata.normalize("NFC", image_stem(path))
     return [(f"{stem[: m.start()]}*{stem[m.end() :]}", m[1].lower()) for m in _TOKEN.finditer(stem)]
+
+
+def _near_miss(unpaired: Sequence[Path]) -> str:
+    """Returns a hint if inputs and outputs among the files would pair without regard to case and width of letters."""
+    roles: dict[str, set[str]] = defaultdict(set)
+    for path in unpaired:
+        for name, role in _readings(path):
+            roles[unicodedata.normalize("NFKC", name).casefold()].add(role)
+    near = any(len(found) == 2 for found in roles.values())
+    return "with the same upper and lower case and width of characters, " if near else ""
 
 
 def _gaps(names: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuralizer_jax.errors import one_line
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.image_formats import label_palette
 
@@ -85,13 +86,18 @@ def draw_figure(
         axes[f"in{index}"].set_title(f"pair {index + 1} of {len(context_in)}", size=9)
     if colours:
         names = {value: (label_names or {}).get(value, str(value)) for value in list(colours)[:_MOST_NAMED]}
-        entries = [Patch(color=colours[value], label=name) for value, name in names.items()]
+        entries = [Patch(color=colours[value], label=_plain(name)) for value, name in names.items()]
         more = f"and {len(colours) - len(names)} more" if len(colours) > len(names) else None
         columns = -(-len(entries) // 25)
         figure.legend(handles=entries, title=more, loc="outside right center", fontsize=8, ncols=columns, frameon=False)
-    figure.supxlabel(caption, size=9, color="0.35")
+    figure.supxlabel(_plain(caption), size=9, color="0.35")
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def _plain(text: str) -> str:
+    """Returns a text that matplotlib draws as it is, with no formula between dollar signs."""
+    return one_line(text).replace("$", r"\$")
 
 
 def _show(axes, image: np.ndarray, labels: np.ndarray | None = None) -> None:

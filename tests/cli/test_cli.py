@@ -175,6 +175,20 @@ def test_png_image(folder):
     np.testing.assert_allclose(out / 65535, expected(IMAGES).mean.clip(0, 1), atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["t\udcff.png", "t\x1b[31m\n.png", "t\u202e\u00a0.png"])
+def test_names_that_no_terminal_can_show(folder, capfd, name):
+    save(name, picture(0))
+    os.rename("w.safetensors", "w$\udcff_$.safetensors")
+    os.rename("images_png/in0.png", "images_png/\udcff\x1b_in.png")
+    os.rename("images_png/out0.png", "images_png/\udcff\x1b_out.png")
+    out = name.replace("t", "o", 1)
+    run("--figure", f"figure_{name}", target=name, context="images_png", out=out, weights="w$\udcff_$.safetensors")
+    assert {out, f"figure_{name}"} <= set(os.listdir())
+    printed = capfd.readouterr()
+    assert all(line.isprintable() for line in (printed.out + printed.err).splitlines())
+    assert printed.out.startswith("o")
+
+
 def test_explicit_pairs_are_the_same_as_the_folder(folder):
     run(out="folder.npy")
     pairs = ["--context-in", *(f"images_npy/in{i}.npy" for i in (1, 0))]

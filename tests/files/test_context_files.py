@@ -1,6 +1,7 @@
 """Which files of a folder are shown as examples, and what a user hears when they do not pair up."""
 
 import os
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
@@ -41,6 +42,38 @@ def test_names_that_pair(tmp_path, input_name, output_name):
     assert names(pairs) == [(input_name, output_name)]
     assert pairs.inputs[0].parent == tmp_path
     assert pairs.notes == ()
+
+
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Kr\u00e4mer") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(("first", "second"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_the_form_of_unicode_does_not_matter(tmp_path, first, second):
+    expected = [(f"{first}{i}_in.png", f"{second}{i}_out.png") for i in range(2)]
+    assert names(find_pairs(touch(tmp_path, *sum(expected, ())))) == expected
+
+
+def test_one_name_in_two_forms_of_unicode(tmp_path):
+    files = [f"{COMPOSED}_in.png", f"{DECOMPOSED}_in.png", f"{COMPOSED}_out.png"]
+    if len(os.listdir(touch(tmp_path, *files))) < 3:
+        pytest.skip("this file system has one form of Unicode")
+    with pytest.raises(InputError, match="two forms of Unicode"):
+        find_pairs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("input_name", "output_name"), [("Scan1_in.png", "scan1_out.png"), ("s1_in.png", "s\uff11_out.png")]
+)
+def test_names_that_differ_in_case_or_width_are_hinted_at(tmp_path, input_name, output_name):
+    with pytest.raises(InputError, match="same upper and lower case and width"):
+        find_pairs(touch(tmp_path, input_name, output_name))
+
+
+def test_names_cannot_command_a_terminal(tmp_path):
+    with pytest.raises(InputError) as caught:
+        find_pairs(touch(tmp_path, "a\x1b[31m\nneuralizer: error: forged_in.png", "b\udcff_in.png"))
+    assert str(caught.value).isprintable()
+    assert r"b\udcff_in.png" in str(caught.value)
 
 
 @pytest.mark.parametrize(
