@@ -75,7 +75,8 @@ def collect(
         else:
             left_out.append(Dropped(job.subject, "", dropped_reason(folder, job.subject)))
     if not kept:
-        raise InputError(f"{dataset}: none of {len(jobs)} subjects could be prepared; the first: {left_out[-1].reason}")
+        first = left_out[len(dropped)].reason
+        raise InputError(f"{dataset}: none of {len(jobs)} subjects could be prepared; the first: {first}")
     splits = split_subjects(dataset, {job.subject: job.person for job in kept})
     index = []
     training: list[tuple[str, np.ndarray]] = []

@@ -19,17 +19,26 @@ from input_pipeline.slices.record import SubjectRecord, quantize
 from input_pipeline.slices.settings import PrepareSettings
 from input_pipeline.space import grid
 from input_pipeline.space.modalities import MODALITIES
-from input_pipeline.space.protocols import fold_freesurfer
+from input_pipeline.space.protocols import FREESURFER_FOLD, fold_freesurfer
 from input_pipeline.space.random_field import generator
 from input_pipeline.space.resample import resample_to_grid
+from input_pipeline.space.tissue_classes import BRAIN_CLASSES, CLASSES, class_indices
 from input_pipeline.synthesis.anatomy_variation import vary_anatomy
 from input_pipeline.synthesis.deformation import swap_hemispheres
 from input_pipeline.synthesis.images import DTI_DIRECTIONS, brain_mask, synthesize_image
 from input_pipeline.synthesis.phantom import phantom_label_map
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.image_formats import one_line
 from neuralizer_jax.files.volumes import read_volume
 
 # Planes on either side of a slice, because synthesis blurs across planes.
 _MARGIN = 1
+
+# Largest share of labelled voxels with unknown labels, which become background.
+_MOST_UNKNOWN = 0.01
+
+# Largest area of brain on a face of the file. A vertex that is cut off by 2 mm shows 9 cm2.
+_MOST_CUT_CM2 = 10
 
 # Every modality, and every direction of DTI.
 _SERIES = (
@@ -65,7 +74,7 @@ def phantom_jobs(settings: PrepareSettings) -> Iterator[Job]:
 def _from_labelmap(
     raw: RawSubject, subject: str, y: tuple[int, ...], warped: bool, swapped: bool, stripped: bool | None, seed: int
 ) -> MadeSubject:
-    labels, fit = _align(raw.labels[0].path)
+    labels, fit = _align(raw.labels[0].path, len(y) == grid.SHAPE[1])
     planes = _planes(y)
     labels = swap_hemispheres(labels) if swapped else labels
     slab = vary_anatomy(labels, seed, planes) if warped else labels[:, planes.start : planes.stop]
@@ -131,11 +140,47 @@ def _planes(y: tuple[int, ...]) -> range:
 
 
 @lru_cache(maxsize=1)  # all subjects of a map are made one after another
-def _align(path: Path) -> tuple[np.ndarray, AffineFit]:
-    """Aligns a label map: the map on the grid, and the fit. Raises InputError if it cannot be aligned or is cut off."""
+def _align(path: Path, whole: bool) -> tuple[np.ndarray, AffineFit]:
+    """Aligns a label map: the map on the grid, and the fit.
+
+    Raises:
+        InputError: it is no label map in FreeSurfer's numbers, or cannot be aligned, or lacks what the slices show; or
+            the file does not hold the whole brain, if that is needed.
+    """
     labels, affine = read_volume(path, labels=True)
-    fit = fit_affine(label_centroids(labels, affine), REFERENCE_CENTROIDS)
-    check_inside_grid(labels, affine, fit.matrix)
-    on_grid = resample_to_grid(labels, affine, fit.matrix, labels=True)
-    check_slice_structures(grid.coronal_image(on_grid, grid.coronal_index(grid.SLICE_Y)))
+    try:
+        _check_numbers(labels)
+        if whole:
+            _check_not_cut(labels, affine)
+        fit = fit_affine(label_centroids(labels, affine), REFERENCE_CENTROIDS)
+        check_inside_grid(labels, affine, fit.matrix)
+        on_grid = resample_to_grid(labels, affine, fit.matrix, labels=True)
+        check_slice_structures(grid.coronal_image(on_grid, grid.coronal_index(grid.SLICE_Y)))
+    except InputError as error:
+        raise InputError(f"{one_line(path)}: {error}") from None
     return on_grid, fit
+
+
+def _check_numbers(labels: np.ndarray) -> None:
+    """Raises InputError if more than a few voxels have labels that FreeSurfer does not know."""
+    counts = np.bincount(labels.ravel())
+    values = np.arange(len(counts))
+    known = (class_indices(values) > 0) | (FREESURFER_FOLD[values] != values)
+    labelled, unknown = counts[1:].sum(), np.where(known, 0, counts)[1:]
+    if unknown.sum() > _MOST_UNKNOWN * labelled:
+        most = 1 + np.argsort(-unknown, kind="stable")[: min(3, np.count_nonzero(unknown))]
+        raise InputError(
+            f"{unknown.sum() / labelled:.0%} of its labelled voxels have labels that FreeSurfer does not know"
+            f" ({', '.join(map(str, most))}), expected its numbers"
+        )
+
+
+def _check_not_cut(labels: np.ndarray, affine: np.ndarray) -> None:
+    """Raises InputError if the edge of the file cuts through the brain."""
+    brain = np.isin(class_indices(labels), [CLASSES.index(name) for name in BRAIN_CLASSES if name != "brain_stem"])
+    edges = affine[:3, :3].T
+    for axis in range(3):
+        pixel = np.linalg.norm(np.cross(*np.delete(edges, axis, axis=0))) / 100  # cm2
+        cut = max(np.count_nonzero(np.take(brain, end, axis)) * pixel for end in (0, -1))
+        if cut > _MOST_CUT_CM2:
+            raise InputError(f"the edge of the file cuts through {cut:.0f} cm2 of the brain, expected the whole brain")

@@ -13,8 +13,8 @@ import numpy as np
 # 530 optic nerves (1). Air (sinuses, pharynx, ear) is 0.
 _LABELS: dict[str, tuple[int, ...]] = {
     "background": (),
-    "white_matter": (2, 41, 25, 57, 77, 78, 79, 85, *range(251, 256), *range(3000, 3036), *range(4000, 4036)),
-    "cortex": (3, 42, *range(1000, 1036), *range(2000, 2036)),
+    "white_matter": (2, 41, 25, 57, 77, 78, 79, 85, *range(251, 256), *range(3000, 5000), 5001, 5002),
+    "cortex": (3, 42, 19, 20, 55, 56, *range(1000, 3000), *range(11100, 11200), *range(12100, 12200)),
     "thalamus": (9, 10, 48, 49),
     "caudate": (11, 50, 26, 58),
     "putamen": (12, 51),
@@ -47,7 +47,7 @@ BRAIN_CLASSES = (*CLASSES[1:13], "ventricle", "choroid")
 # The spinal cord has the brain stem's contrast but is not brain.
 SPINAL_CORD = 512
 
-_CLASS_OF_LABEL = np.zeros(4096, np.uint8)
+_CLASS_OF_LABEL = np.zeros(2**14, np.uint8)
 for _name, _values in _LABELS.items():
     _CLASS_OF_LABEL[list(_values)] = CLASSES.index(_name)
 _CLASS_OF_LABEL.flags.writeable = False

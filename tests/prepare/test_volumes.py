@@ -7,11 +7,15 @@ import pytest
 from miniature_head import head_image, head_labels, head_segmentation, posed, save
 
 from input_pipeline.prepare.write_volumes import volumes_of_record
+from input_pipeline.raw.datasets import labelmaps
+from input_pipeline.slices.from_labelmaps import labelmap_jobs
 from input_pipeline.slices.record import SubjectRecord
+from input_pipeline.slices.settings import PrepareSettings
 from input_pipeline.space.grid import ALL_Y, SHAPE, SLICE_SHAPE, SLICE_Y, coronal_image, coronal_index
 from input_pipeline.store.records import SliceStore
 from input_pipeline.store.volumes import open_volumes
 from neuralizer_jax.cli.main import main
+from neuralizer_jax.errors import InputError
 
 PLANE = coronal_index(SLICE_Y)
 
@@ -135,6 +139,35 @@ def test_the_phantom_varies(tmp_path):
     assert not len(volumes.images)
     brain = volumes.masks[0] > 0
     assert 0.05 < np.mean(volumes.labels[0][brain] != volumes.labels[1][brain]) < 0.6
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda head: head[:32], "the edge of the file cuts through 1[0-9][0-9] cm2 of the brain"),
+        (lambda head: head[:, :, 36:], "the edge of the file cuts through"),
+        (lambda head: np.where(head == 2, 9999, head), r"labels that FreeSurfer does not know \(9999\)"),
+        (lambda head: head_image().astype(np.uint16), "labels that FreeSurfer does not know"),
+        (lambda head: np.where(np.isin(head, (17, 53)), head, 0), "2 structures can be matched"),
+    ],
+)
+def test_what_is_not_the_label_map_of_a_brain(tmp_path, make, reason):
+    path = save(tmp_path / "head.nii.gz", make(head_labels().astype(np.int32)))
+    (job,) = labelmap_jobs(labelmaps.discover(tmp_path).subjects, PrepareSettings(volumes=True))
+    with pytest.raises(InputError, match=reason) as raised:
+        job.make()
+    assert str(raised.value).startswith(f"{path}: ")
+
+
+def test_finer_labels_of_freesurfer_are_known(tmp_path):
+    """Cortical parcels of both atlases and their white matter become cortex and white matter."""
+    parcels = {2: 3007, 41: 4035, 3: 11175, 42: 2012}
+    head = np.select([head_labels() == label for label in parcels], list(parcels.values()), head_labels().astype(int))
+    save(tmp_path / "head.nii.gz", head.astype(np.uint16))
+    (job,) = labelmap_jobs(labelmaps.discover(tmp_path).subjects, PrepareSettings(volumes=True))
+    labels = job.make().record.labels
+    assert set(parcels) <= set(np.unique(labels).tolist())
+    assert labels.max() < 600
 
 
 @pytest.mark.parametrize("option", ["--slices=-17", "--skull-stripped=1"])
