@@ -34,7 +34,7 @@ def register_to_template(
         skull_stripped: whether the volume is 0 outside of the brain.
 
     Raises:
-        InputError: for an image without contrast, or an implausible scale.
+        InputError: for an image without contrast, without a head, or an implausible scale.
     """
     if mask is not None:
         if mask.shape != volume.shape:
@@ -44,8 +44,11 @@ def register_to_template(
 
     # Zeros around a skull-stripped brain are known; intensities around a head's field of view are not.
     moving = pyramid(volume, affine, margin=32 if stripped else 0)
-    with one_thread():
-        transform, information = _register(_template(), moving, stripped)
+    try:
+        with one_thread():
+            transform, information = _register(_template(), moving, stripped)
+    except RuntimeError:  # of SimpleITK, in several lines
+        raise InputError("cannot be registered to the template, expected a scan of a head") from None
 
     to_moving = matrix_of(transform)
     scales = np.linalg.svd(to_moving[:3, :3], compute_uv=False)

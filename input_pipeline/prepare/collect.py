@@ -1,7 +1,7 @@
 """The prepared subjects of a dataset together: splits, intensity windows, index, and the examples to store."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +28,14 @@ class PreparedDataset:
             modalities, label sources, alignment, and `label_pixels`: protocol -> label -> pixels in each slice. An
             entry of volumes has no `y`, and `label_voxels`: protocol -> label -> voxels.
         dropped: subjects and images that were left out.
+        chosen: for each subject, which files were taken where several could be meant (`RawSubject.chosen`).
     """
 
     folder: Path
     windows: dict[str, Window]
     index: list[dict]
     dropped: list[Dropped]
+    chosen: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def records(self, split: str | None = None) -> Iterator[SubjectRecord]:
         """The records of a split, or of all subjects, in the order of the index, images in uint16."""
@@ -79,19 +81,21 @@ def collect(
         raise InputError(f"{dataset}: none of {len(jobs)} subjects could be prepared; the first: {first}")
     splits = split_subjects(dataset, {job.subject: job.person for job in kept})
     index = []
+    chosen = {}
     training: list[tuple[str, np.ndarray]] = []
     others: list[tuple[str, np.ndarray]] = []
     for job in kept:
         made = load_subject(folder, job.subject)
         entry = _volumes_entry(made.record) if volumes else _slices_entry(made.record)
         index.append(_entry(made.record, splits[job.subject]) | entry)
+        chosen[job.subject] = job.chosen
         left_out += [Dropped(job.subject, image, reason) for image, reason in made.dropped.items()]
         if made.quantiles is not None:
-            volumes = training if splits[job.subject] == "train" else others
-            volumes += zip(map(series_of, made.record.modalities), made.quantiles, strict=True)
+            measured = training if splits[job.subject] == "train" else others
+            measured += zip(map(series_of, made.record.modalities), made.quantiles, strict=True)
     # A modality without training subjects is measured on the others.
     windows = dataset_windows(others) | dataset_windows(training)
-    return PreparedDataset(folder, windows, index, left_out)
+    return PreparedDataset(folder, windows, index, left_out, chosen)
 
 
 def _entry(record: SubjectRecord, split: str) -> dict:

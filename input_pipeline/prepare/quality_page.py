@@ -35,6 +35,7 @@ _OUTLIER = 3 * 1.4826  # times the median absolute deviation
 _VISIBLE_MM = 1.0
 _VISIBLE_SHARE = 0.1
 _LOW_COVERAGE = 0.9
+_LOW_INFORMATION = 0.35  # nats; images that are 5 to 10 mm off have 0.17 to 0.28 (`align.checks`)
 
 
 def write_quality_page(prepared: PreparedDataset, *, title: str, command: str) -> Path:
@@ -52,7 +53,7 @@ def write_quality_page(prepared: PreparedDataset, *, title: str, command: str) -
         InputError: a picture cannot be read, or the page cannot be written.
     """
     folder, entries = prepared.folder / "quality", prepared.index
-    subjects = {entry["subject"]: _subject(entry, prepared.folder) for entry in entries}
+    subjects = {e["subject"]: _subject(e, prepared.folder, prepared.chosen.get(e["subject"], {})) for e in entries}
     count = min(len(entries), _MOST_IN_SHEET)
     if entries:
         chosen = [entries[index * len(entries) // count] for index in range(count)]
@@ -84,7 +85,7 @@ def write_quality_page(prepared: PreparedDataset, *, title: str, command: str) -
     return path
 
 
-def _subject(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _subject(entry: Mapping[str, Any], folder: Path, chosen: Mapping[str, str]) -> dict[str, Any]:
     """What the page shows of a subject."""
     path = picture_file(folder, entry["subject"])
     try:
@@ -112,6 +113,7 @@ def _subject(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             "alignment": ", ".join(alignment),
         }
         | ({"coverage": f"{entry['coverage']:.0%}"} if images else {}),
+        "files": chosen,
     }
 
 
@@ -168,8 +170,11 @@ def _suspects(entries: Sequence[Mapping]) -> list[tuple[str, str]]:
             flaws.append(((1 - share) / (1 - _LOW_COVERAGE), f"an image covers {share:.0%} of the brain in the slice"))
         if (value := entry["residual_mm"]) is not None and (excess := residual.excess(value)) > 1:
             flaws.append((excess, f"residual {value:.1f} mm, median {residual.usual:.1f} mm"))
-        if (value := entry["mutual_information"]) is not None and (excess := -information.excess(value)) > 1:
-            flaws.append((excess, f"mutual information {value:.2f}, median {information.usual:.2f}"))
+        if (value := entry["mutual_information"]) is not None:
+            if (excess := -information.excess(value)) > 1:
+                flaws.append((excess, f"mutual information {value:.2f}, median {information.usual:.2f}"))
+            elif value < _LOW_INFORMATION:
+                flaws.append((_LOW_INFORMATION / value, f"mutual information {value:.2f}: is it aligned?"))
         if flaws:
             flaws.sort(reverse=True)
             found.append((flaws[0][0], entry["subject"], "; ".join(how for _, how in flaws)))

@@ -1,5 +1,6 @@
 """The files of one subject in a dataset's folder: what `datasets/` hands to the steps after it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +14,15 @@ class RawLabels:
         protocol: label convention, one of `space.protocols.PROTOCOLS`.
         grid_of: modality whose voxel grid and affine replace those in the map's own header; None: the header holds.
         keep: label values to keep, all others become background; None: all. Every kept value of a lesion map becomes 1.
+        numbers: label of the protocol for each value of the file, all others become background; None: the values are
+            the protocol's labels.
     """
 
     path: Path
     protocol: str
     grid_of: str | None = None
     keep: tuple[int, ...] | None = None
+    numbers: Mapping[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class RawSubject:
         age: years; None if not published.
         sex: `F` or `M`; None if not published.
         brain_mask: published brain mask, above 0 inside the brain, on the grid of its own header.
+        chosen: where several files could be meant, the one taken for each modality, `labels` and `brain mask`, and why.
     """
 
     dataset: str
@@ -49,6 +54,7 @@ class RawSubject:
     age: float | None = None
     sex: str | None = None
     brain_mask: Path | None = None
+    chosen: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -44,11 +44,13 @@ class Labels:
         volume: values, FreeSurfer labels or above 0 in the brain; and affine.
         source: one of `record.SOURCES`.
         protocol: label protocol of the file; None for a brain mask.
+        path: the file.
     """
 
     volume: Volume
     source: str
     protocol: str | None = None
+    path: Path | None = None
 
 
 def find_derivatives(raw: RawSubject, index: Index, made: Path) -> Derivatives:
@@ -98,7 +100,11 @@ def read_segmentation(raw: RawSubject, reference: str, derivatives: Derivatives)
         path, source = make_segmentation(raw.images[reference], made), "mri_synthseg"
     if path:
         values, affine = read_volume(path, labels=True)
-        return Labels((fold_freesurfer(values), affine), source, "freesurfer")
+        if source == "published" and published and published.numbers is not None:
+            numbers = np.zeros(2**16, np.uint16)
+            numbers[list(published.numbers)] = list(published.numbers.values())
+            values = numbers[values]
+        return Labels((fold_freesurfer(values), affine), source, "freesurfer", path)
     if other:
         values, affine = read_published(raw, other)
         return Labels((to_freesurfer(values, other.protocol), affine), "mapped", other.protocol)

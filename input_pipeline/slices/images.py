@@ -12,11 +12,17 @@ from input_pipeline.raw.subject import RawSubject
 from input_pipeline.space.modalities import series_of
 from input_pipeline.space.resample import coronal_slices
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.image_formats import reading
 from neuralizer_jax.files.volumes import read_volume
 from neuralizer_jax.intensity import foreground_quantiles
 
 # The order in which modalities are considered as the reference image.
 _PREFERENCE = ("T1", "T2", "PD", "FLAIR", "DWI", "ADC", "DTI", "MRA")
+
+# An image shows something where it differs from its background by this share of its brightest values.
+_SHOWN = 0.02
+# The background of a skull-stripped image varies by less than this share of them.
+_EQUAL = 1e-6
 
 # Along an axis with voxels smaller than this, an image is smoothed before it is sampled at 1 mm.
 _FINE_MM = 0.8
@@ -38,13 +44,15 @@ class ImageSlices:
     Attributes:
         image: `[S, 192, 192]` float32, in the unit of the file.
         in_view: `[S, 192, 192]` bool, the field of view.
-        nonzero: `[S, 192, 192]` bool, where a skull-stripped image is not 0; `in_view` for full heads.
+        differs: `[S, 192, 192]` bool, where the image differs from its background.
+        nonzero: `[S, 192, 192]` bool, where a skull-stripped image is not its background; `in_view` for full heads.
         to_mni: `[4, 4]`, world of the image -> MNI152.
         quantiles: of the volume's foreground (`intensity.foreground_quantiles`).
     """
 
     image: np.ndarray
     in_view: np.ndarray
+    differs: np.ndarray
     nonzero: np.ndarray
     to_mni: np.ndarray
     quantiles: np.ndarray
@@ -60,8 +68,8 @@ class ImageSlices:
         return float(self.in_view[brain].mean()) if brain.any() else 1.0
 
     def signal(self, brain: np.ndarray) -> float:
-        """Share of a brain mask `[S, 192, 192]` where the image is not 0; 1 without brain."""
-        return float((self.image[brain] != 0).mean()) if brain.any() else 1.0
+        """Share of a brain mask `[S, 192, 192]` where the image differs from its background; 1 without brain."""
+        return float(self.differs[brain].mean()) if brain.any() else 1.0
 
 
 def preference(modality: str) -> tuple[int, str]:
@@ -134,7 +142,8 @@ def cut_images(
                         scan.volume, scan.affine, reference.volume, reference.affine, skull_stripped=raw.skull_stripped
                     )
                     group_to_mni = to_mni @ fit.matrix
-                images[modality] = _cut(scan, group_to_mni, planes, raw.skull_stripped)
+                with reading(raw.images[modality]):
+                    images[modality] = _cut(scan, group_to_mni, planes, raw.skull_stripped)
             except InputError as error:
                 dropped[modality] = str(error)
     if not images:
@@ -157,5 +166,17 @@ def _cut(scan: Scan, to_mni: np.ndarray, planes: Sequence[int], skull_stripped: 
 
     slices = partial(coronal_slices, affine=scan.affine, to_mni=to_mni, planes=planes)
     in_view = slices(np.ones(volume.shape, np.uint8), labels=True) > 0
-    nonzero = slices((scan.volume != 0).astype(np.uint8), labels=True) > 0 if skull_stripped else in_view
-    return ImageSlices(slices(volume, labels=False), in_view, nonzero, to_mni, quantiles)
+    background = _background(scan.volume)
+    brightness = abs(float(quantiles[len(quantiles) * 99 // 100]) - background)
+    inside = np.abs(scan.volume - background) > _EQUAL * brightness
+    nonzero = slices(inside.astype(np.uint8), labels=True) > 0 if skull_stripped else in_view
+    image = slices(volume, labels=False)
+    differs = in_view & (np.abs(image - background) > _SHOWN * brightness)
+    return ImageSlices(image, in_view, differs, nonzero, to_mni, quantiles)
+
+
+def _background(volume: np.ndarray) -> float:
+    """The value around a head: that of most voxels on the volume's faces, else 0."""
+    faces = np.concatenate([np.take(volume, (0, -1), axis).ravel() for axis in range(3)])
+    values, counts = np.unique(faces, return_counts=True)
+    return float(values[counts.argmax()]) if 2 * counts.max() > faces.size else 0.0

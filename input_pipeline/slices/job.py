@@ -1,6 +1,6 @@
 """The unit of work when a dataset is prepared: one subject. Jobs run in any process and in any order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,9 +28,11 @@ class MadeSubject:
 class Job:
     """A subject to make, by its id and its person as in the record.
 
-    `make` can be pickled. It raises InputError with the reason if the subject is dropped.
+    `make` can be pickled. It raises InputError with the reason if the subject is dropped. `chosen` is that of the
+    `RawSubject`.
     """
 
     subject: str
     person: str
     make: Callable[[], MadeSubject]
+    chosen: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import ndimage
 
+from input_pipeline.align.checks import shows_whole_brain
 from input_pipeline.raw.subject import RawLabels, RawSubject
 from input_pipeline.slices.anatomy import Labels, read_published
 from input_pipeline.space.resample import coronal_slices
@@ -45,7 +46,8 @@ def label_slices(
         slices[published.protocol] = "published", on_slices
     if segmentation is not None and segmentation.protocol != "hammers":
         on_slices = coronal_slices(*segmentation.volume, to_mni[reference], labels=True, planes=planes)
-        slices["freesurfer"] = segmentation.source, on_slices
+        source = segmentation.source if shows_whole_brain(segmentation.volume[0]) else "partial"
+        slices["freesurfer"] = source, on_slices
     else:
         slices["freesurfer"] = "template", template_labels(planes)
     return slices
@@ -75,10 +77,17 @@ def brain_mask_slices(
         return coronal_slices(*mask.volume, to_mni, labels=True, planes=planes) > 0, mask.source
     if nonzero is not None:
         return np.stack([ndimage.binary_fill_holes(plane) for plane in nonzero]), "nonzero"
-    if segmentation is not None and segmentation.protocol != "hammers":
-        labels = coronal_slices(*segmentation.volume, to_mni, labels=True, planes=planes)
-        return np.stack([brain_mask(plane) for plane in labels]), "segmentation"
+    if (labelled := labelled_brain(segmentation, to_mni, planes)) is not None:
+        return labelled, "segmentation"
     return template_brain_mask(planes), "template"
+
+
+def labelled_brain(segmentation: Labels | None, to_mni: np.ndarray, planes: Sequence[int]) -> np.ndarray | None:
+    """The brain of a segmentation `[S, 192, 192]` bool; None without one, or in the Hammers protocol."""
+    if segmentation is None or segmentation.protocol == "hammers":
+        return None
+    labels = coronal_slices(*segmentation.volume, to_mni, labels=True, planes=planes)
+    return np.stack([brain_mask(plane) for plane in labels])
 
 
 def _kept(values: np.ndarray, published: RawLabels) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 SOURCES = (
     "published",  # part of the dataset
     "mapped",  # part of the dataset, converted to FreeSurfer labels
+    "partial",  # a few structures alone: what has no label is not background
     "found",  # the user's file
     "mri_synthseg",  # made by this program
     "mri_synthstrip",  # made by this program

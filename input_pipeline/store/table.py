@@ -70,8 +70,9 @@ class SliceCollection:
 
     @cached_property
     def with_tissue(self) -> np.ndarray:
-        """Which subjects have FreeSurfer labels of their own, to synthesise images from `[G]` bool."""
-        return np.array([e["label_sources"].get("freesurfer", "template") != "template" for e in self.entries])
+        """Which subjects have FreeSurfer labels of their whole brain, to synthesise images from `[G]` bool."""
+        sources = [e["label_sources"].get("freesurfer", "template") for e in self.entries]
+        return np.array([source not in ("template", "partial") for source in sources])
 
     @cached_property
     def with_head(self) -> np.ndarray:

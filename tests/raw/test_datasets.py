@@ -1,5 +1,6 @@
 """What `discover` finds in miniature copies of the datasets: every layout, and every trap in them. Files are empty."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -688,7 +689,68 @@ class TestBids:
         }  # fmt: skip
         assert subject.labels == (RawLabels(folder / "sub-01_dseg.nii.gz", "freesurfer"),)
         assert subject.brain_mask == folder / "sub-01_desc-brain_mask.nii.gz"
+        assert found.dropped.keys() == {"sub-01/anat/sub-01_bold.nii.gz", "sub-01/dwi/sub-01_dwi.nii.gz"}
+
+    @pytest.mark.parametrize(
+        ("name", "subject", "modality"),
+        [
+            ("sub-01_acq-MPRAGE+PROMO_T1w.nii.gz", "01", "T1"),
+            ("sub-01_T1W.NII.GZ", "01", "T1"),
+            ("sub-01_flair.mgz", "01", "FLAIR"),
+            ("rec-norm_ses-2_sub-01_part-mag_T2w.nii", "01_2", "T2"),
+            ("sub-01/ses-2/anat/sub-01_T1w.nii.gz", "01_2", "T1"),
+            ("sub-01/ses-2/T1w.nii.gz", "01_2", "T1"),
+            ("sub-01_xyz-unknown_run-01_PDw.nii.gz", "01", "PD"),
+            ("sub-cafe\u0301_T1w.nii.gz", "caf\u00e9", "T1"),
+        ],
+    )
+    def test_names_that_are_taken(self, name, subject, modality, tmp_path):
+        found = bids.discover(tree(tmp_path, name))
+        assert (only(found).subject, only(found).images) == (subject, {modality: tmp_path / name})
         assert found.dropped == {}
+
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            ("sub-02_part-phase_T1w.nii.gz", "part-phase"),
+            ("sub-02_bold.nii.gz", "suffix bold"),
+            ("sub-02_mod-T1w_defacemask.nii.gz", "suffix defacemask"),
+            ("sub-02 copy_T1w.nii.gz", "'02 copy'"),
+            ("sub-02_T1w_brain.nii.gz", "'T1w'"),
+            ("sub-02.nii.gz", "does not end in a suffix"),
+            ("T1w.nii.gz", "no sub-"),
+            ("sub-02/sub-03_T1w.nii.gz", "sub-03, its folder sub-02"),
+            ("sub-02_ses-1_ses-2_T1w.nii.gz", "two entities ses-"),
+            ("sub-02_hemi-L_dseg.nii.gz", "hemi-L"),
+            ("sub-02_label-lesion_mask.nii.gz", "not a brain mask"),
+            ("sub-02_seg-Schaefer_dseg.nii.gz", "of an atlas"),
+            ("sub-02_T1w.nrrd", "format"),
+            ("sub-02_T1w.nii.bz2", "format"),
+            ("sub-02_T1w\n.png", "format"),
+            ("sub-caf\udce9_T1w.nii.gz", "label"),
+        ],
+    )
+    def test_names_that_are_listed(self, name, reason, tmp_path):
+        found = bids.discover(tree(tmp_path, "sub-01_T1w.nii.gz", name))
+        assert only(found).subject == "01"
+        assert found.dropped.keys() == {name}
+        assert reason in found.dropped[name]
+
+    def test_a_series_of_pictures_is_one_line(self, tmp_path):
+        tree(tmp_path, "sub-01_T1w.nii.gz", *(f"sourcedata/sub-01/{number}.dcm" for number in range(200)))
+        assert list(bids.discover(tmp_path).dropped) == ["sourcedata/sub-01/*.dcm (200 files)"]
+
+    def test_links(self, tmp_path):
+        tree(tmp_path, "store/a/anat/T1w.nii.gz", "raw/sub-02/sub-02_T1w.nii.gz")
+        (tmp_path / "raw/sub-01").symlink_to(tmp_path / "store/a")
+        (tmp_path / "raw/sub-02/sub-02_T2w.nii.gz").symlink_to("not-fetched")
+        (tmp_path / "raw/sub-03").symlink_to("sub-02")
+        found = bids.discover(tmp_path / "raw")
+        assert [(s.subject, list(s.images)) for s in found.subjects] == [("01", ["T1"]), ("02", ["T1"])]
+        assert found.dropped == {
+            "sub-02/sub-02_T2w.nii.gz": "link to a missing file (was it fetched?)",
+            "sub-03": "link to a folder that is searched elsewhere",
+        }
 
     def test_sessions_of_a_person(self, tmp_path):
         tree(tmp_path, "sub-a1_ses-10_T1w.nii", "sub-a1_ses-2_acq-x_run-1_T1w.nii.gz", "sub-a1_ses-2_FLAIR.nii.gz")
@@ -703,6 +765,10 @@ class TestBids:
             (("sub-1_run-2_T1w.nii.gz", "sub-1_run-10_T1w.nii.gz"), "sub-1_run-2_T1w.nii.gz"),
             (("sub-1_acq-a_T1w.nii.gz", "z/sub-1_T1w.nii.gz"), "z/sub-1_T1w.nii.gz"),
             (("sub-1_desc-brain_T1w.nii.gz", "sub-1_space-T1w_desc-brain_T1w.nii.gz"), "sub-1_desc-brain_T1w.nii.gz"),
+            (("z/sub-1_acq-a_T1w.nii.gz", "sourcedata/sub-1_T1w.nii.gz"), "z/sub-1_acq-a_T1w.nii.gz"),
+            (("z/sub-1_acq-a_T1w.nii.gz", "derivatives/x/sub-1_T1w.nii.gz"), "z/sub-1_acq-a_T1w.nii.gz"),
+            (("derivatives/x/sub-1_T1w.nii.gz", "a/sourcedata/sub-1_T1w.nii.gz"), "derivatives/x/sub-1_T1w.nii.gz"),
+            (("sub-1_acq-a_part-mag_T1w.nii.gz", "sub-1_acq-a_rec-b_T1w.nii.gz"), "sub-1_acq-a_part-mag_T1w.nii.gz"),
         ],
     )
     def test_which_of_several(self, there, taken, tmp_path):
@@ -730,6 +796,86 @@ class TestBids:
         assert only(bids.discover(tmp_path)).brain_mask is None
 
 
+class TestBidsDerivatives:
+    """Which label map and brain mask are those of an image."""
+
+    def labels(self, folder, *names, root="raw"):
+        found = bids.discover(tree(folder / root, *names))
+        labels = only(found).labels
+        return labels[0].path.relative_to(folder / root).as_posix() if labels else None
+
+    @pytest.mark.parametrize(
+        ("names", "taken"),
+        [
+            (("sub-1_T1w", "d/sub-1_dseg", "d/sub-1_desc-aseg_dseg"), "d/sub-1_desc-aseg_dseg"),
+            (("sub-1_T1w", "sub-1_dseg", "derivatives/sub-1_dseg"), "sub-1_dseg"),
+            (("sub-1_T1w", "sub-1_space-MNI152NLin6Asym_dseg"), None),
+            (("sub-1_T1w", "sub-1_space-T2w_dseg"), None),
+            (("sub-1_T1w", "sub-1_space-T1w_dseg"), "sub-1_space-T1w_dseg"),
+            (("sub-1_T1w", "sub-1_space-orig_dseg"), "sub-1_space-orig_dseg"),
+            (("sub-1_space-MNI_T1w", "sub-1_dseg", "sub-1_space-MNI_dseg"), "sub-1_space-MNI_dseg"),
+            (("sub-1_run-1_T1w", "sub-1_run-01_dseg"), "sub-1_run-01_dseg"),
+            (("sub-1_run-1_T1w", "sub-1_dseg"), "sub-1_dseg"),
+            (("sub-1_acq-a_T1w", "sub-1_acq-b_dseg"), None),
+            (("sub-1_ses-1_T1w", "d/sub-1_dseg"), "d/sub-1_dseg"),
+        ],
+    )
+    def test_label_map_of_the_image(self, names, taken, tmp_path):
+        files = [f"{name}.nii.gz" for name in names]
+        assert self.labels(tmp_path, *files) == (f"{taken}.nii.gz" if taken else None)
+        found = bids.discover(tmp_path / "raw")
+        used = {path.relative_to(tmp_path / "raw").as_posix() for path in files_of(only(found))}
+        assert used | found.dropped.keys() == set(files)
+
+    def test_the_image_with_labels_is_taken(self, tmp_path):
+        tree(tmp_path, "sub-1_run-1_T1w.nii.gz", "sub-1_run-2_T1w.nii.gz", "sub-1_run-2_dseg.nii.gz")
+        subject = only(bids.discover(tmp_path))
+        assert [path.name for path in files_of(subject)] == ["sub-1_run-2_T1w.nii.gz", "sub-1_run-2_dseg.nii.gz"]
+
+    def test_images_of_one_space(self, tmp_path):
+        tree(tmp_path, "sub-1_T1w.nii.gz", "derivatives/sub-1_space-MNI_FLAIR.nii.gz")
+        found = bids.discover(tmp_path)
+        assert list(only(found).images) == ["T1"]
+        assert "the space MNI" in found.dropped["derivatives/sub-1_space-MNI_FLAIR.nii.gz"]
+
+    @pytest.mark.parametrize(
+        ("sources", "taken"), [(["bids::sub-1_run-1_T1w.nii.gz"], True), (["bids:raw:sub-1_run-2_T1w.nii.gz"], False),
+                               (["sub-1_T2w.nii.gz"], False), (7, True), ([], True)]
+    )  # fmt: skip
+    def test_sources(self, sources, taken, tmp_path):
+        tree(tmp_path, "sub-1_run-1_T1w.nii.gz", "sub-1_dseg.nii.gz")
+        (tmp_path / "sub-1_dseg.json").write_text(json.dumps({"Sources": sources}))
+        assert bool(only(bids.discover(tmp_path)).labels) == taken
+
+    @pytest.mark.parametrize("table", ["sub-1_dseg.tsv", "dseg.tsv", "desc-x_dseg.tsv", "sub-1_desc-x_dseg.tsv"])
+    def test_table_of_numbers(self, table, tmp_path):
+        tree(tmp_path / "a", "sub-1_T1w.nii.gz", "sub-1/sub-1_desc-x_dseg.nii.gz")
+        (tmp_path / "a" / table).write_text("index\tname\n0\tBackground\n1\tLeft-Hippocampus\n2\tRight-Hippocampus\n")
+        assert only(bids.discover(tmp_path)).labels[0].numbers == {1: 17, 2: 53}
+
+    @pytest.mark.parametrize(
+        "rows", ["17\tLeft-Hippocampus", "1012\tctx-lh-lateralorbitofrontal", "10\tLeft-Thalamus-Proper*"]
+    )
+    def test_table_of_freesurfer(self, rows, tmp_path):
+        tree(tmp_path, "sub-1_T1w.nii.gz", "sub-1_dseg.nii.gz")
+        (tmp_path / "sub-1_dseg.tsv").write_text(f"index\tname\n{rows}\n77\tWM-hypointensities\n")
+        assert only(bids.discover(tmp_path)).labels[0].numbers is None
+
+    @pytest.mark.parametrize("table", ["index\tname\n1\tGray Matter\n2\tWhite Matter\n", "no table", "index\n1\n"])
+    def test_table_of_no_use(self, table, tmp_path):
+        tree(tmp_path, "sub-1_T1w.nii.gz", "sub-1_dseg.nii.gz")
+        (tmp_path / "sub-1_dseg.tsv").write_text(table)
+        found = bids.discover(tmp_path)
+        assert only(found).labels == ()
+        assert "sub-1_dseg.tsv" in found.dropped["sub-1_dseg.nii.gz"]
+
+    def test_brain_mask_of_the_image(self, tmp_path):
+        tree(tmp_path, "sub-1_T1w.nii.gz", "d/sub-1_space-MNI_desc-brain_mask.nii.gz", "d/sub-1_desc-brain_mask.nii.gz")
+        found = bids.discover(tmp_path)
+        assert only(found).brain_mask == tmp_path / "d/sub-1_desc-brain_mask.nii.gz"
+        assert list(found.dropped) == ["d/sub-1_space-MNI_desc-brain_mask.nii.gz"]
+
+
 class TestLabelmaps:
     def test_any_label_map(self, tmp_path):
         tree(tmp_path, "subject_10.nii.gz", "b/subject_2.nii", "seg.v2.mgz", "README.md", "labels.npy")
@@ -741,6 +887,20 @@ class TestLabelmaps:
             assert subject.images == {}
             assert subject.person == subject.subject
             assert [labels.protocol for labels in subject.labels] == ["freesurfer"]
+
+    def test_any_name(self, tmp_path):
+        names = (
+            "caf\udce9.nii.gz",
+            "a b.NII.GZ",
+            "two\nlines.nii",
+            "cafe\u0301.mgh",
+            "caf\u00e9.mgz",
+            f"{'x' * 240}.nii",
+        )
+        found = labelmaps.discover(tree(tmp_path, *names, "picture.png"))
+        assert {s.subject for s in found.subjects} == {"caf%E9", "a b", "two%0Alines", "caf\u00e9"}
+        assert len(found.dropped) == 3
+        assert "longer than" in found.dropped[names[-1]]
 
     def test_same_name_twice(self, tmp_path):
         tree(tmp_path, "s1/aseg.mgz", "s2/aseg.mgz")

@@ -166,7 +166,7 @@ class TestSeveralImages:
         save(raw.images["MRA"], image)
         result = made(raw)
         assert result.record.modalities == ("T1",)
-        assert "is not 0 in" in result.dropped["MRA"]
+        assert "differs from its background in" in result.dropped["MRA"]
 
     def test_a_slab_that_shows_most_of_it_is_kept_with_its_coverage(self, tmp_path):
         raw = subject(tmp_path, modalities=("T1", "MRA"), aligned=(("T1", "MRA"),))
@@ -229,6 +229,96 @@ class TestLabelsAndMask:
         raws = [subject(tmp_path / name, segmented=False, subject=name) for name in "ab"]
         with pytest.raises(InputError, match="right for a and b"):
             scan_jobs(raws, SLICE, index=index, made=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def by_intensities(tmp_path_factory):
+    return made(subject(tmp_path_factory.mktemp("bare"), segmented=False)).record
+
+
+class TestFewStructures:
+    """Labels that do not show the whole brain are labels of a subject aligned by its intensities."""
+
+    def made_with(self, folder, values, **options):
+        path = save(folder / "s_dseg.nii.gz", values.astype(np.int16))
+        return made(subject(folder, segmented=False, labels=(RawLabels(path, "freesurfer", **options),)))
+
+    def hippocampi(self):
+        return np.where(np.isin(brain_labels(), (17, 53)), brain_labels(), 0)
+
+    def test_labels_of_the_hippocampi(self, tmp_path, by_intensities, plain):
+        record = self.made_with(tmp_path, self.hippocampi()).record
+        assert (record.alignment, record.label_sources, record.mask_source) == ("intensity", ("partial",), "template")
+        np.testing.assert_array_equal(record.images, by_intensities.images)
+        np.testing.assert_array_equal(record.brain_mask, by_intensities.brain_mask)
+        assert set(np.unique(record.labels)) == {0, 17, 53}
+        for label in (17, 53):
+            assert overlap(record.labels[0, 0], plain.labels[0, 0], label) > 0.6
+
+    def test_other_numbers_with_a_table(self, tmp_path):
+        values = self.hippocampi()
+        other = np.where(values == 17, 1, np.where(values == 53, 200, 0)) + (brain_labels() == 16) * 7
+        record = self.made_with(tmp_path, other, numbers={1: 17, 200: 53}).record
+        assert set(np.unique(record.labels)) == {0, 17, 53}
+
+    def test_tissue_classes_are_no_labels(self, tmp_path):
+        classes = np.select([np.isin(brain_labels(), (2, 41)), brain_labels() > 0], [2, 1], 0)
+        result = self.made_with(tmp_path, classes)
+        assert result.record.label_sources == ("template",)
+        assert "s_dseg.nii.gz: holds the values 1, 2, expected" in result.dropped["labels"]
+
+
+class TestImageAndLabels:
+    """An image lies on its labels, or is dropped."""
+
+    def stripped(self, folder, affine=None, background=0.0, **changes):
+        raw = subject(folder, skull_stripped=True, **changes)
+        image = np.where(brain_labels() > 0, head_image() + background, background)
+        save(raw.images["T1"], image.astype(np.float32), affine)
+        return raw
+
+    def test_blank_where_the_labels_are(self, tmp_path):
+        far = head_affine()
+        far[1, 3] += 500
+        with pytest.raises(InputError, match="shows 0% of the brain"):
+            made(self.stripped(tmp_path, far))
+
+    def test_background_where_the_labels_are(self, tmp_path):
+        """The field of view covers the labels, but the brain is elsewhere in it."""
+        raw = self.stripped(tmp_path)
+        image = np.zeros((64, 160, 64), np.float32)
+        image[:, 80:155] = np.where(brain_labels() > 0, head_image(), 0)
+        save(raw.images["T1"], image)
+        with pytest.raises(InputError, match="differs from its background in 0%"):
+            made(raw)
+
+    @pytest.mark.parametrize("background", [1e-7, 50.0])
+    def test_any_background(self, tmp_path, plain, background):
+        (tmp_path / "zero").mkdir()
+        zero = made(self.stripped(tmp_path / "zero")).record
+        record = made(self.stripped(tmp_path, background=background)).record
+        np.testing.assert_array_equal(record.brain_mask, zero.brain_mask)
+
+    def test_the_brain_lies_beside_the_labels(self, tmp_path):
+        beside = head_affine()
+        beside[:3, 3] += (0, 14, 40)
+        with pytest.raises(InputError, match="the labels do not lie on the image"):
+            made(self.stripped(tmp_path, beside))
+
+    def test_labels_of_an_image_that_cannot_be_read(self, tmp_path):
+        labels = RawLabels(save(tmp_path / "s_dseg.nii.gz", brain_labels()), "freesurfer")
+        raw = subject(tmp_path, modalities=("T1", "FLAIR"), segmented=False, labels=(labels,))
+        raw.images["T1"].write_bytes(raw.images["T1"].read_bytes()[:-2000])
+        result = made(raw)
+        assert result.record.modalities == ("FLAIR",)
+        assert result.record.label_sources == ("template",)
+        assert "lies on the image of T1" in result.dropped["labels"]
+
+    def test_no_scan_of_a_head(self, tmp_path):
+        raw = subject(tmp_path, segmented=False)
+        save(raw.images["T1"], ball((0, -17, 10), 60) * np.float32(500))
+        with pytest.raises(InputError, match=r"s_T1.nii.gz: its mutual information with the template is 0\."):
+            made(raw)
 
 
 class TestDropped:
