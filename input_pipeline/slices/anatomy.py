@@ -107,7 +107,7 @@ def read_segmentation(raw: RawSubject, reference: str, derivatives: Derivatives)
         return Labels((fold_freesurfer(values), affine), source, "freesurfer", path)
     if other:
         values, affine = read_published(raw, other)
-        return Labels((to_freesurfer(values, other.protocol), affine), "mapped", other.protocol)
+        return Labels((to_freesurfer(values, other.protocol), affine), "mapped", other.protocol, other.path)
     return None
 
 

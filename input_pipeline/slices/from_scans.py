@@ -29,7 +29,6 @@ from input_pipeline.space.grid import SLICE_Y, coronal_index
 from input_pipeline.space.resample import coronal_slices
 from input_pipeline.synthesis.template import template_brain_mask
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.image_formats import reading
 
 # Images that show less than this share of the brain in the slices are dropped (such as MRA slabs at another height).
 _MIN_COVERAGE = 0.5
@@ -83,15 +82,18 @@ def prepare_scan(raw: RawSubject, y: tuple[int, ...], derivatives: Derivatives, 
 
     # Align the reference image to MNI152: by `intensities` without the dataset's labels and brain mask.
     use_labels = align_by == "auto"
-    alignment = align_to_mni(
-        (reference.volume, reference.affine),
-        segmentation=segmentation.volume if segmentation and use_labels else None,
-        brain_mask=mask.volume if mask and (use_labels or mask.source != "published") else None,
-        skull_stripped=raw.skull_stripped,
-    )
-    if alignment.mutual_information is not None:
-        with reading(raw.images[reference.modality]):
+    try:
+        alignment = align_to_mni(
+            (reference.volume, reference.affine),
+            segmentation=segmentation.volume if segmentation and use_labels else None,
+            brain_mask=mask.volume if mask and (use_labels or mask.source != "published") else None,
+            skull_stripped=raw.skull_stripped,
+        )
+        if alignment.mutual_information is not None:
             check_information(alignment.mutual_information, reference.modality)
+    except InputError as error:
+        path = segmentation.path if segmentation and use_labels else raw.images[reference.modality]
+        raise InputError(f"{path}: {error}") from error
     if segmentation is not None:
         check_inside_grid(*segmentation.volume, alignment.to_mni)
     if few is not None:

@@ -11,8 +11,7 @@ from input_pipeline.align.rigid import register_rigid
 from input_pipeline.raw.subject import RawSubject
 from input_pipeline.space.modalities import series_of
 from input_pipeline.space.resample import coronal_slices
-from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.image_formats import reading
+from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.volumes import read_volume
 from neuralizer_jax.intensity import foreground_quantiles
 
@@ -142,10 +141,10 @@ def cut_images(
                         scan.volume, scan.affine, reference.volume, reference.affine, skull_stripped=raw.skull_stripped
                     )
                     group_to_mni = to_mni @ fit.matrix
-                with reading(raw.images[modality]):
-                    images[modality] = _cut(scan, group_to_mni, planes, raw.skull_stripped)
+                images[modality] = _cut(scan, group_to_mni, planes, raw.skull_stripped)
             except InputError as error:
-                dropped[modality] = str(error)
+                beginning = f"{one_line(raw.images[modality])}: "  # that of the reader already
+                dropped[modality] = beginning + str(error).removeprefix(beginning)
     if not images:
         raise InputError("; ".join(dropped.values()))
     return images, dropped
