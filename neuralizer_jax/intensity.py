@@ -31,6 +31,9 @@ _BACKGROUND_FRACTION = 0.1
 # Values this close to each other count as one value, as a share of the same range. Noise of air is larger.
 _SAME = 1e-4
 
+# A value this close to 0, as a share of the same range, is 0 but for rounding in float32.
+_ROUNDING = 1e-6
+
 # A value is a constant background if at least this share of the values within a background fraction of it is the same.
 _CONSTANT = 0.75
 
@@ -122,6 +125,16 @@ def _most_frequent(values: np.ndarray, step: float) -> float:
         return np.median(values)
     steps, counts = np.unique(np.floor((values - values.min()) / step), return_counts=True)
     return values.min() + (steps[counts.argmax()] + 0.5) * step
+
+
+def zero_background(volume: np.ndarray) -> np.ndarray:
+    """Sets what is 0 up to rounding to 0, as outside of a brain after resampling or arithmetic.
+
+    >>> zero_background(np.array([1e-7, -1e-8, 0.2, 0.5, 0.9]))
+    array([0. , 0. , 0.2, 0.5, 0.9])
+    """
+    low, high = np.percentile(_samples(volume), _RANGE_PERCENTILES)
+    return np.where(np.abs(volume) <= _ROUNDING * (high - low), np.zeros_like(volume, shape=()), volume)
 
 
 def foreground_quantiles(volume: np.ndarray, skull_stripped: bool) -> np.ndarray:

@@ -14,6 +14,7 @@ from neuralizer_jax.intensity import (
     foreground_median,
     foreground_quantiles,
     normalize,
+    zero_background,
 )
 
 
@@ -88,6 +89,14 @@ def test_no_foreground(volume, stripped):
 def test_a_constant_foreground_has_no_window():
     with pytest.raises(InputError, match="T2: the foreground of all images is constant"):
         dataset_windows([("T2", np.full(1001, 7, np.float32))])
+
+
+@pytest.mark.parametrize("gain", [1e-3, 1, 1e4])
+def test_rounding_outside_of_a_brain_is_no_foreground(gain):
+    brain = (gain * stripped()).astype(np.float32)
+    rounding = np.float32(1e-7 * gain * np.random.default_rng(1).normal(size=brain.shape))
+    np.testing.assert_array_equal(zero_background(np.where(brain > 0, brain, rounding)), brain)
+    assert zero_background(brain).dtype == np.float32
 
 
 def test_nothing_measured_is_no_window():

@@ -13,7 +13,7 @@ from input_pipeline.space.modalities import series_of
 from input_pipeline.space.resample import coronal_slices
 from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.volumes import read_volume
-from neuralizer_jax.intensity import foreground_quantiles
+from neuralizer_jax.intensity import foreground_quantiles, zero_background
 
 # The order in which modalities are considered as the reference image.
 _PREFERENCE = ("T1", "T2", "PD", "FLAIR", "DWI", "ADC", "DTI", "MRA")
@@ -151,7 +151,8 @@ def cut_images(
 
 
 def _read(raw: RawSubject, modality: str) -> Scan:
-    return Scan(modality, *read_volume(raw.images[modality]))
+    volume, affine = read_volume(raw.images[modality])
+    return Scan(modality, zero_background(volume) if raw.skull_stripped else volume, affine)
 
 
 def _cut(scan: Scan, to_mni: np.ndarray, planes: Sequence[int], skull_stripped: bool) -> ImageSlices:

@@ -33,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "predict",
         help="predict the output of target images from context pairs",
         description="Predicts the output of target images from context pairs, which show the task.\n"
-        "Reads and writes PNG, TIFF, NumPy and NIfTI files; a volume needs --slice.",
+        "Files are PNG, TIFF, NumPy, NIfTI or FreeSurfer; a volume needs --slice.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,6 +1,6 @@
-"""Reads a 2-D image from a PNG, TIFF, .npy, .npz or NIfTI file, and writes one.
+"""Reads a 2-D image from a PNG, TIFF, .npy, .npz, NIfTI or FreeSurfer file, and writes one.
 
-Planes of NIfTI files are oriented as in `planes`; all other formats keep the stored orientation.
+Planes of NIfTI and FreeSurfer files are oriented as in `planes`; all other formats keep the stored orientation.
 """
 
 import os
@@ -24,11 +24,12 @@ from neuralizer_jax.files.image_formats import (
     reading,
     whole_numbers,
 )
-from neuralizer_jax.files.nifti import NiftiSource, encode_nifti, read_plane
+from neuralizer_jax.files.nifti import NiftiSource, encode_plane, read_plane
 from neuralizer_jax.files.planes import SliceChoice
 from neuralizer_jax.files.rasters import read_raster
 
-IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
+_VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh")
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", *_VOLUMES)
 
 Kind = Literal["image", "labels"]
 
@@ -44,7 +45,7 @@ class ImageFile:
     path: the file.
     pixels: `[H, W]`, or `[H, W, C]` with C = 2 or 3, float32, or float64 where the file's type needs it; int32 `[H, W]`
         for labels.
-    source: for NIfTI, the place of the image, at which a prediction is written.
+    source: for NIfTI and FreeSurfer, the place of the image, at which a prediction is written.
     volume: for a plane of a volume, a sample of the volume's voxels `[n]`, which tells its range of intensities.
     """
 
@@ -81,7 +82,7 @@ def read_image(path: str | os.PathLike[str], *, slice_: SliceChoice | None = Non
 
     Args:
         path: the file.
-        slice_: the plane of a NIfTI volume; a 2-D file needs none.
+        slice_: the plane of a volume; a 2-D file needs none.
         labels: keep the stored integers: a 0/255 mask stays 0/255, a palette image gives its indices.
 
     Raises:
@@ -132,13 +133,13 @@ def image_bytes(path: str | os.PathLike[str], pixels: np.ndarray, like: ImageFil
     Args:
         path: names the format.
         pixels: `[H, W]`.
-        like: for NIfTI, the image whose place the pixels take: without it, left and right are not known.
+        like: for NIfTI and FreeSurfer, the image whose place the pixels take: without it, left and right are not known.
         kind: `image`: PNG stores 16-bit grey, clipped to [0, 1]; all other formats float32. `labels`: whole numbers,
-            stored unchanged as the smallest integers (PNG and TIFF: 0 to 65535; .npy, .npz and NIfTI: int32).
+            stored unchanged as the smallest integers (PNG and TIFF: 0 to 65535; others: int32).
 
     Raises:
         InputError: the format cannot hold the values; begins with the path.
-        ValueError: pixels that are not [H, W], or for NIfTI not of the shape of `like`.
+        ValueError: pixels that are not [H, W], or in a volume not of the shape of `like`.
     """
     suffix = _supported_suffix(Path(path))
     if np.ndim(pixels) != 2:
@@ -151,10 +152,10 @@ def image_bytes(path: str | os.PathLike[str], pixels: np.ndarray, like: ImageFil
 
 
 def _encode(suffix: str, values: np.ndarray, source: NiftiSource | None) -> bytes:
-    if suffix in (".nii", ".nii.gz"):
+    if suffix in _VOLUMES:
         if source is None:
-            raise InputError("NIfTI needs the place of a NIfTI target, expected one or .png, .tif or .npy")
-        return encode_nifti(values, source, compressed=suffix == ".nii.gz")
+            raise InputError(f"{suffix} needs the place of a NIfTI target, expected one or .png, .tif or .npy")
+        return encode_plane(values, source, suffix)
     if suffix in (".npy", ".npz"):
         return encode_array(values, compressed=suffix == ".npz")
     return encode_png(values) if suffix == ".png" else encode_tiff(values)

@@ -1,4 +1,4 @@
-"""NIfTI files of predictions: reads one plane and its place, and writes an image that overlays that plane."""
+"""NIfTI and FreeSurfer files of predictions: reads one plane and its place, and writes an image that overlays it."""
 
 import gzip
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from neuralizer_jax.files.planes import Plane, SliceChoice, locate_plane
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
+    from neuralizer_jax.files.volumes import OpenVolume
 
 # Voxels of a volume that are kept to measure its intensities.
 _SAMPLES = 500_000
@@ -24,7 +25,7 @@ _SAMPLES = 500_000
 class NiftiSource:
     """The place of an image in the world.
 
-    header: a NIfTI header that describes the plane alone.
+    header: a NIfTI header that describes the plane alone, for FreeSurfer files too.
     plane: the plane of the file's array.
     geometry: where the displayed image lies.
     """
@@ -60,25 +61,28 @@ def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, Nift
         # An odd step, which does not divide the usual lengths of rows and planes.
         samples = None if plane.whole else volume.scaled(voxels.ravel("K")[:: voxels.size // _SAMPLES | 1])
         geometry = Geometry(volume.affine @ plane.pixel_to_voxel, values.shape, plane.fixed, volume.code)
-        header = volume.image.header.copy()
+        header = _nifti_header(volume)
         if not plane.whole:
             _move_to_plane(header, plane)
     return values, NiftiSource(header, plane, geometry), samples
 
 
-def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -> bytes:
-    """Encodes an image as a NIfTI file at the place of `source`.
+def encode_plane(values: np.ndarray, source: NiftiSource, suffix: str) -> bytes:
+    """Encodes an image as a NIfTI or FreeSurfer file at the place of `source`.
 
     A 2-D file keeps its shape; a plane of a volume becomes a volume one voxel thick, in the file's axis order. Affine,
     zooms, units, description and extensions are those of the source; scaling, display range and intent are not.
+    FreeSurfer files have affine and zooms alone.
 
     `values` are `[H, W]`, float32, or labels, which are stored as the smallest of uint8, int16 and int32.
 
     Raises:
-        InputError: without the path, for labels outside int32.
+        InputError: without the path, for labels outside int32, or for FreeSurfer a place without orientation.
         ValueError: values of another shape than the plane.
     """
     import nibabel
+
+    from neuralizer_jax.files.volumes import affine_in_mm
 
     labels = values.dtype.kind in "iu"
     if labels:
@@ -89,9 +93,28 @@ def encode_nifti(values: np.ndarray, source: NiftiSource, *, compressed: bool) -
     header["cal_min"] = header["cal_max"] = 0
     header.set_intent("label" if labels else "none")
     image_class = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
-    # Without an affine, nibabel keeps the header's qform and sform and their codes.
-    content = image_class(source.plane.to_array(values), None, header).to_bytes()
-    return gzip.compress(content, compresslevel=6, mtime=0) if compressed else content
+    array = source.plane.to_array(values)
+    if suffix in (".mgz", ".mgh"):
+        if not source.geometry.code:
+            raise InputError(f"{suffix} needs an orientation, which the target has not, expected .nii.gz")
+        array = array.reshape((*array.shape, 1)[:3])
+        content = nibabel.MGHImage(array, affine_in_mm(header, header.get_best_affine())).to_bytes()
+    else:
+        # Without an affine, nibabel keeps the header's qform and sform and their codes.
+        content = image_class(array, None, header).to_bytes()
+    return gzip.compress(content, compresslevel=6, mtime=0) if suffix in (".nii.gz", ".mgz") else content
+
+
+def _nifti_header(volume: "OpenVolume") -> "Nifti1Header":
+    """Returns a copy of the header; for a FreeSurfer file, the NIfTI header that says the same."""
+    import nibabel
+
+    if not isinstance(volume.image, nibabel.MGHImage):
+        return volume.image.header.copy()
+    header = nibabel.Nifti1Image(np.broadcast_to(np.uint8(0), volume.image.shape), volume.affine).header
+    header.set_sform(volume.affine, volume.code)
+    header.set_xyzt_units("mm")
+    return header
 
 
 def _move_to_plane(header: "Nifti1Header", plane: Plane) -> None:

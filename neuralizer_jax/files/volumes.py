@@ -61,8 +61,7 @@ class OpenVolume:
     @property
     def affine(self) -> np.ndarray:
         """`[4, 4]`, voxel to RAS mm, where the header's unit is metres or microns too. (nibabel ignores the unit.)"""
-        unit = int(self.image.header["xyzt_units"]) & 7 if "xyzt_units" in self.image.header else 0
-        return np.diag([*3 * [_MM.get(unit, 1.0)], 1.0]) @ self.image.affine
+        return affine_in_mm(self.image.header, self.image.affine)
 
     @property
     def proxy(self) -> "ArrayProxy":
@@ -81,6 +80,12 @@ class OpenVolume:
         """Applies the header's scaling, in float64; without one the type is kept."""
         slope, inter = self.proxy.slope, self.proxy.inter
         return voxels if (slope, inter) == (1, 0) else voxels * np.float64(slope) + np.float64(inter)
+
+
+def affine_in_mm(header: "nib.Nifti1Header | nib.freesurfer.mghformat.MGHHeader", affine: np.ndarray) -> np.ndarray:
+    """Converts an affine in the header's unit to mm."""
+    unit = int(header["xyzt_units"]) & 7 if "xyzt_units" in header else 0
+    return np.diag([*3 * [_MM.get(unit, 1.0)], 1.0]) @ affine
 
 
 @contextmanager

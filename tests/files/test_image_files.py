@@ -178,7 +178,7 @@ def test_labels_behind_a_scale_factor_are_whole(tmp_path):
 
 
 LABELS = {".png": (0, 65535), ".tif": (0, 65535), ".npy": (-(2**31), 2**31 - 1)}
-LABELS |= {".tiff": LABELS[".tif"], ".npz": LABELS[".npy"], ".nii": LABELS[".npy"], ".nii.gz": LABELS[".npy"]}
+LABELS |= {".tiff": LABELS[".tif"]} | dict.fromkeys((".npz", ".nii", ".nii.gz", ".mgz", ".mgh"), LABELS[".npy"])
 
 
 @pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
@@ -281,6 +281,38 @@ def test_a_broken_qform_beside_a_valid_sform_is_left_out(tmp_path):
     written = nib.load(tmp_path / "out.nii")
     np.testing.assert_allclose(written.affine[:, 3], AFFINE @ [0, 5, 0, 1], atol=1e-4)
     assert (int(written.header["qform_code"]), int(written.header["sform_code"])) == (0, 2)
+
+
+@pytest.mark.parametrize("suffix", [".mgz", ".mgh"])
+@pytest.mark.parametrize("text", ["0/2", "1/5", "2/0"])
+def test_freesurfer_prediction_lies_where_the_target_lies(tmp_path, suffix, text):
+    voxels = np.arange(210, dtype=np.int16).reshape(5, 6, 7)
+    nib.save(nib.MGHImage(voxels, AFFINE.astype(np.float32)), tmp_path / f"target{suffix}")
+    nib.save(nib.Nifti1Image(voxels, AFFINE), tmp_path / "target.nii")
+    choice = parse_slice(text)
+    image, same = (read_image(tmp_path / name, slice_=choice) for name in (f"target{suffix}", "target.nii"))
+    np.testing.assert_array_equal(image.pixels, same.pixels)
+    for name in ("out.nii.gz", "out.mgz"):
+        write_image(tmp_path / name, image.pixels, image, kind="labels")
+        written = nib.load(tmp_path / name)
+        assert written.get_data_dtype() == np.uint8
+        axis, index = map(int, text.split("/"))
+        np.testing.assert_array_equal(np.asarray(written.dataobj), voxels.take([index], axis))
+        np.testing.assert_allclose(written.affine, AFFINE @ corner_moved(axis, index), atol=1e-4)
+
+
+def corner_moved(axis, index):
+    """Voxel to voxel: the first voxel of the plane is at `index` of the axis."""
+    moved = np.eye(4)
+    moved[axis, 3] = index
+    return moved
+
+
+def test_freesurfer_needs_an_orientation(tmp_path):
+    nib.save(nib.Nifti1Image(RAMP, None), tmp_path / "a.nii")
+    image = read_image(tmp_path / "a.nii")
+    with pytest.raises(InputError, match="needs an orientation"):
+        write_image(tmp_path / "out.mgz", image.pixels, image, kind="image")
 
 
 @pytest.mark.parametrize(("top", "dtype"), [(255, np.uint8), (256, np.int16), (40000, np.int32)])
