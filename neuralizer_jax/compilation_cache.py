@@ -1,7 +1,23 @@
 """Keeps compiled programs on disk, so that later processes start faster."""
 
 import os
+import tempfile
 from pathlib import Path
+
+
+def user_cache() -> Path:
+    """The folder of this package in the user's cache: `XDG_CACHE_HOME` if it is an absolute path, else `~/.cache`.
+
+    Raises:
+        RuntimeError: the user has no home.
+
+    Example:
+        >>> user_cache().name
+        'neuralizer_jax'
+    """
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The specification of XDG has relative paths ignored.
+    return (given if given.is_absolute() else Path.home() / ".cache") / "neuralizer_jax"
 
 
 def use_compilation_cache(folder: str | os.PathLike | None = None) -> None:
@@ -9,21 +25,20 @@ def use_compilation_cache(folder: str | os.PathLike | None = None) -> None:
 
     Args:
         folder: folder of the programs; None: `JAX_COMPILATION_CACHE_DIR` if it is set, else `neuralizer_jax` in the
-            user's cache folder (`XDG_CACHE_HOME` or `~/.cache`). If it is not writable, nothing is kept.
+            user's cache folder (`XDG_CACHE_HOME` or `~/.cache`). If it is not writable, or there is no home, nothing is
+            kept.
 
     Example:
         >>> use_compilation_cache("programs")  # doctest: +SKIP
     """
     import jax
 
-    if folder is None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = jax.config.values["jax_compilation_cache_dir"] or cache / "neuralizer_jax"
     try:
+        if folder is None:
+            folder = jax.config.values["jax_compilation_cache_dir"] or user_cache()
         os.makedirs(folder, exist_ok=True)
-    except OSError:
-        return
-    if not os.access(folder, os.W_OK | os.X_OK):
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, RuntimeError):
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     # By default, JAX keeps only programs that took over a second to compile. A prediction has many smaller ones.

@@ -33,10 +33,10 @@ def run(options: argparse.Namespace) -> None:
     from input_pipeline.episodes.config import default_config
     from input_pipeline.episodes.pictures import draw_all, draw_tasks
     from input_pipeline.store.table import open_collection
-    from neuralizer_jax.compilation_cache import use_compilation_cache
+    from neuralizer_jax.cli.start_jax import start_jax
     from neuralizer_jax.experiment_config import change_config, load_config
 
-    use_compilation_cache()
+    start_jax()
     config = load_config(options.config) if options.config else ConfigDict({"data": default_config()})
     if options.data:
         config.data.datasets = tuple(str(folder) for folder in options.data)

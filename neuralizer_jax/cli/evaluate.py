@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from input_pipeline.episodes.evaluation import EvaluationCases
     from input_pipeline.slices.record import SPLITS
-    from neuralizer_jax.compilation_cache import use_compilation_cache
+    from neuralizer_jax.cli.start_jax import start_jax
     from neuralizer_jax.evaluation.evaluate import evaluate
     from neuralizer_jax.evaluation.models_file import describe_model, record_models
     from neuralizer_jax.evaluation.score_log import ScoresTable
@@ -125,7 +125,7 @@ def run(options: argparse.Namespace) -> None:
     if options.data:
         config.data.datasets = tuple(options.data)
     change_config(config, options.changes)
-    use_compilation_cache()
+    start_jax()
     weights = _parsed(options.weights)
     models = [_model(named, config.data.size, options) for named in weights]
     untrained = untrained_baselines() if options.untrained else []

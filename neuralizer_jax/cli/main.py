@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as after `>&-`
+            sys.stdout.flush()
     except InputError as error:
         return _failed(str(error))
     except BrokenPipeError:
@@ -57,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:  # no file of the user's
             raise
         return _failed(f"{error.filename}: {error.strerror}")
+    except ValueError as error:
+        # JAX reads its environment when it is imported.
+        if "for environment" not in str(error) and "for JAX flag" not in str(error):
+            raise
+        return _failed(f"the environment of JAX: {error}")
     except RuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):  # JAX is out of memory
             raise

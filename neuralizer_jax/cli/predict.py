@@ -168,13 +168,13 @@ def run(options: argparse.Namespace) -> None:
     import jax
     from tqdm import tqdm
 
-    from neuralizer_jax.compilation_cache import use_compilation_cache
+    from neuralizer_jax.cli.start_jax import start_jax
     from neuralizer_jax.inference.figure import draw_figure
     from neuralizer_jax.inference.plausibility import plausibility_notes
     from neuralizer_jax.inference.predict import predict
     from neuralizer_jax.weights import load_weights
 
-    use_compilation_cache()
+    start_jax()
     model, params = load_weights(weights)
     checks.check_weights(model, options.context_chunk, weights)
     notes = [*pairs.notes, *checks.suspicions([*targets, *inputs], outputs, predicted, options.task)]

@@ -50,7 +50,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
     from neuralizer_jax.cli.named_weights import load, parse_all
-    from neuralizer_jax.compilation_cache import use_compilation_cache
+    from neuralizer_jax.cli.start_jax import start_jax
     from neuralizer_jax.errors import InputError
     from neuralizer_jax.evaluation.runtime import measure, read_runtime, record_runtime, training_time
     from neuralizer_jax.report.table_formats import plain
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     for name, value in (("sizes", min(options.sizes)), ("size", options.size), ("repeats", options.repeats)):
         if value < 1:
             raise InputError(f"--{name}: {value}, expected 1 or more")
-    use_compilation_cache()
+    start_jax()
     read_runtime(options.out)  # a damaged file is reported before anything is measured
     loaded = [(weights, *load(weights, options.size, "--size")) for weights in _one_a_name(parse_all(options.weights))]
     measured = []

@@ -47,22 +47,24 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from neuralizer_jax.compilation_cache import use_compilation_cache
-    from neuralizer_jax.evaluation.leakage import write_training_subjects
+    from neuralizer_jax.cli.start_jax import start_jax
+    from neuralizer_jax.evaluation.leakage import TRAINING_SUBJECTS_FILE, check_same_subjects, write_training_subjects
     from neuralizer_jax.experiment_config import change_config, load_config
     from neuralizer_jax.training.loop import train
     from neuralizer_jax.training.parallel import initialize_processes
-    from neuralizer_jax.training.work_folder import open_work_folder
+    from neuralizer_jax.training.work_folder import has_begun, open_work_folder
 
     config = load_config(options.config)
     if options.data:
         config.data.datasets = tuple(options.data)
     change_config(config, options.changes)
     initialize_processes(options.coordinator, options.processes, options.process)
-    use_compilation_cache()
+    start_jax()
     stream = _training_stream(config, options.process, options.processes)
     with open_work_folder(options.workdir, config) as folder:
         if options.process == 0:
+            if has_begun(folder) and (trained_on := folder / TRAINING_SUBJECTS_FILE).exists():
+                check_same_subjects(trained_on, stream.subjects())
             write_training_subjects(folder, stream.subjects())
         summary = train(config, folder, _episodes(config, stream))
     if options.process:

@@ -24,6 +24,21 @@ def write_training_subjects(folder: Path, rows: Iterable[tuple[str, str, str]]) 
     return path
 
 
+def check_same_subjects(path: Path, rows: Iterable[tuple[str, str, str]]) -> None:
+    """Checks that a run goes on with the training subjects (dataset, subject, person) that it began with.
+
+    Raises:
+        InputError: if a subject is new or gone, or if the file is damaged.
+    """
+    before, now = {tuple(row) for row in _read(path)}, set(rows)
+    if before != now:
+        dataset, subject, _ = min(before ^ now)
+        what = "new" if (dataset, subject) in {row[:2] for row in now} else "gone"
+        raise InputError(
+            f"{path}: the run began with other subjects ({subject} of {dataset} is {what}), expected the same data"
+        )
+
+
 def check_no_test_subject(path: Path, test_rows: Iterable[tuple[str, str, str]]) -> None:
     """Checks that nobody in a test (dataset, subject, person) was trained on, as target or as context member.
 

@@ -29,6 +29,9 @@ MAY_DIFFER = (
     "data.context.pad_to",
 )
 
+# Keys that name files. The same file may be spelt differently, and data that was moved keeps its name.
+_PATHS = ("data.datasets", "train.init_from")
+
 _MOST_SHOWN = 5
 
 
@@ -36,9 +39,9 @@ _MOST_SHOWN = 5
 def open_work_folder(folder: str | os.PathLike, config: ConfigDict | dict[str, Any]) -> Iterator[Path]:
     """Opens the folder of a run, created if needed, and locks it while the block lasts.
 
-    Its `config.json` holds the configuration, sorted. When the run goes on, the configuration must be the same except
-    for `MAY_DIFFER`; the file is then rewritten. The lock ends with the process, however that ends. Of several
-    processes of one run (`jax.distributed`) only the first one does all this.
+    Its `config.json` holds the configuration, sorted. When the run goes on from a checkpoint, the configuration must be
+    the same except for `MAY_DIFFER` and the spelling of paths; the file is then rewritten. The lock ends with the
+    process, however that ends. Of several processes of one run (`jax.distributed`) only the first one does all this.
 
     Args:
         folder: of the run.
@@ -75,9 +78,14 @@ def open_work_folder(folder: str | os.PathLike, config: ConfigDict | dict[str, A
         yield folder
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether a run has a checkpoint. Without one it begins anew: a failed start does not block the corrected one."""
+    return any(folder.glob("checkpoints/[0-9]*"))
+
+
 def _keep_config(path: Path, config: ConfigDict | dict[str, Any]) -> None:
     text = json.dumps(config.to_dict() if isinstance(config, ConfigDict) else config, indent=2, sort_keys=True) + "\n"
-    if path.exists():
+    if path.exists() and has_begun(path.parent):
         _check_same(path, json.loads(text))
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -99,12 +107,26 @@ def _check_same(path: Path, config: dict[str, Any]) -> None:
         f"{key}: {_shown(before, key)} in the folder, {_shown(now, key)} now"
         for key in sorted(before | now)
         if not any(f"{key}.".startswith(f"{name}.") for name in may_differ)
-        and (key not in before or key not in now or before[key] != now[key])
+        and (key not in before or key not in now or not _same(key, before[key], now[key]))
     ]
     if differences:
         more = len(differences) - _MOST_SHOWN
         shown = differences[:_MOST_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         raise InputError(f"{path.parent}: made with another configuration: {'; '.join(shown)}")
+
+
+def _same(key: str, before: Any, now: Any) -> bool:
+    if key not in _PATHS or not before or not now:
+        return before == now
+    old, new = ([value] if isinstance(value, str) else value for value in (before, now))
+    return len(old) == len(new) and all(map(_same_path, old, new))
+
+
+def _same_path(old: str, new: str) -> bool:
+    """Whether two paths lead to one file, or only the new one is there and has the same name."""
+    if os.path.realpath(old) == os.path.realpath(new):
+        return True
+    return not os.path.exists(old) and os.path.basename(os.path.abspath(old)) == os.path.basename(os.path.abspath(new))
 
 
 def _shown(values: dict[str, Any], key: str) -> str:

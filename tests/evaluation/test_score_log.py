@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.evaluation.leakage import check_no_test_subject, write_training_subjects
+from neuralizer_jax.evaluation.leakage import check_no_test_subject, check_same_subjects, write_training_subjects
 from neuralizer_jax.evaluation.score_log import ScoresTable
 from neuralizer_jax.evaluation.scores import HEADER, read_scores
 
@@ -138,6 +138,13 @@ class TestTrainingSubjects:
             check_no_test_subject(path, [("ixi", "IXI013", "IXI013"), test_row])
         assert f"person {test_row[2]} of {test_row[0]} was trained on" in str(error.value)
         assert f"(subject {test_row[1]})" in str(error.value)
+
+    def test_a_run_that_goes_on_has_the_same(self, tmp_path):
+        path = write_training_subjects(tmp_path, self.ROWS)
+        check_same_subjects(path, self.ROWS[::-1])
+        for rows, said in ((self.ROWS[1:], "IXI012 of ixi is gone"), ((*self.ROWS, ("a", "b", "c")), "b of a is new")):
+            with pytest.raises(InputError, match=said):
+                check_same_subjects(path, rows)
 
     @pytest.mark.parametrize("text", ["", "subject\n", "dataset,subject,person\nixi,a\n", "\xff"])
     def test_damaged(self, tmp_path, text):

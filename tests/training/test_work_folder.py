@@ -17,6 +17,7 @@ from neuralizer_jax.training.work_folder import open_work_folder
 def config_of(**changes):
     config = ConfigDict(
         {
+            "seed": 0,
             "train": {"steps": 100, "batch_size": 8, "learning_rate": 1e-3, "decay": "constant", "accumulate": 1},
             "model": {"features": 64, "remat": False},
             "data": {"datasets": ("a", "b"), "apply": "host", "classes": {"min_pixels": 30}, "context": {"pad_to": 4}},
@@ -29,8 +30,11 @@ def config_of(**changes):
     return config
 
 
-def open_once(folder, config):
+def open_once(folder, config, *, begun=True):
+    """Opens the folder of a run, which then has a checkpoint."""
     with open_work_folder(folder, config) as opened:
+        if begun:
+            (opened / "checkpoints/10").mkdir(parents=True, exist_ok=True)
         return opened
 
 
@@ -65,6 +69,30 @@ class TestConfiguration:
             "train.decay: 'constant' in the folder, 'cosine' now"
         )
         assert (tmp_path / "config.json").read_text() == text
+
+    def test_a_start_that_failed_does_not_block_the_next(self, tmp_path):
+        open_once(tmp_path, config_of(), begun=False)
+        open_once(tmp_path, config_of(seed=1))
+        assert json.loads((tmp_path / "config.json").read_text())["seed"] == 1
+        assert "seed: 1 in the folder, 0 now" in refusal(tmp_path, config_of(seed=0))
+
+    def test_the_spelling_of_a_path(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for name in ("data/a", "data/b", "elsewhere/a"):
+            (tmp_path / name).mkdir(parents=True)
+        (tmp_path / "link").symlink_to("data")
+
+        def datasets(*paths):
+            return config_of(**{"data.datasets": tuple(map(str, paths))})
+
+        open_once("run", datasets("data/a", "data/b"))
+        for same in ("./data/", "link/", f"{tmp_path}/data/"):
+            open_once("run", datasets(f"{same}a", f"{same}b/"))
+        # Another folder of the same name is other data, unless the first one is gone: then it was moved.
+        assert "data.datasets" in refusal("run", datasets("elsewhere/a", "data/b"))
+        (tmp_path / "data/a").rmdir()
+        assert "data.datasets" in refusal("run", datasets("data/b", "elsewhere/a"))
+        open_once("run", datasets("elsewhere/a", "data/b"))
 
     def test_many_differences(self, tmp_path):
         open_once(tmp_path, {"own": {str(n): n for n in range(8)}})
@@ -113,6 +141,7 @@ class TestConfiguration:
 
     @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"train": {"steps": 100}'])
     def test_damaged(self, tmp_path, content):
+        open_once(tmp_path, config_of())
         (tmp_path / "config.json").write_bytes(content)
         assert refusal(tmp_path, config_of()).startswith(f"{tmp_path / 'config.json'}: damaged, expected")
         assert (tmp_path / "config.json").read_bytes() == content
@@ -139,7 +168,6 @@ class TestLock:
 
         with pytest.raises(KeyboardInterrupt):
             fails()
-        refusal(tmp_path, config_of(**{"train.batch_size": 1}))
         open_once(tmp_path, config_of())
 
     def test_free_when_the_process_is_killed(self, tmp_path):
