@@ -17,6 +17,7 @@ from input_pipeline.prepare.dropped import Dropped
 from input_pipeline.prepare.label_colours import label_colours, structure_names
 from input_pipeline.prepare.quality_picture import picture_sheet, save_picture
 from input_pipeline.prepare.run_jobs import picture_file
+from input_pipeline.raw.found_files import looks_like_image
 from input_pipeline.slices.record import SPLITS
 from input_pipeline.space.modalities import series_of
 from neuralizer_jax.errors import InputError
@@ -121,9 +122,15 @@ def _numbers(entries: Sequence[Mapping], dropped: Sequence[Dropped]) -> dict[str
     splits = Counter(entry["split"] for entry in entries)
     return {
         "subjects kept": len(entries),
-        "subjects dropped": sum(not drop.image for drop in dropped),
+        "subjects dropped": sum(not drop.image and not _is_file(drop) for drop in dropped),
         "images dropped": sum(bool(drop.image) for drop in dropped),
+        "files not taken": sum(_is_file(drop) for drop in dropped),
     } | {split: splits[split] for split in SPLITS}
+
+
+def _is_file(drop: Dropped) -> bool:
+    """Whether this is a file of the raw folder that belongs to no subject, or to one that has a better file."""
+    return not drop.image and ("/" in drop.subject or looks_like_image(Path(drop.subject)))
 
 
 def _alignment(entries: Sequence[Mapping]) -> list[tuple[str, int, str]]:

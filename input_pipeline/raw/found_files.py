@@ -153,10 +153,10 @@ def files_by_subject(
         root: the dataset's folder.
         identify: gives the subject and the kind of a file, such as `("IXI002-Guys-0828", "T1")`, or None for a file of
             no use.
-        dropped: receives each further file of the same subject and kind.
+        dropped: receives each further file of the same subject and kind, and links to missing images.
     """
     found: defaultdict[str, dict[str, Path]] = defaultdict(dict)
-    for path in files_under(root):
+    for path in files_under(root, dropped):
         if named := identify(path):
             subject, kind = named
             take_first(found[subject], kind, path, f"{subject}'s {kind}", root, dropped)

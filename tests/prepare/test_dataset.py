@@ -35,6 +35,7 @@ from input_pipeline.slices.settings import PrepareSettings
 from input_pipeline.space.grid import ORIGIN, SHAPE
 from input_pipeline.space.protocols import HAMMERS_TO_FREESURFER, NEUROMORPHOMETRICS_TO_FREESURFER
 from input_pipeline.store.records import SliceStore
+from input_pipeline.store.table import open_collection
 
 # In the left hemisphere's white matter, in the slice; the other one on the right.
 PLACE, OTHER_PLACE, RADIUS = (-28, -17, 24), (30, -17, 30), 10
@@ -627,14 +628,27 @@ def bids(tmp_path_factory):
     save(raw / "sub-03_desc-brain_T1w.nii.gz", brain, POSE)
     save(raw / "sub-03_dseg.nii.gz", head_segmentation(), POSE)
     save(raw / "sub-03_desc-brain_mask.nii.gz", ((brain > 0) & ~ball(PLACE, RADIUS)).astype(np.uint8), POSE)
+    # A program's results beside it: label maps in another space, and of tissue classes.
+    derived = raw / "derivatives/fmriprep/sub-04/anat"
+    save(raw / "sub-04/anat/sub-04_acq-MPRAGE+PROMO_T1w.nii.gz", head_image("T1"), POSE)
+    save(derived / "sub-04_dseg.nii.gz", np.minimum(head_segmentation(), 3), POSE)
+    save(derived / "sub-04_desc-aseg_dseg.nii.gz", head_segmentation(), POSE)
+    save(derived / "sub-04_space-MNI152NLin6Asym_desc-aseg_dseg.nii.gz", head_segmentation())
+    # The hippocampi alone.
+    save(raw / "sub-05_T1w.nii.gz", head_image("T1"), POSE)
+    few = np.where(np.isin(head_segmentation(), (17, 53)), head_segmentation(), 0)
+    save(raw / "sub-05_dseg.nii.gz", few, POSE)
     return prepare("bids", raw)
 
 
 class TestBids:
     def test_record(self, bids):
         store, dropped = bids
-        assert sorted(store.subjects()) == ["01", "02", "03"]
-        assert dropped == {}
+        assert sorted(store.subjects()) == ["01", "02", "03", "04", "05"]
+        folder = "derivatives/fmriprep/sub-04/anat"
+        assert dropped.keys() == {
+            (f"{folder}/sub-04_{name}dseg.nii.gz", "") for name in ("", "space-MNI152NLin6Asym_desc-aseg_")
+        }
         record = store.read("01")
         assert record.modalities == ("T1", "FLAIR")
         assert sources(record) == {"freesurfer": "published"}
@@ -647,3 +661,27 @@ class TestBids:
         record = bids[0].read("03")
         assert (record.mask_source, record.skull_stripped) == ("published", True)
         assert_hole_in_mask(record)
+
+    def test_the_label_map_that_is_meant(self, bids):
+        store, _ = bids
+        record = store.read("04")
+        assert (record.alignment, sources(record)) == ("centroids", {"freesurfer": "published"})
+        np.testing.assert_array_equal(labels(record, "freesurfer"), labels(store.read("01"), "freesurfer"))
+        page = (store.folder / "quality/index.html").read_text(encoding="utf-8")
+        assert "sub-04_desc-aseg_dseg.nii.gz, FreeSurfer&#39;s numbers by its name" in page
+
+    def test_labels_of_a_few_structures(self, bids):
+        record, whole = (bids[0].read(subject) for subject in ("05", "04"))
+        assert (record.alignment, sources(record)) == ("intensity", {"freesurfer": "partial"})
+        found = labels(record, "freesurfer")
+        assert set(np.unique(found)) == {0, 17, 53}
+        for label in (17, 53):
+            assert overlap(found == label, labels(whole, "freesurfer") == label) > 0.7
+
+    def test_training_asks_for_these_structures_alone(self, bids):
+        collection = open_collection([bids[0].folder], "train+val+test")
+        few = [entry["subject"] == "05" for entry in collection.entries]
+        np.testing.assert_array_equal(collection.with_tissue, ~np.array(few))
+        names, pixels = collection.class_pixels["freesurfer"]
+        shown = {label for label, count in zip(names, pixels[few][0], strict=True) if count}
+        assert shown == {17, 53}

@@ -1,6 +1,7 @@
 """`neuralizer prepare`: a complete dataset or none, the same however it was made, and read back subject by subject."""
 
 import csv
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,6 +273,17 @@ class TestWrongInput:
         assert "none of 1 subjects could be prepared" in error
         assert str(raw / "text.nii.gz") in error
         assert not (tmp_path / "out/labelmaps/1.0.0").exists()
+
+    def test_names_of_any_bytes(self, maps, tmp_path):
+        raw = tmp_path / "raw"
+        raw.mkdir()
+        for name in (b"caf\xe9.nii.gz", b"two\nlines.NII.GZ"):
+            (raw / os.fsdecode(name)).write_bytes((maps / "head_0.nii.gz").read_bytes())
+        (raw / os.fsdecode(b"caf\xe9.png")).write_bytes(b"a picture")
+        store = prepare(raw, tmp_path / "out")
+        assert store.subjects() == ("caf%E9", "two%0Alines")
+        assert store.read("caf%E9").subject == "caf%E9"
+        assert list(dropped(tmp_path / "out")) == ["caf\\udce9.png"]
 
     def test_a_dropped_subject_is_tried_again(self, maps, tmp_path):
         raw = tmp_path / "raw"

@@ -51,13 +51,15 @@ def entry(subject, **fields):
     return base | fields
 
 
-def page_of(folder, entries, dropped=(), windows=None, title="phantom", command="neuralizer prepare phantom"):
+def page_of(
+    folder, entries, dropped=(), windows=None, title="phantom", command="neuralizer prepare phantom", chosen=None
+):
     (folder / "quality/pictures").mkdir(parents=True, exist_ok=True)
     for own in entries:
         path = folder / "quality/pictures" / f"{own['subject']}.png"
         if not path.exists():
             save_picture(path, PICTURE)
-    prepared = PreparedDataset(folder, windows or {}, list(entries), list(dropped))
+    prepared = PreparedDataset(folder, windows or {}, list(entries), list(dropped), chosen or {})
     return Page(write_quality_page(prepared, title=title, command=command))
 
 
@@ -204,3 +206,23 @@ def test_a_damaged_picture_is_named_and_the_old_page_stays(tmp_path):
         page_of(tmp_path, [entry("after")])
     assert "before" in Page(tmp_path / "quality/index.html").text
     assert not list((tmp_path / "quality").glob(".*"))
+
+
+def test_files_that_were_taken_and_files_that_were_not(tmp_path):
+    taken = {"T1": "sub-01_T1w.nii.gz, one of 2", "labels": "<sub-01_dseg.nii.gz>"}
+    drops = [
+        Dropped("a/sub-01_T1w.nii.gz", "", "second"),
+        Dropped("x_T1w.nii", "", "no sub-"),
+        Dropped("02", "", "none"),
+    ]
+    page = page_of(tmp_path, [entry("01"), entry("03")], drops, chosen={"01": taken})
+    shown = page.after("All subjects")
+    assert all(file in shown for file in taken.values())
+    assert shown.count("Files:") == 1
+    assert "1\nsubjects dropped\n" in page.text or "subjects dropped\n1\n" in page.text
+    assert "2\nfiles not taken\n" in page.text or "files not taken\n2\n" in page.text
+
+
+def test_an_image_with_little_in_common_with_the_template_stands_out(tmp_path):
+    rows = [entry(f"s{i}", alignment="intensity", mutual_information=0.18) for i in range(3)]
+    assert "mutual information 0.18" in page_of(tmp_path, rows).after("Look at these first").split("All subjects")[0]

@@ -32,7 +32,7 @@ from input_pipeline.raw.bids_name import BidsName, name_of_file
 from input_pipeline.raw.found_files import discovery, files_under, one_line_a_folder, readable_id, volumes_among
 from input_pipeline.raw.label_numbers import find_table, numbers_by_name, read_table, sources_of
 from input_pipeline.raw.subject import Discovery, RawLabels, RawSubject
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.natural_order import natural_order
 
 NAME = "bids"
@@ -116,7 +116,7 @@ def _suffix(name: BidsName) -> str:
     suffix = _SUFFIXES.get(name.suffix.lower())
     part, side = name.entities.get("part"), name.entities.get("hemi")
     if suffix is None:
-        raise InputError(f"has the suffix {name.suffix}, expected one of {', '.join(_SUFFIXES.values())}")
+        raise InputError(f"has the suffix {one_line(name.suffix)}, expected one of {', '.join(_SUFFIXES.values())}")
     if part not in (None, "mag"):
         raise InputError(f"shows the {part} of the signal (part-{part}), expected its magnitude")
     if side:
