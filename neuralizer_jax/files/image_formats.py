@@ -174,7 +174,8 @@ def read_npy(path: Path) -> np.ndarray:
 def read_npz(path: Path) -> np.ndarray:
     """Reads the only array of a .npz file, or the one named `image`. Pickled objects are refused."""
     with zipfile.ZipFile(path) as archive:
-        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        files = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        members = {info.filename.removesuffix(".npy"): info for info in files}
         if len(members) != 1 and "image" not in members:
             names = ", ".join(sorted(members)[:5]) or "none"
             raise InputError(f"holds the arrays {one_line(names)}, expected one array, or one named image")

@@ -353,6 +353,13 @@ def npz_bytes(**members):
     return content.getvalue()
 
 
+def zip_of_text():
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("readme.txt", "no array")
+    return content.getvalue()
+
+
 def nifti_bytes(array, affine=AFFINE):
     return nib.Nifti1Image(array, affine).to_bytes()
 
@@ -436,6 +443,7 @@ UNREADABLE = {
     "object.npy": (npy_bytes(np.array([[{}]], object), allow_pickle=True), "object"),
     "names.npy": (npy_bytes(np.array([["a"]])), "real numbers"),
     "two.npz": (npz_bytes(a=npy_bytes(RAMP), b=npy_bytes(RAMP)), "a, b"),
+    "text.npz": (zip_of_text(), "holds the arrays none"),
     "zero.npz": (npz_bytes(), "none"),
     "nan.npy": (npy_bytes(NAN), "2 of 4 values are NaN"),
     "nan.nii.gz": (gzip.compress(nifti_bytes(NAN)), "2 of 4 values are NaN"),
