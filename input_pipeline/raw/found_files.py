@@ -110,7 +110,7 @@ def one_line_a_folder(dropped: Mapping[str, str]) -> dict[str, str]:
     for place, reason in dropped.items():
         folder, _, name = place.rpartition("/")
         groups[folder, "".join(Path(name).suffixes[-2:]) if ".nii" in name else Path(name).suffix, reason].append(place)
-    joined = {}
+    joined: dict[str, str] = {}
     for (folder, ending, reason), places in groups.items():
         many = len(places) > _MOST_IN_FOLDER
         joined |= (
