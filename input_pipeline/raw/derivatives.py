@@ -65,6 +65,12 @@ def find_brain_mask(image: Path, subject: str, index: Index) -> Path | None:
     return _find(image, subject, index, _BRAIN_MASKS, _FREESURFER_BRAIN_MASKS)
 
 
+def files_beside(image: Path) -> Iterator[list[Path]]:
+    """Where a segmentation, then a brain mask, may lie beside an image; the first that is there is taken."""
+    for names in (_SEGMENTATIONS, _BRAIN_MASKS):
+        yield [image.with_name(name) for name in _file_names(image, names)]
+
+
 def make_segmentation(image: Path, out: Path) -> Path | None:
     """Segments an image with `mri_synthseg`.
 
@@ -91,8 +97,7 @@ def make_brain_mask(image: Path, out: Path) -> Path | None:
 def _find(
     image: Path, subject: str, index: Index, names: Sequence[str], freesurfer_names: Sequence[str]
 ) -> Path | None:
-    stem = image.name[: len(image.name) - len(volume_ending(image))]
-    files = [f"{stem}{name}{ending}" for name in names for ending in _ENDINGS]
+    files = _file_names(image, names)
     for key in (*files, *(f"{subject}/mri/{name}" for name in freesurfer_names)):
         found = {path.resolve(): path for path in index.get(key, ())}
         if len(found) > 1:
@@ -101,6 +106,11 @@ def _find(
         if found:
             return next(iter(found.values()))
     return next((path for file in files if (path := image.with_name(file)).is_file()), None)
+
+
+def _file_names(image: Path, names: Sequence[str]) -> list[str]:
+    stem = image.name[: len(image.name) - len(volume_ending(image))]
+    return [f"{stem}{name}{ending}" for name in names for ending in _ENDINGS]
 
 
 def _make(image: Path, out: Path, program: str, input_option: str, output_option: str, *others: str) -> Path | None:

@@ -52,7 +52,11 @@ def scan_jobs(
     jobs: list[Job] = []
     owners: dict[Path, str] = {}
     for raw in subjects:
-        derivatives = find_derivatives(raw, index, made)
+        try:
+            derivatives = find_derivatives(raw, index, made)
+        except InputError as error:
+            jobs.append(Job(raw.subject, raw.person, partial(_drop, str(error))))
+            continue
         for path in filter(None, (derivatives.segmentation, derivatives.brain_mask)):
             if owners.setdefault(path, raw.subject) != raw.subject:
                 both = f"{owners[path]} and {raw.subject}"
@@ -159,6 +163,11 @@ def prepare_scan(raw: RawSubject, y: tuple[int, ...], derivatives: Derivatives, 
         mutual_information=alignment.mutual_information,
     )
     return MadeSubject(record, np.stack([images[modality].quantiles for modality in kept]), dropped)
+
+
+def _drop(reason: str) -> MadeSubject:
+    """The job of a subject that cannot be used."""
+    raise InputError(reason)
 
 
 def _in_world_of_another(raw: RawSubject, modality: str) -> dict[str, str]:

@@ -736,6 +736,11 @@ class TestBids:
         assert found.dropped.keys() == {name}
         assert reason in found.dropped[name]
 
+    def test_segmentations_beside_an_image_are_used(self, tmp_path):
+        names = ("T1w.nii.gz", "T1w_synthseg.nii.gz", "T1w_brainmask.mgz", "T1w_aseg.mgz", "T2w_synthseg.nii.gz")
+        found = bids.discover(tree(tmp_path, *(f"a/sub-01_{name}" for name in names)))
+        assert found.dropped.keys() == {"a/sub-01_T1w_aseg.mgz", "a/sub-01_T2w_synthseg.nii.gz"}
+
     def test_a_series_of_pictures_is_one_line(self, tmp_path):
         tree(tmp_path, "sub-01_T1w.nii.gz", *(f"sourcedata/sub-01/{number}.dcm" for number in range(200)))
         assert list(bids.discover(tmp_path).dropped) == ["sourcedata/sub-01/*.dcm (200 files)"]

@@ -236,6 +236,17 @@ def by_intensities(tmp_path_factory):
     return made(subject(tmp_path_factory.mktemp("bare"), segmented=False)).record
 
 
+def test_a_segmentation_that_is_there_twice_costs_its_subject_alone(tmp_path):
+    for folder in ("a", "b"):
+        save(tmp_path / folder / "s_T1_synthseg.nii.gz", brain_labels())
+    index = {"s_T1_synthseg.nii.gz": [tmp_path / "a/s_T1_synthseg.nii.gz", tmp_path / "b/s_T1_synthseg.nii.gz"]}
+    raws = [RawSubject("set", name, name, {"T1": tmp_path / f"{name}_T1.nii.gz"}) for name in ("s", "t")]
+    jobs = scan_jobs(raws, SLICE, index=index, made=tmp_path)
+    assert [job.subject for job in jobs] == ["s", "t"]
+    with pytest.raises(InputError, match="both are named"):
+        jobs[0].make()
+
+
 class TestFewStructures:
     """Labels that do not show the whole brain are labels of a subject aligned by its intensities."""
 

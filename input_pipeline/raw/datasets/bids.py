@@ -29,6 +29,7 @@ from functools import cached_property
 from pathlib import Path
 
 from input_pipeline.raw.bids_name import BidsName, name_of_file
+from input_pipeline.raw.derivatives import files_beside
 from input_pipeline.raw.found_files import discovery, files_under, one_line_a_folder, readable_id, volumes_among
 from input_pipeline.raw.label_numbers import find_table, numbers_by_name, read_table, sources_of
 from input_pipeline.raw.subject import Discovery, RawLabels, RawSubject
@@ -108,6 +109,11 @@ def discover(root: Path) -> Discovery:
             subjects.append(_subject(subject, person, sorted(own, key=lambda file: file.rank), tables, unused))
         except InputError as error:
             dropped[f"{person}_{session}" if session else person] = str(error)
+    # Segmentations and masks beside an image, which are found by its name.
+    for image in [path for found in subjects for path in found.images.values()]:
+        for beside in files_beside(image):
+            taken = next((place for file in beside if (place := file.relative_to(root).as_posix()) in unused), "")
+            unused.pop(taken, None)
     return discovery(root, subjects, dropped | one_line_a_folder(unused), "scans named as in BIDS, sub-01_T1w.nii.gz")
 
 
