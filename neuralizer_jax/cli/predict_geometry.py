@@ -129,7 +129,7 @@ def geometry_notes(
 
 
 def _unknown(images: Sequence[ImageFile]) -> Iterator[str]:
-    """Notes on orientation that no header gives."""
+    """Notes on orientation that headers do not give, or give twice."""
     located = [(image, image.source.geometry) for image in images if image.source]
     if located and len(located) < len(images):
         yield (
@@ -137,6 +137,8 @@ def _unknown(images: Sequence[ImageFile]) -> Iterator[str]:
             f"pixels of the size and order in which {located[0][0].path} is displayed (rows from superior or anterior, "
             "columns from left or posterior)"
         )
+    if two_sided := [image for image in images if image.source and image.source.contradictory]:
+        yield f"{_names(two_sided)}: sform and qform of the header disagree about left and right, the sform counts"
     if unknown := [image for image, geometry in located if not geometry.code]:
         yield (
             f"{_names(unknown)}: left and right cannot be known, as the header gives no orientation, expected the same "

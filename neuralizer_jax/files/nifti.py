@@ -28,11 +28,13 @@ class NiftiSource:
     header: a NIfTI header that describes the plane alone, for FreeSurfer files too.
     plane: the plane of the file's array.
     geometry: where the displayed image lies.
+    contradictory: the header's sform, which counts, and its qform disagree about left and right.
     """
 
     header: "Nifti1Header"
     plane: Plane
     geometry: Geometry
+    contradictory: bool = False
 
 
 def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, NiftiSource, np.ndarray | None]:
@@ -64,7 +66,8 @@ def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, Nift
         header = _nifti_header(volume)
         if not plane.whole:
             _move_to_plane(header, plane)
-    return values, NiftiSource(header, plane, geometry), samples
+        contradictory = _sides_disagree(volume.image.header)
+    return values, NiftiSource(header, plane, geometry, contradictory), samples
 
 
 def encode_plane(values: np.ndarray, source: NiftiSource, suffix: str) -> bytes:
@@ -115,6 +118,18 @@ def _nifti_header(volume: "OpenVolume") -> "Nifti1Header":
     header.set_sform(volume.affine, volume.code)
     header.set_xyzt_units("mm")
     return header
+
+
+def _sides_disagree(header: "Nifti1Header") -> bool:
+    """Whether one of sform and qform is left-handed and the other right-handed."""
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        forms = [header.get_sform(coded=True), header.get_qform(coded=True)]
+    except (ValueError, HeaderDataError):  # no rotation; a valid sform counts instead
+        return False
+    signs = {np.sign(np.linalg.det(form)) for form, code in forms if code}
+    return {-1, 1} <= signs
 
 
 def _move_to_plane(header: "Nifti1Header", plane: Plane) -> None:

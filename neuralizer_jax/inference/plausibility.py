@@ -149,21 +149,33 @@ def _odd_structures(
 ) -> list[str]:
     """What is odd about the labels that every example shows."""
     reach = _FAR * max(labels.shape)
+    areas, centres = zip(*(_areas_and_centres(image, values) for image in (labels, *context_out)), strict=True)
     found = []
-    for value in values:
-        examples = [np.argwhere(example == value) for example in context_out]
-        least = min(map(len, examples))
-        if least < _COUNTED:
+    for index, value in enumerate(values):
+        area, *example_areas = (int(own[index]) for own in areas)
+        centre, *rest = (own[index] for own in centres)
+        example_centres, name = np.array(rest), names.get(value, f"label {value}")
+        if min(example_areas) < _COUNTED:
             continue
-        name, pixels = names.get(value, f"label {value}"), np.argwhere(labels == value)
-        if len(pixels) < _SMALL * least:
-            found.append(f"{name} has {len(pixels)} pixels, at least {least} in every example")
+        if area < _SMALL * min(example_areas):
+            found.append(f"{name} has {area} pixels, at least {min(example_areas)} in every example")
             continue
-        centres = np.array([example.mean(axis=0) for example in examples])
-        apart = np.linalg.norm(centres[:, None] - centres, axis=-1)
+        apart = np.linalg.norm(example_centres[:, None] - example_centres, axis=-1)
         np.fill_diagonal(apart, np.inf)
-        scatter = apart.min(axis=1).max() if len(centres) > 1 else 0
-        distance = np.linalg.norm(centres - pixels.mean(axis=0), axis=1).min()
+        scatter = apart.min(axis=1).max() if len(apart) > 1 else 0
+        distance = np.linalg.norm(example_centres - centre, axis=1).min()
         if distance > max(reach, _SCATTER * scatter):
             found.append(f"{name} lies {distance:.0f} pixels from where any example shows it")
     return found
+
+
+def _areas_and_centres(image: np.ndarray, values: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Number of pixels `[L]` and centre `[L, 2]` of each of L labels in ascending order."""
+    rows, columns = np.nonzero(image)
+    shown = image[rows, columns]
+    index = np.searchsorted(values, shown)
+    wanted = np.take(values, index, mode="clip") == shown
+    index, rows, columns = index[wanted], rows[wanted], columns[wanted]
+    areas = np.bincount(index, minlength=len(values))
+    sums = [np.bincount(index, places, minlength=len(values)) for places in (rows, columns)]
+    return areas, np.stack(sums, axis=-1) / np.maximum(areas, 1)[:, None]

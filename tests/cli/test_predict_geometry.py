@@ -46,12 +46,12 @@ def head(seed, shape=SHAPE, mm=(2.0, 2.0, 2.0)):
     return (image + 20 * np.random.default_rng(seed).random(shape)).astype(np.float32), labels
 
 
-def save(path, array, affine, storage=STORAGES[0], code=2):
+def save(path, array, affine, storage=STORAGES[0], code=2, mirrored_qform=False):
     stored = nib.orientations.apply_orientation(array, storage)
     path.parent.mkdir(exist_ok=True)
     image = nib.Nifti1Image(stored, affine @ nib.orientations.inv_ornt_aff(storage, array.shape))
     image.set_sform(image.affine, code=code)
-    image.set_qform(image.affine, code=code)
+    image.set_qform(np.diag([-1 if mirrored_qform else 1, 1, 1, 1]) @ image.affine, code=code)
     nib.save(image, path)
 
 
@@ -157,6 +157,7 @@ NOTED = {
         {"where": "1/6", "target": {"save": {"code": 0}}, "context": {"save": {"code": 0}}},
         "left and right cannot be known",
     ),
+    "two orientations": ({"target": {"save": {"mirrored_qform": True}}}, "disagree about left and right"),
     "other pixels": (
         {"context": {"head": {"mm": (1.5, 2, 2)}}},
         "from 20x24 pixels of 2 x 1.5 mm to 20x24 pixels of 2",

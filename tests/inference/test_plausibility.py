@@ -8,7 +8,7 @@ from neuralizer_jax.inference.plausibility import plausibility_notes
 from neuralizer_jax.inference.predict import Prediction
 
 SIZE = 128
-LABELS = (4, 43, 17, 53)
+LABELS = (4, 17, 43, 53)
 
 
 def head(seed):
