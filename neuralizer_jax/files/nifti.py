@@ -66,7 +66,7 @@ def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, Nift
         header = _nifti_header(volume)
         if not plane.whole:
             _move_to_plane(header, plane)
-        contradictory = _sides_disagree(volume.image.header)
+        contradictory = _sides_disagree(header)
     return values, NiftiSource(header, plane, geometry, contradictory), samples
 
 
