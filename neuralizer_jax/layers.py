@@ -10,6 +10,8 @@ upsampling with half-pixel centres.
 """
 
 import functools
+import itertools
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -35,10 +37,11 @@ def gelu(x: jax.Array) -> jax.Array:
     return 0.5 * x * (1 + jax.lax.erf(x * 0.5**0.5))
 
 
-# Flax traces every initializer whenever it traces the network, to compare shapes. Compiled, it is traced once a shape.
-@partial(jax.jit, static_argnames=("shape", "dtype"))
-def _uniform(key, shape, dtype):
-    return jax.random.uniform(key, shape, dtype, -1, 1)
+# Few sizes are drawn, because XLA takes up to a second to compile each: a longer draw begins with a shorter one.
+# Compiled also because Flax traces every initializer whenever it traces the network, to compare shapes.
+@partial(jax.jit, static_argnames=("size", "dtype"))
+def _uniform(key, bound, size, dtype):
+    return jax.random.uniform(key, (size,), dtype, -1, 1) / bound
 
 
 @functools.cache
@@ -50,7 +53,13 @@ def fan_in_init(fan_in: int) -> nn.initializers.Initializer:
         >>> bool((abs(bias) <= 0.25).all())
         True
     """
-    return lambda key, shape, dtype=jnp.float32: _uniform(key, shape, dtype) / fan_in**0.5
+
+    def init(key, shape, dtype=jnp.float32):
+        size = math.prod(shape)
+        drawn = next(drawn for power in itertools.count(2) if (drawn := 16**power) >= size)
+        return _uniform(key, fan_in**0.5, drawn, dtype)[:size].reshape(shape)
+
+    return init
 
 
 class Conv3(nn.Module):

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from neuralizer_jax.convolution import convolve, convolve_pointwise
-from neuralizer_jax.layers import PointwiseConv, ResidualUnit, UpsampleMerge, add_shared, gelu, max_pool, upsample
+from neuralizer_jax.layers import (
+    PointwiseConv,
+    ResidualUnit,
+    UpsampleMerge,
+    add_shared,
+    fan_in_init,
+    gelu,
+    max_pool,
+    upsample,
+)
 from neuralizer_jax.model import PairwiseConvAvg
 
 pytestmark = pytest.mark.optimized
@@ -25,6 +34,14 @@ def plain_conv(kernel, bias, x):
     numbers = ("NHWC", "HWIO", "NHWC")
     y = jax.lax.conv_general_dilated(flat, kernel[None, None], (1, 1), "SAME", dimension_numbers=numbers)
     return y.reshape(*x.shape[:-1], -1) + bias
+
+
+@pytest.mark.parametrize("shape", [(1,), (257,), (3, 3, 16, 32)])
+def test_fresh_values_are_the_draw_of_their_own_shape(shape):
+    key = jax.random.key(7)
+    np.testing.assert_array_equal(
+        fan_in_init(6)(key, shape), jax.random.uniform(key, shape, jnp.float32, -1, 1) / 6**0.5, strict=True
+    )
 
 
 class TestSplitForms:
