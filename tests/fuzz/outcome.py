@@ -7,11 +7,20 @@ import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from neuralizer_jax.cli.main import main
 
 # Verdicts. `changed`: another answer without a word, allowed only where nothing in a damaged file tells.
 RIGHT, NOTED, REFUSED, CHANGED, FAULT = "right", "noted", "refused", "changed", "fault"
+
+
+class Verdict(NamedTuple):
+    """One of the names above, and what a reader needs to know of it."""
+
+    name: str
+    detail: str = ""
+
 
 SECONDS = 20
 MEGABYTES = 400

@@ -9,7 +9,7 @@ import numpy as np
 from fuzz.anatomy import CONTEXT_SEEDS, GRIDS, SURROUNDINGS, TARGET_SEED, affine_of, head, heads
 from fuzz.damage import CHECKED, SPOILERS, mutate
 from fuzz.nifti_storage import Storage, stored_image, stored_labels, write_nifti
-from fuzz.outcome import CHANGED, FAULT, NOTED, REFUSED, RIGHT, Ran, run
+from fuzz.outcome import CHANGED, FAULT, NOTED, REFUSED, RIGHT, Ran, Verdict, run
 from fuzz.picture_storage import Picture, read_labels, write_picture
 from fuzz.predict_cases import Case, File
 from nibabel.orientations import apply_orientation
@@ -22,31 +22,31 @@ MOST_PIXELS, LEAST_DICE = 0.015, 0.95
 MOST_PIXELS_RESAMPLED, LEAST_DICE_RESAMPLED = 0.1, 0.7
 
 
-def judge(case: Case, folder: Path) -> tuple[str, str]:
+def judge(case: Case, folder: Path) -> Verdict:
     """Runs a case in an empty folder. Returns the verdict, and for a fault what is wrong."""
     arguments = write(case, folder)
     return verdict(case, folder, run(arguments))
 
 
-def verdict(case: Case, folder: Path, ran: Ran) -> tuple[str, str]:
+def verdict(case: Case, folder: Path, ran: Ran) -> Verdict:
     """Judges what the command left in the folder."""
     if ran.fault:
-        return FAULT, ran.fault
+        return Verdict(FAULT, ran.fault)
     if ran.status == 2:
         (line,) = ran.errors
         if left := sorted(path.name for path in folder.glob("*out*") if path.is_file()):
-            return FAULT, f"an error, and files all the same: {left}"
+            return Verdict(FAULT, f"an error, and files all the same: {left}")
         if REFUSED in case.may:
-            return REFUSED, line
-        return FAULT, f"refused: {line}"
+            return Verdict(REFUSED, line)
+        return Verdict(FAULT, f"refused: {line}")
     wrong = _wrong(case, folder)
     if not wrong:
-        return RIGHT, ""
+        return Verdict(RIGHT, "")
     if NOTED in case.may and ran.notes:
-        return NOTED, "; ".join(ran.notes)
+        return Verdict(NOTED, "; ".join(ran.notes))
     if CHANGED in case.may:
-        return CHANGED, wrong
-    return FAULT, f"{wrong}; notes: {ran.notes}"
+        return Verdict(CHANGED, wrong)
+    return Verdict(FAULT, f"{wrong}; notes: {ran.notes}")
 
 
 def write(case: Case, folder: Path) -> list[str]:
@@ -172,28 +172,34 @@ def _wrong_place(case: Case, folder: Path, image: nib.Nifti1Image) -> str:
     return ""
 
 
+def plain_case(
+    grid: int = 0, axis: int = 1, index: int = 20, wanted: tuple[int, ...] = (), inside: int | None = None
+) -> Case:
+    """A plane of ordinary files: one NIfTI volume in millimetres and RAS order each."""
+    plain = Storage(compressed=False)
+    affine = affine_of(*GRIDS[grid])
+    return Case(
+        grid, axis, index, wanted,
+        mask=None if inside is None else (inside,) * len(CONTEXT_SEEDS),
+        thin=False,
+        in_lists=False,
+        target=File("t.nii", TARGET_SEED, False, plain),
+        pairs=[(File(f"in{n}.nii", n, False, plain), File(f"out{n}.nii", n, True, plain)) for n in CONTEXT_SEEDS],
+        slice_=f"{'xyz'[axis]}={affine[axis, axis] * index + affine[axis, 3]}",
+        out="out.nii",
+    )  # fmt: skip
+
+
 @cache
 def expected_labels(grid: int, axis: int, index: int, wanted: tuple[int, ...], inside: int | None) -> np.ndarray:
     """The labels of the plane [A, B] in RAS order, which the command gives for plain files."""
-    files = [File("t.nii", TARGET_SEED, False, _PLAIN)]
-    for seed in CONTEXT_SEEDS:
-        files += [File(f"in{seed}.nii", seed, False, _PLAIN), File(f"out{seed}.nii", seed, True, _PLAIN)]
-    affine = affine_of(*GRIDS[grid])
-    place = affine[axis, axis] * index + affine[axis, 3]
-    mask = None if inside is None else (inside,) * 3
-    pairs = list(zip(files[1::2], files[2::2], strict=True))
-    case = Case(grid, axis, index, wanted, mask, False, False, files[0], pairs, f"{'xyz'[axis]}={place}", "out.nii")
     with TemporaryDirectory() as folder:
-        ran = run(write(case, Path(folder)))
+        ran = run(write(plain_case(grid, axis, index, wanted, inside), Path(folder)))
         assert ran.status == 0, ran
-        labels = np.asarray(nib.load(Path(folder) / "out.nii").dataobj)
-    return labels.take(0, axis=axis)
+        return np.asarray(nib.load(Path(folder) / "out.nii").dataobj).take(0, axis=axis)
 
 
-_PLAIN = Storage(compressed=False)
-
-
-def judge_spoilt(case: Case, folder: Path, rng: np.random.Generator) -> tuple[str, str]:
+def judge_spoilt(case: Case, folder: Path, rng: np.random.Generator) -> Verdict:
     """Spoils one file of a case; it must be refused by name."""
     case.in_lists = True  # a folder or a link to nothing in the context's folder is no image at all
     arguments = write(case, folder)
@@ -205,13 +211,13 @@ def judge_spoilt(case: Case, folder: Path, rng: np.random.Generator) -> tuple[st
     SPOILERS[name][2](path)
     ran = run(arguments)
     if ran.fault:
-        return FAULT, f"{path.name!r} is {name}: {ran.fault}"
+        return Verdict(FAULT, f"{path.name!r} is {name}: {ran.fault}")
     if ran.status != 2 or " ".join(path.name.splitlines()) not in ran.errors[0]:
-        return FAULT, f"{path.name!r} is {name}, expected an error that names it: status {ran.status}, {ran.errors}"
-    return REFUSED, f"{name}: {ran.errors[0]}"
+        return Verdict(FAULT, f"{path.name!r} is {name}, expected an error that names it: status {ran.status}, {ran.errors}")
+    return Verdict(REFUSED, f"{name}: {ran.errors[0]}")
 
 
-def judge_damaged(case: Case, folder: Path, rng: np.random.Generator) -> tuple[str, str]:
+def judge_damaged(case: Case, folder: Path, rng: np.random.Generator) -> Verdict:
     """Changes bytes of one file. Where checksums cannot find that, any answer in one piece will do."""
     arguments = write(case, folder)
     path, _ = _one_file(case, folder, rng)

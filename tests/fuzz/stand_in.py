@@ -6,12 +6,15 @@ labels, and a right copy of the same picture does not.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 
 from neuralizer_jax.inference.predict import Prediction
 from neuralizer_jax.model import Neuralizer
+from neuralizer_jax.weights import load_weights
+from neuralizer_jax.weights.pretrained import DEFAULT, weights_path
 
 _REACH = 1  # pixels
 _CONTRAST = 0.06  # of the full range [0, 1]
@@ -39,9 +42,10 @@ def predict(model, params, target, context_in, context_out, *, task, label_value
 
 @contextmanager
 def in_place() -> Iterator[None]:
-    """Puts the predictor in place of the network, whose weights are not read."""
-    with (
-        patch("neuralizer_jax.inference.predict.predict", predict),
-        patch("neuralizer_jax.weights.load_weights", lambda path: (Neuralizer(features=4, stages=2), {})),
-    ):
+    """Puts the predictor in place of the network, whose own weights are then not read; other weights are."""
+
+    def load(path: Path):
+        return (Neuralizer(features=4, stages=2), {}) if path == weights_path(DEFAULT) else load_weights(path)
+
+    with patch("neuralizer_jax.inference.predict.predict", predict), patch("neuralizer_jax.weights.load_weights", load):
         yield
