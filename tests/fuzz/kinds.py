@@ -5,7 +5,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-
 from fuzz import labelmap_cases, other_files, predict_cases, predict_oracle
 from fuzz.outcome import FAULT, Verdict
 
@@ -41,7 +40,7 @@ KINDS: dict[str, tuple[str, float, Kind]] = {
     "weights": ("weights with changed bytes, description or tensors", 0.03, lambda *a: [other_files.judge_weights(*a)]),
     "names": ("label names with changed bytes", 0.02, lambda *a: [other_files.judge_label_names(*a)]),
     "scores": ("`report` on results with changed bytes", 0.01, lambda *a: [other_files.judge_scores(*a)]),
-    "labelmaps": ("`prepare labelmaps`, eight maps a case", 0.02, labelmap_cases.judge),
+    "labelmaps": ("`prepare labelmaps`, eight maps a case", 0.012, labelmap_cases.judge),
 }
 
 

@@ -7,12 +7,12 @@ from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
-from miniature_head import head_affine, head_labels
-from nibabel.orientations import apply_orientation, inv_ornt_aff
-
 from fuzz.damage import mutate
 from fuzz.nifti_storage import ORIENTATIONS, Storage, draw_label_storage, stored_labels, write_nifti
 from fuzz.outcome import FAULT, REFUSED, RIGHT, Verdict, run
+from miniature_head import head_affine, head_labels
+from nibabel.orientations import apply_orientation, inv_ornt_aff
+
 from input_pipeline.store.records import SliceStore
 
 MAPS = 8

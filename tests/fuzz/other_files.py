@@ -7,18 +7,37 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from flax.traverse_util import unflatten_dict
+from fuzz.damage import mutate
+from fuzz.outcome import CHANGED, FAULT, REFUSED, RIGHT, Verdict, run
+from fuzz.predict_oracle import plain_case, write
 from made_up_scores import CLASSES, MODELS, made_up_rows, write_results
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from fuzz.damage import mutate
-from fuzz.outcome import CHANGED, FAULT, REFUSED, RIGHT, Verdict, run
-from fuzz.predict_oracle import plain_case, write
 from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.weights import param_shapes, save_weights
 
 _NAMES = "index\tname\n2\tLeft-White-Matter\n41 Right-White-Matter 245 245 245 0\n53, hippocampus\n"
-_EXTREMES = (-1, 0, 1, 3, 10**6, 10**12, 1.5, float("nan"), float("inf"), "4", "gelu", None, True, [], [4, 4], [4] * 99, {}, {"a": 1})
+_EXTREMES = (
+    -1,
+    0,
+    1,
+    3,
+    10**6,
+    10**12,
+    1.5,
+    float("nan"),
+    float("inf"),
+    "4",
+    "gelu",
+    None,
+    True,
+    [],
+    [4, 4],
+    [4] * 99,
+    {},
+    {"a": 1},
+)
 _TENSORS = ("missing", "NaN", "infinite", "whole numbers", "longer", "without axes")
 
 
@@ -85,9 +104,9 @@ def _changed(tensors: dict[str, np.ndarray], key: str, change: str) -> dict[str,
         value.flat[value.size // 2] = np.nan if change == "NaN" else np.inf
     others = {
         "missing": None,
-        "whole numbers": value.astype(np.int32),
+        "whole numbers": np.zeros(value.shape, np.int32),
         "longer": np.concatenate([value, value]),
-        "without axes": np.float32(1).reshape(()),
+        "without axes": np.ones((), np.float32),
     }
     changed = others.get(change, value)
     return {name: tensor for name, tensor in (tensors | {key: changed}).items() if tensor is not None}

@@ -212,8 +212,10 @@ def judge_spoilt(case: Case, folder: Path, rng: np.random.Generator) -> Verdict:
     ran = run(arguments)
     if ran.fault:
         return Verdict(FAULT, f"{path.name!r} is {name}: {ran.fault}")
-    if ran.status != 2 or " ".join(path.name.splitlines()) not in ran.errors[0]:
-        return Verdict(FAULT, f"{path.name!r} is {name}, expected an error that names it: status {ran.status}, {ran.errors}")
+    if ran.status != 2 or _displayed(path.name) not in ran.errors[0]:
+        return Verdict(
+            FAULT, f"{path.name!r} is {name}, expected an error that names it: status {ran.status}, {ran.errors}"
+        )
     return Verdict(REFUSED, f"{name}: {ran.errors[0]}")
 
 
@@ -226,6 +228,10 @@ def judge_damaged(case: Case, folder: Path, rng: np.random.Generator) -> Verdict
         case.allow("no checksum", REFUSED, NOTED, CHANGED)
     case.allow("damaged")
     return verdict(case, folder, run(arguments))
+
+
+def _displayed(name: str) -> str:
+    return " ".join(name.splitlines()).encode(errors="backslashreplace").decode()
 
 
 def _one_file(case: Case, folder: Path, rng: np.random.Generator) -> tuple[Path, File]:

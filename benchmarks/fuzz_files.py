@@ -1,6 +1,6 @@
 """Runs made-up cases of all kinds of files, and counts how they end.
 
-    python benchmarks/fuzz.py [--seed S] [--cases N] [--seconds T] [--kind KIND] [--write]
+    python benchmarks/fuzz_files.py [--seed S] [--cases N] [--seconds T] [--kind KIND] [--write]
 
 The cases have the seeds S to S + N - 1, and depend on nothing else: `--seed SEED --cases 1` runs one again. A fault is
 printed with its seed. Status 1: there are faults. `tests/fuzz` has the cases and says what is right.
@@ -36,7 +36,7 @@ def main():
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     counts, seconds, faults, done = defaultdict(Counter), Counter(), [], 0
-    results = conditions(" ".join(["python", "benchmarks/fuzz.py", *sys.argv[1:]]), PACKAGES)
+    results = conditions(" ".join(["python", "benchmarks/fuzz_files.py", *sys.argv[1:]]), PACKAGES)
     start = time.monotonic()
     with stand_in.in_place(), warnings.catch_warnings(action="error"):
         for seed in range(options.seed, options.seed + options.cases):
@@ -74,7 +74,7 @@ def summary(results):
     ]
     total = [sum(counts[name] for counts in found["counts"].values()) for name in VERDICTS]
     rows.append(["all", *total, f"{sum(found['cpu_seconds'].values()):.0f}"])
-    return f"""{heading("Files from the wild", "fuzz.py", results)}
+    return f"""{heading("Files from the wild", "fuzz_files.py", results)}
 {found["cases"]} cases, seeds {found["seed"]} to {found["seed"] + found["cases"] - 1}. Every case stores a made-up head
 in another way, or damages a file, and runs the command. A predictor that is sensitive to every pixel takes the place of
 the network, so that a small fault of the reader shows.
@@ -84,7 +84,7 @@ the network, so that a small fault of the reader shows.
 - right: the labels of the plain file, on the grid of the file.
 - noted: other labels, and a note that says why (allowed where a file is unclear, such as one without orientation).
 - refused: one line on stderr that names the file, status 2, and nothing written.
-- changed: another result without a word: only after damage that nothing in the file can tell, such as a changed voxel in
+- changed: another result without a word: only after damage that nothing in the file can tell, such as another voxel in
   a format without a checksum.
 - fault: a traceback, other labels without a word, a refusal where the file is clear, no end within 20 s, or more than
   400 MB of memory.
