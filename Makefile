@@ -6,13 +6,14 @@ BIN = $(VENV)/bin
 PYTHON312 ?= $(or $(shell python3.12 -c "print('python3.12')" 2>/dev/null),$(firstword $(wildcard $(HOME)/.pyenv/versions/3.12*/bin/python3.12)))
 SHORT = tests/test_layout.py tests/model tests/inference tests/files
 
-.PHONY: help demo experiments-smoke test test-optimized test-312 lint types docs tables bench clean
+.PHONY: help demo experiments-smoke test test-optimized test-312 fuzz lint types docs tables bench clean
 
 help:
 	@echo "make demo               predict on a brain template, then train a small model on phantoms (writes demo/)"
 	@echo "make test               check the style and run all tests"
 	@echo "make test-optimized     run the numerical tests again, compiled with the optimisations that users have"
 	@echo "make test-312           run a short selection of tests on Python 3.12, if it is installed"
+	@echo "make fuzz               thousands of made-up files, good and damaged (writes benchmarks/results/fuzz.md)"
 	@echo "make lint               check the style only (ruff)"
 	@echo "make types              check the types (mypy)"
 	@echo "make docs               build the documentation (docs/_build/html/index.html)"
@@ -41,6 +42,9 @@ else
 	.venv312/bin/python -m pip install --quiet --disable-pip-version-check '.[test]'
 	.venv312/bin/python -m pytest --numprocesses auto --dist loadfile $(SHORT)
 endif
+
+fuzz: $(VENV)/installed
+	$(BIN)/python benchmarks/fuzz_files.py --cases 5000 --seconds 900 --write
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

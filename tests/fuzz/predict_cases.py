@@ -129,6 +129,9 @@ def draw(rng: np.random.Generator) -> Case:
             for file in case.files[1:]:
                 file.storage, file.pads = draw_picture(rng, ".png", labels=file.labels), case.target.pads
             case.allow("pictures beside a NIfTI target")
+    for number, (_, shown) in enumerate(case.pairs):
+        if case.mask and case.mask[number] == 255 and shown.storage.dtype == "i1":
+            shown.storage = replace(shown.storage, dtype="u1")
     spoilt = case.files[int(rng.integers(2))]
     if chance() < 0.05 and spoilt.storage.dtype.lstrip("<>")[0] == "f":
         spoilt.nan = int(rng.choice([1, 40]))

@@ -9,7 +9,6 @@ from fuzz.nifti_storage import Storage
 from fuzz.outcome import FAULT
 from fuzz.picture_storage import Picture
 
-from neuralizer_jax.errors import InputError
 from neuralizer_jax.files import nifti
 from neuralizer_jax.files.planes import Plane
 from neuralizer_jax.files.volumes import OpenVolume
@@ -98,14 +97,10 @@ class TestPlantedFaults:
         def broken(*_):
             raise KeyError("a bug")
 
-        monkeypatch.setattr(nifti, "encode_nifti", broken)
-        monkeypatch.setattr("neuralizer_jax.files.image_files.encode_nifti", broken)
+        monkeypatch.setattr("neuralizer_jax.cli.predict._write", broken)
         assert self.found()
 
     def test_error_of_two_lines(self, monkeypatch):
-        def refuse(*_, **__):
-            raise InputError("one\ntwo")
-
         monkeypatch.setattr(
             "neuralizer_jax.cli.main._failed", lambda message: print("neuralizer: error:\n", message) or 2
         )
