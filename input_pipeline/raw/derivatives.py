@@ -26,7 +26,7 @@ from pathlib import Path
 from input_pipeline.raw.found_files import files_under
 from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.atomic_file import written_whole
-from neuralizer_jax.files.volumes import volume_ending
+from neuralizer_jax.files.endings import volume_ending
 
 _SEGMENTATIONS = ("_synthseg", "_aseg", "_freesurfer")
 _FREESURFER_SEGMENTATIONS = ("aparc+aseg.mgz", "aseg.mgz")

@@ -10,8 +10,8 @@ from urllib.parse import quote_from_bytes
 
 from input_pipeline.raw.subject import Discovery, RawSubject
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.endings import ENDINGS, volume_ending
 from neuralizer_jax.files.natural_order import natural_order
-from neuralizer_jax.files.volumes import ENDINGS, volume_ending
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from input_pipeline.raw.bids_name import BidsName, parse_name
-from input_pipeline.space.protocols import FREESURFER_FOLD
 from input_pipeline.space.structure_names import FREESURFER_CLASSES
 from neuralizer_jax.errors import InputError, one_line
 
@@ -69,6 +68,8 @@ def read_table(path: Path) -> dict[int, int] | None:
     if not found:
         said = ", ".join(name for value, name in names.items() if value)[:80]
         raise InputError(f"{one_line(path)} names {one_line(said)}, expected structures as FreeSurfer names them")
+    from input_pipeline.space.protocols import FREESURFER_FOLD  # needs NumPy, which `neuralizer --help` must not load
+
     if all(FREESURFER_FOLD[value] == label for value, label in found.items()):
         return None
     return found

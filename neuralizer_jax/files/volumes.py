@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.files.endings import ENDINGS, volume_ending
 from neuralizer_jax.files.image_formats import check_content, check_finite, check_is_file, reading, whole_numbers
 from neuralizer_jax.files.planes import axis_directions
 
 if TYPE_CHECKING:
     import nibabel as nib
     from nibabel.arrayproxy import ArrayProxy
-
-ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh")
 
 # 812 x 812 x 812, a head at a quarter of a millimetre. A header that claims more is damaged.
 MAX_VOXELS = 2**29
@@ -154,15 +153,6 @@ def read_volume(path: Path, *, labels: bool = False, grid_of: Path | None = None
 
     canonical = nib.as_closest_canonical(nib.Nifti1Image(values, affine))
     return np.array(canonical.dataobj, order="C"), canonical.affine
-
-
-def volume_ending(path: Path) -> str:
-    """Returns which of `ENDINGS` a file name has, in any case; empty if it has none.
-
-    >>> volume_ending(Path("sub-01/T1.NII.GZ"))
-    '.nii.gz'
-    """
-    return next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), "")
 
 
 class _Decompressed(gzip.GzipFile):

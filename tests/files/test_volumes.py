@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.volumes import MAX_VOXELS, read_volume, volume_ending
+from neuralizer_jax.files.endings import volume_ending
+from neuralizer_jax.files.volumes import MAX_VOXELS, read_volume
 
 AFFINE = np.array([[0.9, 0.1, 0, -40], [-0.1, 1.1, 0.05, -50], [0, -0.05, 1.2, -30], [0, 0, 0, 1.0]])
 VOLUME = np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7)
