@@ -124,7 +124,7 @@ def prepare_scan(raw: RawSubject, y: tuple[int, ...], derivatives: Derivatives, 
         if (share := cut.shown(tested)) < _MIN_COVERAGE:
             flaw = f"shows {share:.0%} of the brain in the slices"
         elif (share := cut.signal(tested)) < _MIN_COVERAGE:
-            flaw = f"differs from its background in {share:.0%} of the brain in the slices"
+            flaw = f"has contrast in {share:.0%} of the brain in the slices"
         else:
             continue
         dropped[modality] = f"{raw.images[modality]}: {flaw}, expected at least {_MIN_COVERAGE:.0%}"

@@ -18,7 +18,8 @@ from neuralizer_jax.intensity import foreground_quantiles, zero_background
 # The order in which modalities are considered as the reference image.
 _PREFERENCE = ("T1", "T2", "PD", "FLAIR", "DWI", "ADC", "DTI", "MRA")
 
-# An image shows something where it differs from its background by this share of its brightest values.
+# An image has contrast where it differs from its background by this share of its brightest values, unless it is the
+# same nearly everywhere.
 _SHOWN = 0.02
 # The background of a skull-stripped image varies by less than this share of them.
 _EQUAL = 1e-6
@@ -44,6 +45,7 @@ class ImageSlices:
         image: `[S, 192, 192]` float32, in the unit of the file.
         in_view: `[S, 192, 192]` bool, the field of view.
         differs: `[S, 192, 192]` bool, where the image differs from its background.
+        brightness: difference of the brightest values of the volume and its background.
         nonzero: `[S, 192, 192]` bool, where a skull-stripped image is not its background; `in_view` for full heads.
         to_mni: `[4, 4]`, world of the image -> MNI152.
         quantiles: of the volume's foreground (`intensity.foreground_quantiles`).
@@ -52,6 +54,7 @@ class ImageSlices:
     image: np.ndarray
     in_view: np.ndarray
     differs: np.ndarray
+    brightness: float
     nonzero: np.ndarray
     to_mni: np.ndarray
     quantiles: np.ndarray
@@ -67,8 +70,11 @@ class ImageSlices:
         return float(self.in_view[brain].mean()) if brain.any() else 1.0
 
     def signal(self, brain: np.ndarray) -> float:
-        """Share of a brain mask `[S, 192, 192]` where the image differs from its background; 1 without brain."""
-        return float(self.differs[brain].mean()) if brain.any() else 1.0
+        """Share of a brain mask `[S, 192, 192]` where the image has contrast; 0 if it is flat, 1 without brain."""
+        if not brain.any():
+            return 1.0
+        low, high = np.percentile(self.image[brain], (5, 95))
+        return float(self.differs[brain].mean()) if high - low > _SHOWN * self.brightness else 0.0
 
 
 def preference(modality: str) -> tuple[int, str]:
@@ -172,7 +178,7 @@ def _cut(scan: Scan, to_mni: np.ndarray, planes: Sequence[int], skull_stripped: 
     nonzero = slices(inside.astype(np.uint8), labels=True) > 0 if skull_stripped else in_view
     image = slices(volume, labels=False)
     differs = in_view & (np.abs(image - background) > _SHOWN * brightness)
-    return ImageSlices(image, in_view, differs, nonzero, to_mni, quantiles)
+    return ImageSlices(image, in_view, differs, brightness, nonzero, to_mni, quantiles)
 
 
 def _background(volume: np.ndarray) -> float:

@@ -166,7 +166,7 @@ class TestSeveralImages:
         save(raw.images["MRA"], image)
         result = made(raw)
         assert result.record.modalities == ("T1",)
-        assert "differs from its background in" in result.dropped["MRA"]
+        assert "has contrast in" in result.dropped["MRA"]
 
     def test_a_slab_that_shows_most_of_it_is_kept_with_its_coverage(self, tmp_path):
         raw = subject(tmp_path, modalities=("T1", "MRA"), aligned=(("T1", "MRA"),))
@@ -300,7 +300,14 @@ class TestImageAndLabels:
         image = np.zeros((64, 160, 64), np.float32)
         image[:, 80:155] = np.where(brain_labels() > 0, head_image(), 0)
         save(raw.images["T1"], image)
-        with pytest.raises(InputError, match="differs from its background in 0%"):
+        with pytest.raises(InputError, match="has contrast in 0%"):
+            made(raw)
+
+    def test_flat_where_the_labels_are(self, tmp_path):
+        """A header in micrometres that says mm: all labels lie in one voxel."""
+        raw = subject(tmp_path)
+        save(raw.images["T1"], head_image(), np.diag([1000, 1000, 1000, 1]) @ head_affine())
+        with pytest.raises(InputError, match="has contrast in 0%"):
             made(raw)
 
     @pytest.mark.parametrize("background", [1e-7, 50.0])
