@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 # The checksums of these formats find any change of the pixels.
-CHECKED = (".nii.gz", ".png", ".npz")
+CHECKED = (".nii.gz", ".mgz", ".png", ".npz")
 
 
 def mutate(content: bytes, rng: np.random.Generator) -> bytes:
@@ -119,7 +119,7 @@ def _array(change: Callable[[np.ndarray], dict[str, np.ndarray]]) -> Callable[[P
 
 
 _NIFTI, _NUMPY, _RASTER = (".nii", ".nii.gz"), (".npy", ".npz"), (".png", ".tif")
-ANY = (*_NIFTI, *_NUMPY, *_RASTER)
+ANY = (*_NIFTI, ".mgz", ".mgh", *_NUMPY, *_RASTER)
 
 # What to do to a file, of which formats; `image` or `labels` if it matters. Each must be refused by name.
 SPOILERS: dict[str, tuple[tuple[str, ...], str, Callable[[Path], None]]] = {

@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
-import nibabel as nib
 import numpy as np
 from fuzz.damage import mutate
 from fuzz.nifti_storage import ORIENTATIONS, Storage, draw_label_storage, stored_labels, write_nifti
 from fuzz.outcome import FAULT, REFUSED, RIGHT, Verdict, run
 from miniature_head import head_affine, head_labels
-from nibabel.orientations import apply_orientation, inv_ornt_aff
 
 from input_pipeline.store.records import SliceStore
 
@@ -22,15 +20,14 @@ MOST_PIXELS = 0.002
 
 @dataclass(frozen=True)
 class Map:
-    """A label map: its storage, and whether bytes of the file are damaged, or it may be dropped for another reason."""
+    """A label map: its storage, whether bytes of the file are damaged, and whether it may be dropped."""
 
     storage: Storage
-    mgz: bool
     damaged: bool
     may_be_dropped: bool
 
     def __str__(self) -> str:
-        return f"{'MGZ ' * self.mgz}{self.storage}{' damaged' * self.damaged}"
+        return f"{self.storage}{' damaged' * self.damaged}"
 
 
 def _draw_map(rng: np.random.Generator) -> Map:
@@ -42,11 +39,8 @@ def _draw_map(rng: np.random.Generator) -> Map:
     storage = draw_label_storage(rng, common)
     if storage.dtype in ("u1", "i1"):  # the labels go up to 530
         storage = replace(storage, dtype="i2")
-    mgz, damaged = bool(rng.uniform() < 0.15), bool(rng.uniform() < 0.15)
-    if mgz:
-        storage = replace(storage, compressed=True, dtype=str(rng.choice(["i2", "i4", "f4"])), slope=1, inter=0)
-    unknown = storage.codes == "none" or (not mgz and storage.codes == "differ")
-    return Map(storage, mgz, damaged, damaged or unknown or (not mgz and storage.units in ("m", "um")))
+    damaged = bool(rng.uniform() < 0.15)
+    return Map(storage, damaged, damaged or storage.codes in ("none", "differ"))
 
 
 def judge(folder: Path, rng: np.random.Generator) -> list[Verdict]:
@@ -54,11 +48,11 @@ def judge(folder: Path, rng: np.random.Generator) -> list[Verdict]:
     maps = [_draw_map(rng) for _ in range(MAPS)]
     raw = folder / "raw"
     raw.mkdir()
-    _write(Map(Storage(), False, False, False), raw / "plain.nii.gz")
+    _write(Storage(), raw / "plain.nii.gz")
     paths = []
     for number, each in enumerate(maps):
-        paths.append(raw / f"map {number}{'.mgz' if each.mgz else each.storage.suffix}")
-        _write(each, paths[-1])
+        paths.append(raw / f"map {number}{each.storage.suffix}")
+        _write(each.storage, paths[-1])
         if each.damaged:
             paths[-1].write_bytes(mutate(paths[-1].read_bytes(), rng))
     with _cheap_images():
@@ -85,15 +79,8 @@ def _judge_one(each: Map, name: str, store: SliceStore, dropped: dict[str, str],
     return Verdict(FAULT, f"{each}: {share:.1%} of the pixels differ")
 
 
-def _write(each: Map, path: Path) -> None:
-    labels = head_labels().astype(np.int32)
-    if not each.mgz:
-        write_nifti(path, stored_labels(labels, each.storage), head_affine(), each.storage)
-        return
-    array = apply_orientation(labels, each.storage.axes).astype(each.storage.dtype)
-    image = nib.MGHImage(array, head_affine() @ inv_ornt_aff(each.storage.axes, labels.shape))
-    image.header["goodRASFlag"] = each.storage.codes != "none"
-    nib.save(image, path)
+def _write(storage: Storage, path: Path) -> None:
+    write_nifti(path, stored_labels(head_labels().astype(np.int32), storage), head_affine(), storage)
 
 
 def _cheap_images():

@@ -1,4 +1,4 @@
-"""Ways to store one array as a NIfTI file: data type, byte order, scaling, axes, orientation codes, units, header."""
+"""Ways to store one array as a NIfTI or FreeSurfer file: type, byte order, scaling, axes, units, header."""
 
 import gzip
 from dataclasses import dataclass, fields, replace
@@ -22,6 +22,7 @@ UNITS = {"mm": (1.0, 2), "unknown": (1.0, 0), "m": (1000.0, 1), "um": (0.001, 3)
 class Storage:
     """How one array is stored. The defaults are those of an ordinary file.
 
+    version: of NIfTI, 1 or 2; 0 for a FreeSurfer file, which has less of this.
     levels: for integers, the stored number of the brightest voxel, above that of black.
     black: the number of black.
     gain, offset: for floats, stored = gain * value + offset.
@@ -53,10 +54,16 @@ class Storage:
 
     def __str__(self) -> str:
         changed = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
-        return "nifti(" + ", ".join(f"{name}={value!r}" for name, value in changed.items()) + ")"
+        return (
+            ("nifti(" if self.version else "freesurfer(")
+            + ", ".join(f"{name}={value!r}" for name, value in changed.items())
+            + ")"
+        )
 
     @property
     def suffix(self) -> str:
+        if not self.version:
+            return ".mgz" if self.compressed else ".mgh"
         return ".nii.gz" if self.compressed else ".nii"
 
     @property
@@ -73,12 +80,14 @@ class Storage:
 def draw_image_storage(rng: np.random.Generator, common: Storage) -> Storage:
     """Another data type, scaling and header; what `common` says of geometry stays."""
     choose = rng.choice
+    header = _draw_header(rng, common)
+    integers, floats = (INTEGERS, FLOATS) if header.version else (("u1", "i2", "i4"), ("f4",))
     if rng.uniform() < 0.35:
-        dtype = str(choose(FLOATS))
+        dtype = str(choose(floats))
         scaling = {"gain": 10 ** rng.uniform(-8, 8)} if rng.uniform() < 0.5 else {}
         scaling["offset"] = float(scaling.get("gain", 1) * BRIGHTEST * choose([0, 0, -1, 0.3, 2]))
     else:
-        dtype = str(choose(INTEGERS))
+        dtype = str(choose(integers))
         most = min(np.iinfo(dtype).max, 2**20)
         levels = float(choose([n for n in (100, 127, 255, 1000, 4095, 30000, most) if 100 <= n <= most]))
         below = 0 if dtype[0] == "u" else max(float(np.iinfo(dtype).min), -1024.0)
@@ -88,24 +97,26 @@ def draw_image_storage(rng: np.random.Generator, common: Storage) -> Storage:
         slope = float(np.float32(choose([-1, 1]) * 10 ** rng.uniform(-6, 4)))
         size = scaling["levels"] if "levels" in scaling else scaling.get("gain", 1) * BRIGHTEST
         inter = float(np.float32(slope * size * choose([0, -0.1, 1])))
-    return replace(_draw_header(rng, common), dtype=dtype, **scaling, slope=float(slope), inter=float(inter))
+    slope, inter = (float(slope), float(inter)) if header.version else (1.0, 0.0)
+    return replace(header, dtype=dtype, **scaling, slope=slope, inter=inter)
 
 
 def draw_label_storage(rng: np.random.Generator, common: Storage) -> Storage:
     """Another data type and header; the labels are the numbers that the header's scaling gives."""
+    header = _draw_header(rng, common)
+    if not header.version:
+        return replace(header, dtype=str(rng.choice(["u1", "i2", "i4", "f4"])))
     slope, inter = [(1, 0), (0, 0), (np.nan, np.nan), (0.5, 0), (1, -3), (0.1, 0)][rng.integers(6)]
-    return replace(
-        _draw_header(rng, common),
-        dtype=str(rng.choice(("i2", "i4", "i8", *FLOATS) if slope not in (1, 0) or inter else INTEGERS + FLOATS)),
-        slope=slope,
-        inter=inter,
-    )
+    dtypes = ("i2", "i4", "i8", *FLOATS) if slope not in (1, 0) or inter else INTEGERS + FLOATS
+    return replace(header, dtype=str(rng.choice(dtypes)), slope=slope, inter=inter)
 
 
 def _draw_header(rng: np.random.Generator, common: Storage) -> Storage:
     def rarely(value, otherwise):
         return value if rng.uniform() < 0.15 else otherwise
 
+    if common.units == "mm" and not common.squeeze and rng.uniform() < 0.1:
+        return replace(common, version=0, compressed=bool(rng.uniform() < 0.7))
     return replace(
         common,
         version=rarely(2, 1),
@@ -140,6 +151,12 @@ def write_nifti(path: Path, stored: np.ndarray, affine: np.ndarray, storage: Sto
     """Writes the numbers `[X, Y, Z]` of a RAS array with its affine in mm."""
     array = apply_orientation(stored, storage.axes)
     affine = affine @ inv_ornt_aff(storage.axes, stored.shape)
+    if not storage.version:
+        image = nib.MGHImage(array, affine)
+        image.header["goodRASFlag"] = storage.codes != "none"
+        content = image.to_bytes()
+        path.write_bytes(gzip.compress(content, 1) if storage.compressed else content)
+        return
     millimetres, unit_code = UNITS[storage.units]
     affine[:3] /= millimetres
     image_class = nib.Nifti1Image if storage.version == 1 else nib.Nifti2Image

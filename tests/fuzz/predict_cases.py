@@ -189,8 +189,6 @@ def _draw_geometry(case: Case, rng: np.random.Generator) -> None:
         case.allow("no orientation")
     if common.codes == "differ" or mixed_codes:
         case.allow("sform and qform differ")
-    if common.units in ("m", "um"):
-        case.allow("lengths in another unit than mm")
     alike = not mixed_axes
     if chance() < 0.1:
         case.files[int(rng.integers(3))].pads = _draw_pads(rng)
@@ -200,7 +198,7 @@ def _draw_geometry(case: Case, rng: np.random.Generator) -> None:
         case.target.spacing = float(rng.choice([0.75, 1.25]))
         case.allow("another spacing than the other files")
         alike = False
-    case.out = "out" + str(rng.choice([".nii", ".nii.gz", ".png", ".npy"], p=[0.6, 0.2, 0.1, 0.1]))
+    case.out = "out" + str(rng.choice([".nii", ".nii.gz", ".mgz", ".png", ".npy"], p=[0.5, 0.2, 0.1, 0.1, 0.1]))
     if case.thin:
         return
     if alike and chance() < 0.3:
