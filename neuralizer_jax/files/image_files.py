@@ -187,7 +187,7 @@ def _as_intensities(values: np.ndarray, full_scale: int | None) -> np.ndarray:
     """Returns a copy of the values in float32, or float64 if float32 cannot hold them, divided by `full_scale`."""
     single = np.can_cast(values.dtype, np.float32) or full_scale is not None
     # A copy: the values may be a view of a mapped file.
-    pixels = np.array(values, np.float32 if single else np.float64, order="C")
+    pixels: np.ndarray = np.array(values, np.float32 if single else np.float64, order="C")
     check_finite(pixels)
     largest = np.abs(pixels).max()
     if largest > _LARGEST:

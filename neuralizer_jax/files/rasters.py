@@ -115,7 +115,7 @@ def _grey_values(image: "Image", layout: str, labels: bool) -> tuple[np.ndarray,
         return np.asarray(image), 255
     channels = np.asarray(image.convert("RGBA"))
     if channels[..., 3].min() < 255:
-        raise _transparent(np.count_nonzero(channels[..., 3] < 255))
+        raise _transparent(channels[..., 3] < 255)
     if bool((channels[..., :1] == channels[..., 1:3]).all()):
         return channels[..., 0], 255
     if labels:
@@ -133,14 +133,14 @@ def _grey_samples(image: "Image", layout: str, labels: bool) -> tuple[np.ndarray
     pixels = np.asarray(image).astype(np.uint16)
     samples = pixels // (255 // full) if 1 < bits < 8 else pixels
     if key is not None and (samples == key).any():
-        raise _transparent(np.count_nonzero(samples == key))
+        raise _transparent(samples == key)
     # Pillow shows white-is-zero samples of up to 8 bits as a viewer does. It takes a missing tag for white-is-zero.
     shown_inverted = image.format == "TIFF" and bits <= 8 and _tag(image, _PHOTOMETRIC, 0) == _WHITE_IS_ZERO
     return full - samples if labels and shown_inverted else samples, full
 
 
-def _transparent(pixels: int) -> InputError:
-    return InputError(f"{pixels} pixels are transparent, expected an image without transparency")
+def _transparent(pixels: np.ndarray) -> InputError:
+    return InputError(f"{np.count_nonzero(pixels)} pixels are transparent, expected an image without transparency")
 
 
 def _read_other_tiff(path: Path) -> tuple[np.ndarray, int | None]:
