@@ -5,7 +5,10 @@ a word is refused: transparency, turned pixels, colours that are meant as labels
 """
 
 import logging
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +54,7 @@ def read_raster(path: Path, form: str, *, labels: bool) -> tuple[np.ndarray, int
         if form == "TIFF":
             return _read_other_tiff(path)
         raise InputError("is no readable PNG file, its header is damaged") from error
-    with Image.open(path, formats=(form,)) as image:  # a verified image cannot be decoded
+    with _silent_libtiff(), Image.open(path, formats=(form,)) as image:  # a verified image cannot be decoded
         _check_pages(getattr(image, "n_frames", 1))
         layout = str(getattr(image, "tile", ""))  # loading clears it
         if form == "TIFF":
@@ -60,6 +63,23 @@ def read_raster(path: Path, form: str, *, labels: bool) -> tuple[np.ndarray, int
         else:
             _check_orientation(image.getexif().get(_ORIENTATION))
         return _grey_values(image, layout, labels)
+
+
+@contextmanager
+def _silent_libtiff() -> Iterator[None]:
+    """Keeps off the terminal what libtiff prints about damage; Pillow raises it as well."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # the process has none
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _check_pages(pages: int) -> None:

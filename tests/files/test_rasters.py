@@ -216,3 +216,14 @@ def test_tiff_of_few_bits(tmp_path, bits, white_is_zero):
     np.testing.assert_array_equal(read(tmp_path, content, ".tif", labels=True), LABELS)
     shown = LABELS / (2**bits - 1)
     np.testing.assert_allclose(read(tmp_path, content, ".tif"), 1 - shown if white_is_zero else shown, rtol=1e-6)
+
+
+def test_a_damaged_tiff_prints_nothing(tmp_path, capfd):
+    path = tmp_path / "a.tif"
+    Image.fromarray(np.arange(4000, dtype=np.uint8).reshape(50, 80)).save(path, compression="tiff_adobe_deflate")
+    content = bytearray(path.read_bytes())
+    content[40:60] = bytes(20)  # in the pixels
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="a.tif"):
+        read_image(path)
+    assert capfd.readouterr().err == ""
