@@ -1,12 +1,15 @@
 """Runs a command in this process and judges what a user would see."""
 
 import io
+import os
 import resource
 import signal
+import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 from neuralizer_jax.cli.main import main
@@ -62,7 +65,7 @@ def run(arguments: Sequence[str]) -> Ran:
     before = signal.signal(signal.SIGALRM, _too_slow)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
-        with redirect_stdout(stdout), redirect_stderr(stderr):
+        with redirect_stdout(stdout), redirect_stderr(stderr), _libraries_write_to(stderr):
             status = main(list(arguments))
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
@@ -84,6 +87,22 @@ def run(arguments: Sequence[str]) -> Ran:
         elif (grown := _peak_megabytes() - memory) > MEGABYTES:
             fault = f"{grown:.0f} MB more memory"
     return Ran(status, stdout.getvalue(), notes, errors, fault)
+
+
+@contextmanager
+def _libraries_write_to(stderr: io.StringIO) -> Iterator[None]:
+    """Adds what libraries in other languages print to the error output of the process."""
+    sys.__stderr__.flush()
+    before = os.dup(2)
+    with TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            printed.seek(0)
+            stderr.write(printed.read().decode(errors="backslashreplace"))
 
 
 def _peak_megabytes() -> float:
