@@ -224,6 +224,6 @@ def test_a_damaged_tiff_prints_nothing(tmp_path, capfd):
     content = bytearray(path.read_bytes())
     content[40:60] = bytes(20)  # in the pixels
     path.write_bytes(content)
-    with pytest.raises(InputError, match="a.tif"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_image(path)
     assert capfd.readouterr().err == ""
