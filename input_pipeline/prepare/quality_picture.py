@@ -58,12 +58,13 @@ def quality_picture(record: SubjectRecord) -> np.ndarray:
         RGB `[height, width, 3]` uint8, superior at the top, left hemisphere on the left. Panel i of the row begins at
         column `i * (PANEL + GAP)`.
     """
-    below = np.unique(np.linspace(0, len(record.y) - 1, _MOST_SLICES).round().astype(int)) if len(record.y) > 1 else ()
+    below = sorted(set(np.linspace(0, len(record.y) - 1, _MOST_SLICES).round().astype(int))) if len(record.y) > 1 else []
     captions = [f"y = {place} mm" for place in record.y]
     if len(record.y) == len(ALL_Y):
         record, captions = _three_planes(record)
-        below = (1, 2)  # the row shows the coronal one
-    first, *further = _shown_images(record.modalities) or [None]
+        below = [1, 2]  # the row shows the coronal one
+    shown = _shown_images(record.modalities)
+    first, further = (shown[0], shown[1:]) if shown else (None, [])
     middle = int(np.argmin(np.abs(record.y - SLICE_Y)))
     masked = _with_mask(record, first, middle), f"brain mask ({record.mask_source})"
     row = [] if first is None else [(_panel(record, first, middle), record.modalities[first])]
@@ -121,10 +122,9 @@ def _three_planes(record: SubjectRecord) -> tuple[SubjectRecord, list[str]]:
             plane[..., top : top + height, left : left + width] = np.swapaxes(image, -2, -1)[..., ::-1, :]
         return np.moveaxis(planes, 0, -3)
 
-    parts = {name: cut(getattr(record, name)) for name in ("images", "labels", "brain_mask")}
-    return replace(record, y=np.full(3, SLICE_Y), **parts), [
-        f"{'xyz'[axis]} = {_PLANES[axis]} mm" for axis in (1, 2, 0)
-    ]
+    images, labels, mask = map(cut, (record.images, record.labels, record.brain_mask))
+    captions = [f"{'xyz'[axis]} = {_PLANES[axis]} mm" for axis in (1, 2, 0)]
+    return replace(record, y=np.full(3, SLICE_Y), images=images, labels=labels, brain_mask=mask), captions
 
 
 def _shown_images(modalities: Sequence[str]) -> list[int]:

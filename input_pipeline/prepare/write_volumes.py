@@ -115,13 +115,14 @@ def _write(folder: Path, index: Sequence[dict], subjects: Iterable[SubjectVolume
             for protocol, labels in values.items()
         }
         for entry, subject in zip(index, subjects, strict=True):
-            images.write(np.ascontiguousarray(subject.images, "<u2"))
+            images.write(np.ascontiguousarray(subject.images, "<u2").data)
             own = dict(zip(entry["label_sources"], subject.labels, strict=True))
             for protocol, labels in own.items():
-                label_maps.write(np.ascontiguousarray(codes[protocol][labels]))
+                label_maps.write(np.ascontiguousarray(codes[protocol][labels]).data)
             for protocol, file in profiles.items():
-                file.write(_profile(codes[protocol][own[protocol]] if protocol in own else None, len(values[protocol])))
-            masks.write(np.ascontiguousarray(subject.brain_mask, np.uint8))
+                profile = _profile(codes[protocol][own[protocol]] if protocol in own else None, len(values[protocol]))
+                file.write(profile.data)
+            masks.write(np.ascontiguousarray(subject.brain_mask, np.uint8).data)
     text = {"format": FORMAT, "label_values": {name: each.tolist() for name, each in values.items()}}
     (folder / "index.json").write_text(json.dumps(text | {"subjects": list(index)}), encoding="utf-8")
 
