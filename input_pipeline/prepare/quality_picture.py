@@ -58,7 +58,9 @@ def quality_picture(record: SubjectRecord) -> np.ndarray:
         RGB `[height, width, 3]` uint8, superior at the top, left hemisphere on the left. Panel i of the row begins at
         column `i * (PANEL + GAP)`.
     """
-    below = sorted(set(np.linspace(0, len(record.y) - 1, _MOST_SLICES).round().astype(int))) if len(record.y) > 1 else []
+    below = (
+        sorted(set(np.linspace(0, len(record.y) - 1, _MOST_SLICES).round().astype(int))) if len(record.y) > 1 else []
+    )
     captions = [f"y = {place} mm" for place in record.y]
     if len(record.y) == len(ALL_Y):
         record, captions = _three_planes(record)

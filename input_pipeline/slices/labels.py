@@ -8,6 +8,7 @@ from scipy import ndimage
 from input_pipeline.align.checks import shows_whole_brain
 from input_pipeline.raw.subject import RawLabels, RawSubject
 from input_pipeline.slices.anatomy import Labels, read_published
+from input_pipeline.space.grid import SHAPE, coronal_image, volume_of
 from input_pipeline.space.resample import coronal_slices
 from input_pipeline.synthesis.images import brain_mask
 from input_pipeline.synthesis.template import template_brain_mask, template_labels
@@ -87,6 +88,9 @@ def labelled_brain(segmentation: Labels | None, to_mni: np.ndarray, planes: Sequ
     if segmentation is None or segmentation.protocol == "hammers":
         return None
     labels = coronal_slices(*segmentation.volume, to_mni, labels=True, planes=planes)
+    if list(planes) == list(range(SHAPE[1])):  # of a volume, smooth along y too
+        volume = brain_mask(volume_of(labels))
+        return np.stack([coronal_image(volume, plane) for plane in planes])
     return np.stack([brain_mask(plane) for plane in labels])
 
 
