@@ -8,7 +8,7 @@ import pytest
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.geometry import lies_on, same_spacing, tilt
-from neuralizer_jax.files.image_files import read_image
+from neuralizer_jax.files.image_files import read_image, write_image
 from neuralizer_jax.files.planes import parse_slice
 from neuralizer_jax.files.volumes import read_volume
 
@@ -63,8 +63,6 @@ def test_the_unit_of_the_header_counts(tmp_path, unit, factor):
 
 
 def test_a_prediction_keeps_the_unit_of_its_target(tmp_path):
-    from neuralizer_jax.files.image_files import write_image
-
     image = read_image(
         save(tmp_path / "volume.nii", affine=np.diag([1e3, 1e3, 1e3, 1]) @ RAS, unit="micron"),
         slice_=parse_slice("y=-4"),
