@@ -112,8 +112,9 @@ def discover(root: Path) -> Discovery:
     # Segmentations and masks beside an image, which are found by its name.
     for image in [path for found in subjects for path in found.images.values()]:
         for beside in files_beside(image):
-            taken = next((place for file in beside if (place := file.relative_to(root).as_posix()) in unused), "")
-            unused.pop(taken, None)
+            listed = [its for file in beside if (its := file.relative_to(root).as_posix()) in unused]
+            for taken in listed[:1]:
+                del unused[taken]
     return discovery(root, subjects, dropped | one_line_a_folder(unused), "scans named as in BIDS, sub-01_T1w.nii.gz")
 
 
