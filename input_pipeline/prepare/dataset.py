@@ -21,6 +21,7 @@ from input_pipeline.raw.datasets import Dataset
 from input_pipeline.slices.settings import COUNTS, PrepareSettings
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.files.folder_lock import locked
 
 
 def prepare_dataset(
@@ -50,22 +51,23 @@ def prepare_dataset(
 
     Raises:
         InputError: no subject was found, or none could be prepared, or the folder holds subjects that were prepared
-            with other settings.
+            with other settings, or another run is using it, or the machine is at fault (`run_jobs`).
     """
     folder = out / (f"{dataset.name}-volumes" if settings.volumes else dataset.name)
     jobs, dropped = dataset_jobs(dataset, raw, folder, settings)
-    _keep_settings(folder, dataset, settings)
-    if shard:
-        run_jobs(jobs[shard[0] - 1 :: shard[1]], folder, workers=workers)
-        return folder
-    run_jobs(jobs, folder, workers=workers)
-    prepared = collect(dataset.name, jobs, folder, dropped, volumes=settings.volumes)
-    if settings.volumes:
-        write_volumes(folder, prepared.index, map(volumes_of_record, prepared.records()))
-    else:
-        write_tfds(dataset, prepared)
-    write_dropped_table(folder / "dropped.csv", prepared.dropped)
-    write_quality_page(prepared, title=folder.name, command=command)
+    with locked(folder / "work/lock", shared=shard is not None):
+        _keep_settings(folder, dataset, settings)
+        run_jobs(jobs[shard[0] - 1 :: shard[1]] if shard else jobs, folder, raw=raw, workers=workers)
+        _keep_settings(folder, dataset, settings)  # another part of a cluster's job array may have changed them
+        if shard:
+            return folder
+        prepared = collect(dataset.name, jobs, folder, dropped, volumes=settings.volumes)
+        if settings.volumes:
+            write_volumes(folder, prepared.index, map(volumes_of_record, prepared.records()))
+        else:
+            write_tfds(dataset, prepared)
+        write_dropped_table(folder / "dropped.csv", prepared.dropped)
+        write_quality_page(prepared, title=folder.name, command=command)
     return folder
 
 
@@ -76,11 +78,22 @@ def _keep_settings(folder: Path, dataset: Dataset, settings: PrepareSettings) ->
     text = json.dumps(values, default=str, sort_keys=True)
     path = folder / "work/settings.json"
     if path.exists():
-        before = path.read_text(encoding="utf-8")
-        # A setting that an earlier version did not have is at its default.
-        if defaults | json.loads(before) != defaults | json.loads(text):
-            raise InputError(f"{folder}: was prepared with {before}, expected the same or another --out, not {text}")
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            # A setting that an earlier version did not have is at its default.
+            same = _resolved(defaults | before) == _resolved(defaults | json.loads(text))
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{path}: cannot be read ({error}); delete {path.parent} and run again") from None
+        if same:
+            return
+        if any((folder / "work/subjects").glob("*.npz")):
+            was = json.dumps(before, sort_keys=True)
+            raise InputError(f"{folder}: was prepared with {was}, expected the same or another --out, not {text}")
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _resolved(settings: dict) -> dict:
+    """The settings, with the same text for the same folder."""
+    folder = settings.get("segmentations")
+    return settings | {"segmentations": folder and str(Path(folder).resolve())}

@@ -5,6 +5,7 @@ written whole or not at all, and a subject that has a file is not made again. So
 stopped, and the jobs of a cluster can share the folder. The next run tries a dropped subject again.
 """
 
+import errno
 import json
 import multiprocessing
 import os
@@ -22,46 +23,54 @@ from tqdm import tqdm
 from input_pipeline.prepare.quality_picture import quality_picture, save_picture
 from input_pipeline.slices.job import Job, MadeSubject
 from input_pipeline.slices.record import from_example, to_example
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, OutputError, one_line
 from neuralizer_jax.files.atomic_file import written_whole
 
 # Each worker computes on one core.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-def run_jobs(jobs: Sequence[Job], folder: Path, *, workers: int | None = None) -> None:
+def run_jobs(jobs: Sequence[Job], folder: Path, *, raw: Path | None = None, workers: int | None = None) -> None:
     """Runs the jobs whose subjects are not in the folder yet, with a progress bar on a terminal.
+
+    What is wrong with a subject's files is written down, and the others are made. What is wrong with the machine ends
+    the run: no space, no memory, a lost disk. Finished subjects are kept.
 
     Args:
         jobs: one for each subject.
         folder: the dataset's; made if missing.
+        raw: the folder of the raw files, if any.
         workers: processes; None: one for each core.
 
     Raises:
-        InputError: a worker process died, usually because memory ran out.
+        InputError: the machine is at fault, or a worker process died, usually because memory ran out.
     """
-    for part in ("work/subjects", "work/dropped", "quality/pictures"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+    try:
+        for part in ("work/subjects", "work/dropped", "quality/pictures"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        _run_all(jobs, folder, raw, workers)
+    except (BrokenProcessPool, MemoryError) as error:
+        what = "out of memory" if isinstance(error, MemoryError) else "a worker process died, most likely out of memory"
+        raise InputError(f"{folder}: {what}: run again with fewer --workers; finished subjects are kept") from None
+    except (OSError, ImportError) as error:
+        place, what = getattr(error, "filename", None) or folder, getattr(error, "strerror", None) or error
+        raise InputError(f"{one_line(place)}: {what}; finished subjects are kept, run again to go on") from error
+
+
+def _run_all(jobs: Sequence[Job], folder: Path, raw: Path | None, workers: int | None) -> None:
     missing = [job for job in jobs if not subject_file(folder, job.subject).exists()]
     workers = min(workers or available_cores(), len(missing))
-    progress = tqdm(total=len(jobs), initial=len(jobs) - len(missing), unit="subject", disable=None)
-    if workers <= 1:
-        with progress:
+    with tqdm(total=len(jobs), initial=len(jobs) - len(missing), unit="subject", disable=None) as progress:
+        if workers <= 1:
             for job in missing:
-                _run(job, folder)
+                _run(job, folder, raw)
                 progress.update()
-        return
-    with progress, _environment(_ONE_THREAD), _pool(workers) as pool:
-        futures: list[Future] = [pool.submit(_run, job, folder) for job in missing]
-        try:
+            return
+        with _environment(_ONE_THREAD), _pool(workers) as pool:
+            futures: list[Future] = [pool.submit(_run, job, folder, raw) for job in missing]
             for future in as_completed(futures):
                 future.result()
                 progress.update()
-        except BrokenProcessPool:
-            raise InputError(
-                f"{folder}: a worker process died, most likely because memory ran out: run again with fewer --workers;"
-                " finished subjects are kept"
-            ) from None
 
 
 def subject_file(folder: Path, subject: str) -> Path:
@@ -103,26 +112,38 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _run(job: Job, folder: Path) -> None:
-    """Makes one subject and writes it, or writes the reason why it is dropped."""
+def _run(job: Job, folder: Path, raw: Path | None) -> None:
+    """Makes one subject and writes it, or writes the reason why it is dropped. Faults of the machine are raised."""
     try:
         made = job.make()
-        save_picture(picture_file(folder, job.subject), quality_picture(made.record))
-        arrays = {name: np.asarray(value) for name, value in to_example(made.record).items()}
-        arrays["dropped_images"] = np.array(list(made.dropped), str)
-        arrays["dropped_reasons"] = np.array(list(made.dropped.values()), str)
-        if made.quantiles is not None:
-            arrays["quantiles"] = made.quantiles
-        with written_whole(subject_file(folder, job.subject)) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        dropped_file(folder, job.subject).unlink(missing_ok=True)
-    except InputError as error:
-        _note(folder, job, str(error))
-    except (OSError, MemoryError):  # the machine's fault, not the subject's: a full disk, little memory
+        picture = quality_picture(made.record)
+    except (OutputError, MemoryError, ImportError):
         raise
+    except InputError as error:
+        _check_there(raw)
+        _note(folder, job, str(error))
+        return
     except Exception as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
         # A bug that one subject in thousands meets must not stop the others.
         _note(folder, job, f"unexpected {type(error).__name__}: {error}", traceback.format_exc())
+        return
+    save_picture(picture_file(folder, job.subject), picture)
+    arrays = {name: np.asarray(value) for name, value in to_example(made.record).items()}
+    arrays["dropped_images"] = np.array(list(made.dropped), str)
+    arrays["dropped_reasons"] = np.array(list(made.dropped.values()), str)
+    if made.quantiles is not None:
+        arrays["quantiles"] = made.quantiles
+    with written_whole(subject_file(folder, job.subject)) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    dropped_file(folder, job.subject).unlink(missing_ok=True)
+
+
+def _check_there(raw: Path | None) -> None:
+    """Raises OSError if the folder of the raw files is gone or empty, as a disk that is no longer mounted."""
+    if raw and next(raw.iterdir(), None) is None:
+        raise FileNotFoundError(errno.ENOENT, "is empty, although files were found in it", str(raw))
 
 
 def _note(folder: Path, job: Job, reason: str, details: str = "") -> None:

@@ -14,6 +14,8 @@ from input_pipeline.prepare.collect import PreparedDataset
 from input_pipeline.raw.datasets import Dataset
 from input_pipeline.slices.record import SPLITS, to_example
 from input_pipeline.space.grid import SLICE_SHAPE
+from neuralizer_jax.errors import OutputError
+from neuralizer_jax.files.atomic_file import replace_folder
 
 
 def builder_class(dataset: Dataset) -> type[tfds.core.GeneratorBasedBuilder]:
@@ -27,19 +29,28 @@ def builder_class(dataset: Dataset) -> type[tfds.core.GeneratorBasedBuilder]:
 
 
 def write_tfds(dataset: Dataset, prepared: PreparedDataset) -> Path:
-    """Writes `FOLDER/1.0.0`; an earlier one is replaced when the new one is complete. Returns its path."""
+    """Writes `FOLDER/1.0.0`; an earlier one is replaced when the new one is complete.
+
+    Returns:
+        Its path.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     staging = prepared.folder / "work/written"
     shutil.rmtree(staging, ignore_errors=True)
     tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints progress of its own
-        builder = builder_class(dataset)(data_dir=staging, file_format="array_record", prepared=prepared)
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
-    written = Path(builder.data_path)
-    final = prepared.folder / written.name
-    if final.exists():
-        final.rename(staging / "replaced")
-    written.rename(final)
-    shutil.rmtree(staging)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints progress of its own
+            builder = builder_class(dataset)(data_dir=staging, file_format="array_record", prepared=prepared)
+            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+        written = Path(builder.data_path)
+        final = prepared.folder / written.name
+        replace_folder(written, final)
+    except OSError as error:
+        raise OutputError(f"{prepared.folder}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
     return final
 
 

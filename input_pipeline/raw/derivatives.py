@@ -15,24 +15,30 @@ image. `STEM...` may end in `.nii.gz`, `.nii` or `.mgz`. `STEM_seg` and `STEM_ma
 these names to lesions and defaced regions.
 """
 
-import fcntl
+import errno
+import os
 import shutil
+import signal
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from input_pipeline.raw.found_files import files_under
-from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.errors import InputError, OutputError, one_line
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.endings import volume_ending
+from neuralizer_jax.files.folder_lock import locked
 
 _SEGMENTATIONS = ("_synthseg", "_aseg", "_freesurfer")
 _FREESURFER_SEGMENTATIONS = ("aparc+aseg.mgz", "aseg.mgz")
 _BRAIN_MASKS = ("_synthstrip", "_brainmask", "_brain_mask")
 _FREESURFER_BRAIN_MASKS = ("brainmask.mgz",)
 _ENDINGS = (".nii.gz", ".nii", ".mgz")
+
+# How a machine or a person stops a program: short of memory, at the end of a job, on a full disk.
+_STOPPED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXCPU)
+_NO_SPACE = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)))
 
 # Files by name, and by the last three parts of their path, `SUBJECT/mri/aseg.mgz`.
 Index = Mapping[str, Sequence[Path]]
@@ -84,7 +90,8 @@ def make_segmentation(image: Path, out: Path) -> Path | None:
         `out`; None if the program is not installed.
 
     Raises:
-        InputError: the program fails; the message ends with its last line of output, and no file is left behind.
+        InputError: the program fails; the message has its last line of output, and no file is left behind.
+        OutputError: it cannot be started or is stopped, or the file cannot be written.
     """
     return _make(image, out, "mri_synthseg", "--i", "--o", "--threads", "1", "--cpu")
 
@@ -118,7 +125,11 @@ def _make(image: Path, out: Path, program: str, input_option: str, output_option
         return out
     if not (command := shutil.which(program)):
         return None
-    with _alone_in(out.parent):
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{one_line(out.parent)}: cannot be written ({error.strerror or error})") from error
+    with locked(out.parent / ".lock", wait=True):
         if not out.is_file():  # made by another process meanwhile
             with written_whole(out) as temporary:
                 paths = (input_option, str(image.absolute()), output_option, str(temporary.absolute()))
@@ -133,21 +144,14 @@ def _run(command: list[str], image: Path) -> None:
     try:
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     except OSError as error:
-        raise InputError(f"{one_line(command[0])}: cannot be started ({error.strerror or error})") from error
-    if result.returncode:
-        said = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-        reason = f" ({said[-1]})" if said else ""
-        raise InputError(f"{one_line(image)}: {program} failed with exit status {result.returncode}{reason}")
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Holds a lock on the folder; the lock of a process that dies is released at once."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "a")  # noqa: SIM115
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError as error:
-        raise InputError(f"{one_line(folder)}: cannot be written ({error.strerror or error})") from error
-    with lock:
-        yield
+        raise OutputError(f"{one_line(command[0])}: cannot be started ({error.strerror or error})") from error
+    if not result.returncode:
+        return
+    said = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+    reason = f" ({said[-1]})" if said else ""
+    message = f"{one_line(image)}: {program} failed with exit status {result.returncode}{reason}"
+    # A shell script ends with 128 + n when signal n ends its program.
+    stopped = (-result.returncode if result.returncode < 0 else result.returncode - 128) in _STOPPED
+    if stopped or any(text in result.stderr for text in _NO_SPACE):
+        raise OutputError(f"{message}, expected enough memory and space for it")
+    raise InputError(message)

@@ -18,7 +18,7 @@ from typing import IO
 
 import numpy as np
 
-from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.errors import InputError, machine_fault, one_line
 
 # 8192 x 8192, far beyond what the model's memory allows.
 MAX_PIXELS = 2**26
@@ -62,7 +62,12 @@ _EXPECTED_CONTENT = {
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns any exception of a decoder into an InputError that begins with `path`, and silences warnings."""
+    """Turns any exception of a decoder into an InputError that begins with `path`, and silences warnings.
+
+    Raises:
+        InputError: the file is damaged, missing or may not be read.
+        OSError: the machine is at fault (`errors.machine_fault`).
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -71,6 +76,8 @@ def reading(path: Path) -> Iterator[None]:
         beginning = f"{one_line(path)}: "  # once, however many readers wrap one another
         raise InputError(beginning + str(error).removeprefix(beginning)) from error
     except Exception as error:  # damaged files make libraries raise nearly anything
+        if fault := machine_fault(error, path):
+            raise fault from error
         if isinstance(error, OSError) and error.strerror:  # from the file system
             raise InputError(f"{one_line(path)}: cannot be read ({error.strerror})") from error
         reason = f"{type(error).__name__}: {error}"
@@ -80,12 +87,14 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def check_is_file(path: Path) -> None:
-    """Raises InputError unless `path` is a regular file that is not empty."""
+    """Raises InputError unless `path` is a regular file that is not empty, and OSError as `reading` does."""
     try:
         if path.is_dir():
             raise InputError(f"{one_line(path)}: is a folder, expected an image file")
         size = path.stat().st_size
     except OSError as error:
+        if fault := machine_fault(error, path):
+            raise fault from error
         raise InputError(f"{one_line(path)}: cannot be opened ({error.strerror or error})") from error
     if not path.is_file():  # a pipe or device may never end
         raise InputError(f"{one_line(path)}: is not a regular file, expected an image file")
