@@ -55,7 +55,7 @@ def prepare_dataset(
     """
     folder = out / (f"{dataset.name}-volumes" if settings.volumes else dataset.name)
     jobs, dropped = dataset_jobs(dataset, raw, folder, settings)
-    with locked(folder / "work/lock", shared=shard is not None):
+    with locked(folder / ".lock", shared=shard is not None):
         _keep_settings(folder, dataset, settings)
         run_jobs(jobs[shard[0] - 1 :: shard[1]] if shard else jobs, folder, raw=raw, workers=workers)
         _keep_settings(folder, dataset, settings)  # another part of a cluster's job array may have changed them

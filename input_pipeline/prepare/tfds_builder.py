@@ -47,8 +47,9 @@ def write_tfds(dataset: Dataset, prepared: PreparedDataset) -> Path:
         written = Path(builder.data_path)
         final = prepared.folder / written.name
         replace_folder(written, final)
-    except OSError as error:
-        raise OutputError(f"{prepared.folder}: cannot be written ({error.strerror or error})") from error
+    except (OSError, RuntimeError) as error:  # array_record raises RuntimeError if the disk is full
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{prepared.folder}: cannot be written ({reason})") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return final
