@@ -1,8 +1,10 @@
 """Settings of all tests: a cache of compiled programs, `--optimized`, and weights files of tiny models."""
 
 import os
+import resource
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +64,22 @@ def draw_params(model, seed=0):
         bound = 0.1 if key[-1] == "bias" else (6 / np.prod(shape[:-1])) ** 0.5
         params[key] = rng.uniform(-bound, bound, shape).astype(np.float32)
     return unflatten_dict(params)
+
+
+@pytest.fixture
+def full_disk():
+    """While the block lasts, no file can have more than some bytes: writing fails as on a full disk."""
+
+    @contextmanager
+    def limited(most=1000):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ ALLOWED = {
     "input_pipeline/synthesis": CORE | {"space"},
     "input_pipeline/slices": CORE | {"intensity", "space", "raw", "align", "synthesis"},
     "input_pipeline/prepare": CORE | {"intensity", "space", "raw", "slices", "store"},
-    "input_pipeline/store": CORE | {"space", "slices"},
+    "input_pipeline/store": CORE | {"compilation_cache", "space", "slices"},
     "input_pipeline/ops": CORE | {"space"},
     "input_pipeline/episodes": CORE | {"preprocess", "case", "space", "slices", "store", "ops"},
 }

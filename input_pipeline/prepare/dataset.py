@@ -89,6 +89,7 @@ def _keep_settings(folder: Path, dataset: Dataset, settings: PrepareSettings) ->
         if any((folder / "work/subjects").glob("*.npz")):
             was = json.dumps(before, sort_keys=True)
             raise InputError(f"{folder}: was prepared with {was}, expected the same or another --out, not {text}")
+    path.parent.mkdir(exist_ok=True)
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from input_pipeline.slices.record import SubjectRecord
 from input_pipeline.space.grid import SHAPE, volume_of
+from input_pipeline.store.arrays import new_array
 from input_pipeline.store.volumes import FORMAT, PLANES, code_type, profile_file
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import OutputError
+from neuralizer_jax.files.atomic_file import replace_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,21 +68,16 @@ def write_volumes(folder: Path, index: Sequence[dict], subjects: Iterable[Subjec
         The path of the arrays.
 
     Raises:
-        InputError: it cannot be written.
+        OutputError: it cannot be written.
     """
-    staging, replaced = folder / "work/written", folder / "work/replaced"
-    final = folder / "volumes"
-    for left_over in (staging, replaced):
-        shutil.rmtree(left_over, ignore_errors=True)
+    staging, final = folder / "work/written", folder / "volumes"
+    shutil.rmtree(staging, ignore_errors=True)
     try:
         staging.mkdir(parents=True)
         _write(staging, index, subjects)
-        if final.exists():
-            final.rename(replaced)
-        staging.rename(final)
-        shutil.rmtree(replaced, ignore_errors=True)
+        replace_folder(staging, final)
     except OSError as error:
-        raise InputError(
+        raise OutputError(
             f"{final}: cannot be written ({error.strerror or error}), expected free space for it"
         ) from None
     finally:
@@ -100,18 +98,15 @@ def _write(folder: Path, index: Sequence[dict], subjects: Iterable[SubjectVolume
 
     with ExitStack() as files:
 
-        def new_array(path: Path, dtype: type[np.unsignedinteger], shape: tuple[int, ...]) -> BinaryIO:
-            file = files.enter_context(path.open("wb"))
-            header = {"descr": np.dtype(dtype).newbyteorder("<").str, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            return file
+        def new(name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> BinaryIO:
+            return files.enter_context(new_array(folder / name, dtype, shape))
 
         count = [sum(len(entry[name]) for entry in index) for name in ("modalities", "label_sources")]
-        images = new_array(folder / "images.npy", np.uint16, (count[0], *SHAPE))
-        label_maps = new_array(folder / "labels.npy", dtype, (count[1], *SHAPE))
-        masks = new_array(folder / "masks.npy", np.uint8, (len(index), *SHAPE))
+        images = new("images.npy", np.uint16, (count[0], *SHAPE))
+        label_maps = new("labels.npy", dtype, (count[1], *SHAPE))
+        masks = new("masks.npy", np.uint8, (len(index), *SHAPE))
         profiles = {
-            protocol: new_array(profile_file(folder, protocol), np.uint16, (len(index), 3, PLANES, len(labels)))
+            protocol: new(profile_file(folder, protocol).name, np.uint16, (len(index), 3, PLANES, len(labels)))
             for protocol, labels in values.items()
         }
         for entry, subject in zip(index, subjects, strict=True):

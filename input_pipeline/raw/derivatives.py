@@ -21,7 +21,7 @@ import shutil
 import signal
 import subprocess
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from input_pipeline.raw.found_files import files_under

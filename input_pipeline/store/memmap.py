@@ -4,20 +4,35 @@ A record is compressed and holds all images of a subject, but an episode needs o
 arrays are mapped into memory: the page cache keeps what fits, the rest is read from disk.
 """
 
+import errno
 import hashlib
 import json
+import math
 import os
 import shutil
+import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from input_pipeline.space.grid import SLICE_SHAPE
+from input_pipeline.store.arrays import mapped_array, new_array
 from input_pipeline.store.records import SliceStore
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.compilation_cache import user_cache
+from neuralizer_jax.errors import InputError, OutputError
+from neuralizer_jax.files.atomic_file import replace_folder, temporary_beside
+from neuralizer_jax.files.folder_lock import locked
 
-_ARRAYS = ("images", "labels", "masks")
+_ARRAYS = {"images": np.uint16, "labels": np.uint16, "masks": np.uint8}
+
+# Arrays of datasets that cannot be written beside, in the user's cache. They are deleted when they were not used for
+# long.
+_CACHE = "unpacked"
+_KEPT_DAYS = 30
+
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,26 +59,71 @@ class UnpackedSlices:
 
 
 def open_unpacked(folder: Path) -> UnpackedSlices:
-    """Opens the arrays in `OUT/DATASET/unpacked`, and first makes them if they are missing or outdated.
+    """Opens the arrays of a dataset, and first makes them if they are missing or outdated.
+
+    They lie in `OUT/DATASET/unpacked`, or in the user's cache if that folder cannot be written. Processes that need the
+    same arrays at the same time wait for the first.
 
     Raises:
-        InputError: the folder holds no dataset, or cannot be written.
+        InputError: the folder holds no dataset, or there is no place to unpack it.
     """
     store = SliceStore(folder)
-    unpacked = store.folder / "unpacked"
     fingerprint = hashlib.sha256(json.dumps(store.index, sort_keys=True).encode() + store.fingerprint()).hexdigest()
-    if _read_text(unpacked / "dataset.txt") != fingerprint:
-        _unpack(store, unpacked, fingerprint)
+    unpacked = _find_or_unpack(store, fingerprint)
     counts = _counts(store.index)
     starts = np.concatenate([np.zeros((1, 3), np.int64), counts.cumsum(0)])
     try:
-        # Plain arrays on the mapped files: numpy.memmap is slow to index.
-        arrays = [np.asarray(np.load(unpacked / f"{name}.npy", mmap_mode="r")) for name in _ARRAYS]
+        arrays = [mapped_array(unpacked / f"{name}.npy") for name in _ARRAYS]
     except (OSError, ValueError) as error:
         raise InputError(f"{unpacked}: cannot be read ({error}); delete it, and it will be made again") from None
     if any(len(array) != count for array, count in zip(arrays, starts[-1], strict=True)):
         raise InputError(f"{unpacked}: is damaged; delete it, and it will be made again")
     return UnpackedSlices(store.index, *arrays, *starts[:-1].T)
+
+
+def _find_or_unpack(store: SliceStore, fingerprint: str) -> Path:
+    """The folder of the arrays: beside the dataset, or in the user's cache, by the fingerprint of what it holds."""
+    places = [store.folder / "unpacked"]
+    with suppress(RuntimeError):  # the user has no home
+        places.append(user_cache() / _CACHE / fingerprint[:32])
+    if found := next((place for place in places if _is_complete(place, fingerprint)), None):
+        with suppress(OSError):
+            os.utime(found / "dataset.txt")  # in use
+        return found
+    for place in places:
+        try:
+            with locked(place.parent / ".unpacked.lock", wait=True) as alone:
+                if not _is_complete(place, fingerprint):  # made by another process meanwhile
+                    _clean(place, alone)
+                    _unpack(store, place, fingerprint)
+            return place
+        except OutputError as error:
+            if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in _READ_ONLY:
+                raise
+    size = (_counts(store.index).sum(0) * [np.dtype(dtype).itemsize for dtype in _ARRAYS.values()]).sum()
+    raise OutputError(
+        f"{' and '.join(map(str, places))}: cannot be written, expected a folder for the unpacked slices: set "
+        f"XDG_CACHE_HOME to one with {size * math.prod(SLICE_SHAPE) / 1e9:.1f} GB of space"
+    )
+
+
+def _is_complete(unpacked: Path, fingerprint: str) -> bool:
+    try:
+        return (unpacked / "dataset.txt").read_text() == fingerprint
+    except (OSError, ValueError):
+        return False
+
+
+def _clean(place: Path, alone: bool) -> None:
+    """Deletes what killed processes left behind, and in the cache what was not used for long."""
+    if alone:
+        for left_over in place.parent.glob(f".*-{place.name}"):
+            shutil.rmtree(left_over, ignore_errors=True)
+    if place.parent.name == _CACHE:
+        for path in place.parent.glob("*/dataset.txt"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _KEPT_DAYS * 24 * 3600:
+                    shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _counts(index: list[dict]) -> np.ndarray:
@@ -76,39 +136,25 @@ def _counts(index: list[dict]) -> np.ndarray:
 
 
 def _unpack(store: SliceStore, unpacked: Path, fingerprint: str) -> None:
-    temporary = unpacked.with_name(f".unpacked-{os.getpid()}")
+    temporary = temporary_beside(unpacked)
     totals = _counts(store.index).sum(0)
     try:
         temporary.mkdir()
-        images, labels, masks = (
-            np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", dtype, (int(total), *SLICE_SHAPE))
-            for name, dtype, total in zip(_ARRAYS, (np.uint16, np.uint16, np.uint8), totals, strict=True)
-        )
-        places = np.zeros(3, np.int64)
-        for subject in store.subjects():
-            record = store.read(subject)
-            own = (record.images, record.labels, record.brain_mask[None])
-            for number, (array, values) in enumerate(zip((images, labels, masks), own, strict=True)):
-                rows = values.reshape(-1, *SLICE_SHAPE)
-                array[places[number] : places[number] + len(rows)] = rows
-                places[number] += len(rows)
-        for array in (images, labels, masks):
-            array.flush()
+        with ExitStack() as stack:
+            files = [
+                stack.enter_context(new_array(temporary / f"{name}.npy", dtype, (int(total), *SLICE_SHAPE)))
+                for (name, dtype), total in zip(_ARRAYS.items(), totals, strict=True)
+            ]
+            for subject in store.subjects():
+                record = store.read(subject)
+                values = (record.images, record.labels, record.brain_mask)
+                for file, array, dtype in zip(files, values, _ARRAYS.values(), strict=True):
+                    file.write(np.ascontiguousarray(array, np.dtype(dtype).newbyteorder("<")))
         (temporary / "dataset.txt").write_text(fingerprint)
-        if unpacked.exists() and _read_text(unpacked / "dataset.txt") != fingerprint:
-            shutil.rmtree(unpacked)
-        if not unpacked.exists():  # another process may have made it meanwhile
-            os.replace(temporary, unpacked)
+        replace_folder(temporary, unpacked)
     except OSError as error:
-        raise InputError(
+        raise OutputError(
             f"{unpacked}: cannot be written ({error.strerror or error}), expected free space for it"
-        ) from None
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

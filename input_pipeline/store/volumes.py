@@ -16,6 +16,7 @@ import numpy as np
 
 from input_pipeline.space.grid import SHAPE
 from input_pipeline.space.protocols import PROTOCOLS
+from input_pipeline.store.arrays import mapped_array
 from neuralizer_jax.errors import InputError
 
 # Planes of a profile along each axis; the shorter axes are padded with zeros.
@@ -108,8 +109,7 @@ def profile_file(folder: Path, protocol: str) -> Path:
 
 
 def _mapped(path: Path, dtype: type[np.unsignedinteger], shape: tuple[int, ...]) -> np.ndarray:
-    # A plain array on the mapped file: numpy.memmap is slow to index.
-    array = np.asarray(np.load(path, mmap_mode="r"))
+    array = mapped_array(path)
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"{path.name} is {array.dtype} {list(array.shape)}, expected {np.dtype(dtype)} {list(shape)}")
     return array

@@ -1,5 +1,6 @@
 """A volume is read into one order whatever order its file has, and a file that holds none is refused in one line."""
 
+import errno
 import gzip
 import itertools
 import os
@@ -322,3 +323,16 @@ def test_peak_memory(tmp_path, dtype, labels, slope):
 )
 def test_endings(tmp_path, name, ending):
     assert volume_ending(tmp_path / name) == ending
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+def test_a_fault_of_the_machine_is_none_of_the_file(tmp_path, monkeypatch, error):
+    def fails(*_, **__):
+        raise error
+
+    path = tmp_path / "T1.nii"
+    path.write_bytes(nifti(VOLUME))
+    monkeypatch.setattr("nibabel.arrayproxy.ArrayProxy.get_unscaled", fails)
+    with pytest.raises(OSError, match=r"Input/output error|Cannot allocate memory") as caught:
+        read_volume(path)
+    assert caught.value.filename == str(path)

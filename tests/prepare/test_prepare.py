@@ -17,6 +17,7 @@ from input_pipeline.slices.settings import PrepareSettings
 from input_pipeline.store.records import SliceStore
 from input_pipeline.synthesis.deformation import swap_hemispheres
 from neuralizer_jax.cli.main import main
+from neuralizer_jax.files.folder_lock import locked
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def maps(tmp_path_factory) -> Path:
 
 def prepare(raw, out, *options, dataset="labelmaps", workers=1):
     status = main(["prepare", dataset, "--raw", str(raw), "--out", str(out), "--workers", str(workers), *options])
-    return SliceStore(out / dataset) if status == 0 else status
+    return SliceStore(out / dataset) if status == 0 and "--shard" not in options else status
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +233,34 @@ class TestWrongInput:
         error = self.failed(capsys, "labelmaps", "--raw", maps, "--out", tmp_path, "--seed", "1")
         assert "was prepared with" in error
         assert {path: (tmp_path / path).read_bytes() for path in written(tmp_path)} == before
+
+    def test_a_start_that_failed_blocks_nothing(self, maps, tmp_path):
+        settings = tmp_path / "labelmaps/work/settings.json"
+        settings.parent.mkdir(parents=True)
+        settings.write_text('{"seed": 1}')
+        assert prepare(maps, tmp_path, "--shard", "4/4", "--seed", "2") == 0
+        assert '"seed": 2' in settings.read_text()
+
+    def test_damaged_settings(self, maps, tmp_path, capsys):
+        settings = tmp_path / "labelmaps/work/settings.json"
+        settings.parent.mkdir(parents=True)
+        settings.write_text("{")
+        assert "settings.json: cannot be read" in self.failed(capsys, "labelmaps", "--raw", maps, "--out", tmp_path)
+
+    def test_another_run_in_the_folder(self, maps, tmp_path, capsys):
+        with locked(tmp_path / "labelmaps/.lock", shared=True):
+            error = self.failed(capsys, "labelmaps", "--raw", maps, "--out", tmp_path)
+            assert "labelmaps: another run is using it" in error
+            assert main(["prepare", "labelmaps", "--raw", str(maps), "--out", str(tmp_path), "--shard", "4/4"]) == 0
+
+    def test_a_full_disk(self, tmp_path, capsys, full_disk):
+        arguments = ("phantom", "--subjects", 1, "--out", tmp_path, "--workers", 1)
+        assert main(["prepare", *map(str, arguments), "--shard", "1/1"]) == 0
+        capsys.readouterr()
+        with full_disk():
+            assert "phantom: cannot be written" in self.failed(capsys, *arguments)
+        assert not (tmp_path / "phantom/1.0.0").exists()
+        assert not (tmp_path / "phantom/work/written").exists()
 
     @pytest.mark.parametrize(
         "option",

@@ -15,7 +15,7 @@ from input_pipeline.raw.derivatives import (
     make_brain_mask,
     make_segmentation,
 )
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, OutputError
 
 
 def tree(root, *names):
@@ -241,6 +241,17 @@ def test_a_program_that_fails(tmp_path, install, program, body, expected):
         assert "\n" not in str(caught.value)
         assert hidden(tmp_path / "made") == [".lock"]
     assert len(calls()) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["os.kill(os.getpid(), 9)", "sys.exit(137)", 'sys.exit("out.nii.gz: No space left on device")'],
+    ids=["killed", "killed in a script", "full disk"],
+)
+def test_a_program_that_the_machine_stops(tmp_path, install, body):
+    install("mri_synthseg", f"import os; {body}")
+    with pytest.raises(OutputError, match=r"mri_synthseg failed with exit status .*, expected enough memory and space"):
+        make_segmentation(tmp_path / "scan.nii.gz", tmp_path / "out.nii.gz")
 
 
 def test_a_program_that_cannot_be_started(tmp_path, install):
