@@ -70,6 +70,7 @@ _FOLDED = {
     **{137: 5, 164: 44},  # edge of the inferior lateral ventricle
     **{9: 10, 48: 49},  # thalamus in older versions
     **dict.fromkeys((30, 62, 72, 85), 0),
+    **{257: 24, 165: 515, 258: 507, 259: 506},  # SAMSEG's CSF, skull, head and eyes: SynthSeg's, of its training maps
 }
 
 # White matter without a side: hypointensities and the five parts of the corpus callosum.

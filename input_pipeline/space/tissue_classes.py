@@ -10,7 +10,7 @@ import numpy as np
 # soft tissue from below the scalp to the neck (1216); 508 muscle cone behind each eye (3); 509 nasal mucosa (37);
 # 511 outermost 5 mm, skin and scalp (345); 512 spinal cord below the brain stem (4); 514 dural sinuses and dura (29);
 # 515 cortical bone, both tables of the skull and its base (441); 516 marrow: diploe, clivus, vertebrae (90);
-# 530 optic nerves (1). Air (sinuses, pharynx, ear) is 0.
+# 530 optic nerves (1). Air (sinuses, pharynx, ear) is 0. 165, 257, 258 and 259 are SAMSEG's skull, CSF, head and eyes.
 _LABELS: dict[str, tuple[int, ...]] = {
     "background": (),
     "white_matter": (2, 41, 25, 57, 77, 78, 79, 85, *range(251, 256), *range(3000, 5000), 5001, 5002),
@@ -25,16 +25,16 @@ _LABELS: dict[str, tuple[int, ...]] = {
     "brain_stem": (16, 512),
     "cerebellum_white": (7, 46),
     "cerebellum_cortex": (8, 47),
-    "csf": (24,),
+    "csf": (24, 257),
     "ventricle": (4, 43, 5, 44, 14, 15, 72),
     "choroid": (31, 63, 136, 137, 163, 164),
     "artery": (30, 62, 502),
     "vein_dura": (514,),
-    "skull": (515,),
+    "skull": (515, 165),
     "marrow": (516,),
     "scalp": (511,),
-    "soft_tissue": (507,),
-    "eye": (506,),
+    "soft_tissue": (507, 258),
+    "eye": (506, 259),
     "orbit": (508, 530),
     "mucosa": (509,),
 }

@@ -81,11 +81,12 @@ def open_volumes(folder: Path) -> StoredVolumes:
         values = {protocol: np.array(codes, np.uint16) for protocol, codes in text["label_values"].items()}
         counts = np.array([(len(e["modalities"]), len(e["label_sources"]), 1) for e in index], np.int64)
         starts = np.concatenate([np.zeros((1, 3), np.int64), counts.cumsum(0)])
+        dtypes: dict[str, type[np.unsignedinteger]] = {
+            "images": np.uint16, "labels": code_type(values), "masks": np.uint8,
+        }  # fmt: skip
         images, labels, masks = (
             _mapped(arrays / f"{name}.npy", dtype, (int(total), *SHAPE))
-            for name, dtype, total in zip(
-                ("images", "labels", "masks"), (np.uint16, code_type(values), np.uint8), starts[-1], strict=True
-            )
+            for (name, dtype), total in zip(dtypes.items(), starts[-1], strict=True)
         )
         profiles = {
             protocol: _mapped(profile_file(arrays, protocol), np.uint16, (len(index), 3, PLANES, len(codes)))

@@ -168,15 +168,16 @@ def test_what_is_not_the_label_map_of_a_brain(tmp_path, make, reason):
     assert str(raised.value).startswith(f"{path}: ")
 
 
-def test_finer_labels_of_freesurfer_are_known(tmp_path):
-    """Cortical parcels of both atlases and their white matter become cortex and white matter."""
-    parcels = {2: 3007, 41: 4035, 3: 11175, 42: 2012}
+def test_other_labels_of_freesurfer_are_known(tmp_path):
+    """Cortical parcels of both atlases, their white matter, and SAMSEG's head become the labels of SynthSeg."""
+    parcels = {2: 3007, 41: 4035, 3: 11175, 42: 2012, 515: 165, 507: 258, 24: 257}
     head = np.select([head_labels() == label for label in parcels], list(parcels.values()), head_labels().astype(int))
     save(tmp_path / "head.nii.gz", head.astype(np.uint16))
     (job,) = labelmap_jobs(labelmaps.discover(tmp_path).subjects, PrepareSettings(volumes=True))
     labels = job.make().record.labels
-    assert set(parcels) <= set(np.unique(labels).tolist())
-    assert labels.max() < 600
+    found = set(np.unique(labels).tolist())
+    assert set(parcels) <= found
+    assert found.isdisjoint(parcels.values())
 
 
 @pytest.mark.parametrize("option", ["--slices=-17", "--skull-stripped=1"])
