@@ -76,7 +76,7 @@ def open_volumes(folder: Path) -> StoredVolumes:
     try:
         text = json.loads((arrays / "index.json").read_text(encoding="utf-8"))
         if text["format"] != FORMAT:
-            raise InputError(f"{arrays}: is of format {text['format']}, expected {FORMAT}; prepare it again")
+            raise ValueError(f"format {text['format']}, expected {FORMAT}")
         index: list[dict] = text["subjects"]
         values = {protocol: np.array(codes, np.uint16) for protocol, codes in text["label_values"].items()}
         counts = np.array([(len(e["modalities"]), len(e["label_sources"]), 1) for e in index], np.int64)
@@ -93,7 +93,7 @@ def open_volumes(folder: Path) -> StoredVolumes:
             for protocol, codes in values.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        raise InputError(f"{arrays}: is damaged ({error}); prepare it again") from None
+        raise InputError(f"{arrays}: is damaged, or of another version ({error}); prepare it again") from None
     return StoredVolumes(index, images, labels, values, masks, profiles, *starts[:-1].T)
 
 

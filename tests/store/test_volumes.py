@@ -115,7 +115,7 @@ def test_slices_and_volumes_are_told_apart(dataset, folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 9}, "is of format 9"),
+        ({"format": 9}, r"volumes: is damaged, or of another version \(format 9, expected 1\); prepare it again"),
         ({"subjects": [{"subject": "a"}]}, "is damaged"),
         ({"label_values": {"../../freesurfer": [0]}}, "is damaged"),
         ({"label_values": {"freesurfer": [0, 70000]}}, "is damaged"),
@@ -133,7 +133,9 @@ def test_damaged_array(copy, name):
     path = copy / f"volumes/{name}.npy"
     path.unlink()
     np.save(path, np.zeros((1, 2), np.uint8))
-    with pytest.raises(InputError, match=rf"volumes: is damaged \({name}.npy is uint8 \[1, 2\], expected"):
+    with pytest.raises(
+        InputError, match=rf"volumes: is damaged, or of another version \({name}.npy is uint8 \[1, 2\], expected"
+    ):
         open_volumes(copy)
     path.write_bytes(b"no array")
     with pytest.raises(InputError, match="volumes: is damaged"):
