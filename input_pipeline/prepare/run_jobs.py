@@ -53,8 +53,8 @@ def run_jobs(jobs: Sequence[Job], folder: Path, *, raw: Path | None = None, work
         what = "out of memory" if isinstance(error, MemoryError) else "a worker process died, most likely out of memory"
         raise InputError(f"{folder}: {what}: run again with fewer --workers; finished subjects are kept") from None
     except (OSError, ImportError) as error:
-        place, what = getattr(error, "filename", None) or folder, getattr(error, "strerror", None) or error
-        raise InputError(f"{one_line(place)}: {what}; finished subjects are kept, run again to go on") from error
+        place, reason = getattr(error, "filename", None) or folder, getattr(error, "strerror", None) or error
+        raise InputError(f"{one_line(place)}: {reason}; finished subjects are kept, run again to go on") from error
 
 
 def _run_all(jobs: Sequence[Job], folder: Path, raw: Path | None, workers: int | None) -> None:

@@ -149,7 +149,7 @@ def _unpack(store: SliceStore, unpacked: Path, fingerprint: str) -> None:
                 record = store.read(subject)
                 values = (record.images, record.labels, record.brain_mask)
                 for file, array, dtype in zip(files, values, _ARRAYS.values(), strict=True):
-                    file.write(np.ascontiguousarray(array, np.dtype(dtype).newbyteorder("<")))
+                    file.write(np.ascontiguousarray(array, np.dtype(dtype).newbyteorder("<")).data)
         (temporary / "dataset.txt").write_text(fingerprint)
         replace_folder(temporary, unpacked)
     except OSError as error:
