@@ -28,16 +28,17 @@ class ImageKeys(NamedTuple):
     own: jax.Array
 
 
-def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
+def image_function(config: ConfigDict, tasks: Iterable[str], read: Callable) -> Callable:
     """Returns the function that makes one image of an episode.
 
-    Its arguments are `task` (index into `TASKS`), `on` `[A]` bool (which of `TASK_AUGMENTATIONS`), `ImageKeys`,
-    `images` `[C, H, W]` uint16, `mask` and `labels` `[H, W]` uint8, and whether to `flip` them first. It returns input
-    `[size, size, 3]` and output `[size, size, 1]`, float32 in [0, 1].
+    Its arguments are `task` (index into `TASKS`), `on` `[A]` bool (which of `TASK_AUGMENTATIONS`), `ImageKeys`, the
+    arrays that all images are read from, and the image's own. It returns input `[size, size, 3]` and output
+    `[size, size, 1]`, float32 in [0, 1].
 
     Args:
         config: `config.default_config`, changed.
         tasks: names of the tasks to compile; of the augmentations, those with a probability are.
+        read: `slice_reader` or `read_volumes.volume_reader`.
     """
     tasks = tuple(tasks)
     branch_of = np.array([tasks.index(name) if name in tasks else 0 for name in TASKS])
@@ -46,21 +47,11 @@ def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
         for place, (name, augmentation) in enumerate(TASK_AUGMENTATIONS.items())
         if config.task_augmentations[name].probability > 0
     ]
-    channels = np.array([CHANNELS[task.needs] for task in TASKS.values()])
-    segments = np.array([task.is_segmentation for task in TASKS.values()])
     from_labels = np.array([augmentation.touches == "images" for augmentation in TASK_AUGMENTATIONS.values()], bool)
 
-    def make(task, on, keys, images, mask, labels, flip):
-        shared = sample_transform(keys.shared[_SPATIAL], config.spatial.shared)
-        own = sample_transform(keys.own[_SPATIAL], config.spatial.own)
-        places = sampling_grid(shared, own, config.size, mask.shape[0], SLICE_SHAPE[0], config.extent)
-        places = places.at[1].set(jnp.where(flip, mask.shape[1] - 1 - places[1], places[1]))
-        # Interpolation takes most of the time, so only what the task uses is read.
-        readers = [_reader(count) for count in range(1, images.shape[0] + 1)]
-        images = jax.lax.switch(jnp.asarray(channels)[task] - 1, readers, images, places)
-        mask = _read_if(jnp.asarray(segments)[task], warp_mask, mask, places)
-        labels = _read_if((on & from_labels).any(), warp_labels, labels.astype(jnp.int32), places)
-
+    def make(task, on, keys, stored, own):
+        labels_needed = (on & from_labels).any()
+        images, mask, labels = read(task, labels_needed, keys.shared[_SPATIAL], keys.own[_SPATIAL], stored, own)
         for place, augmentation in augmentations:
             if augmentation.touches == "images":
                 settings = config.task_augmentations[augmentation.name]
@@ -76,6 +67,32 @@ def image_function(config: ConfigDict, tasks: Iterable[str]) -> Callable:
         return pair
 
     return make
+
+
+def slice_reader(config: ConfigDict) -> Callable:
+    """Returns the function that reads the slices of one image and moves them by the spatial transforms.
+
+    Its arguments are `task`, whether labels are needed, the spatial streams of `ImageKeys`, nothing, and the image's
+    part of what `gather` returns: `images` `[C, H, W]` uint16, `masks` and `labels` `[H, W]` uint8, and whether to
+    `flip` them first. It returns images `[size, size, 3]` and mask `[size, size]`, float32 in [0, 1], and labels
+    `[size, size]` int32.
+    """
+    channels = np.array([CHANNELS[task.needs] for task in TASKS.values()])
+    segments = np.array([task.is_segmentation for task in TASKS.values()])
+
+    def read(task, labels_needed, shared_key, own_key, stored, slices):
+        images, mask = slices["images"], slices["masks"]
+        shared = sample_transform(shared_key, config.spatial.shared)
+        own = sample_transform(own_key, config.spatial.own)
+        places = sampling_grid(shared, own, config.size, mask.shape[0], SLICE_SHAPE[0], config.extent)
+        places = places.at[1].set(jnp.where(slices["flip"], mask.shape[1] - 1 - places[1], places[1]))
+        # Interpolation takes most of the time, so only what the task uses is read.
+        readers = [_reader(count) for count in range(1, images.shape[0] + 1)]
+        images = jax.lax.switch(jnp.asarray(channels)[task] - 1, readers, images, places)
+        mask = _read_if(jnp.asarray(segments)[task], warp_mask, mask, places)
+        return images, mask, _read_if(labels_needed, warp_labels, slices["labels"].astype(jnp.int32), places)
+
+    return read
 
 
 def _reader(count: int) -> Callable:
@@ -98,15 +115,15 @@ def make_images(make: Callable, size: int) -> Callable:
     """Returns the function that makes the first `count` of K images on a CPU, one after another; the others are 0.
 
     Its arguments are `count`, `tasks` `[K]`, `on` `[K, A]`, keys of the episodes `[K]`, numbers of the images in their
-    episodes `[K]`, `images` `[C, K, H, W]`, `masks` and `labels` `[K, H, W]`, `flip` `[K]`.
+    episodes `[K]`, the arrays that all images are read from, and a dictionary of the images' own, `[K, ...]`.
     """
 
-    def one_by_one(count, tasks, on, keys, numbers, images, masks, labels, flip):
+    def one_by_one(count, tasks, on, keys, numbers, stored, images):
         keys = jax.vmap(image_keys)(keys, numbers)
 
         def image(k, made):
-            own = jax.tree.map(lambda array: array[k], keys)
-            pair = make(tasks[k], on[k], own, images[:, k], masks[k], labels[k], flip[k])
+            of_image, own = jax.tree.map(lambda array: array[k], (keys, images))
+            pair = make(tasks[k], on[k], of_image, stored, own)
             return [array.at[k].set(value) for array, value in zip(made, pair, strict=True)]
 
         empty = [jnp.zeros((len(tasks), size, size, channels)) for channels in (3, 1)]
@@ -119,19 +136,19 @@ def make_images(make: Callable, size: int) -> Callable:
 def make_episodes(make: Callable) -> Callable:
     """Returns the function that makes B episodes of 1 + N images, one after another. An episode computes its task only.
 
-    Its arguments are `task` `[B]`, `on` `[B, A]`, `keys` `[B]`, `images` `[C, B, 1 + N, H, W]`, `masks` and `labels`
-    `[B, 1 + N, H, W]`, `flip` `[B, 1 + N]`.
+    Its arguments are `task` `[B]`, `on` `[B, A]`, `keys` `[B]`, the arrays that all images are read from, and a
+    dictionary of the images' own, `[B, 1 + N, ...]`.
     """
 
-    def episodes(tasks, on, keys, images, masks, labels, flip):
-        numbers = jnp.arange(masks.shape[1])
+    def episodes(tasks, on, keys, stored, images):
+        numbers = jnp.arange(jax.tree.leaves(images)[0].shape[1])
 
         def episode(row):
             own = jax.vmap(image_keys, (None, 0))(keys[row], numbers)
-            all_images = jax.vmap(make, (None, None, 0, 1, 0, 0, 0))
-            return all_images(tasks[row], on[row], own, images[:, row], masks[row], labels[row], flip[row])
+            all_images = jax.vmap(make, (None, None, 0, None, 0))
+            return all_images(tasks[row], on[row], own, stored, jax.tree.map(lambda array: array[row], images))
 
-        return jax.lax.map(episode, jnp.arange(masks.shape[0]))
+        return jax.lax.map(episode, jnp.arange(len(tasks)))
 
     return jax.jit(episodes)
 

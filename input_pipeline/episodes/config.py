@@ -5,6 +5,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from input_pipeline.cut.config import DEFAULTS as VOLUMES
+from input_pipeline.cut.config import check_volumes
 from input_pipeline.episodes.sources import KINDS
 from input_pipeline.ops.spatial import DEFAULTS as SPATIAL
 from input_pipeline.ops.task_augmentations import TASK_AUGMENTATIONS
@@ -20,15 +22,16 @@ def default_config() -> ConfigDict:
     """The configuration with all registered tasks and task augmentations."""
     config = ConfigDict(
         {
-            "datasets": (),  # folders, OUT/DATASET of `neuralizer prepare`
+            "datasets": (),  # folders, OUT/DATASET of `neuralizer prepare`: slices, or volumes to cut slices from
             # Subjects to show: train, val or test, or several, as train+val. Validation during training always shows
             # val; with train+val it cannot detect overfitting.
             "split": "train",
             "seed": 0,
             "batch_size": 8,  # episodes
             "size": 192,  # pixels of an image along both axes
-            # Field of view along both axes, mm around the middle of the slice. If it differs from the size, pixels are
-            # not 1 mm wide, and lengths that tasks give in mm are in pixels.
+            # Field of view along both axes, mm around the middle of the slice; of volumes around a place near the class
+            # or in the brain. If it differs from the size, pixels are not 1 mm wide, and lengths that tasks give in mm
+            # are in pixels.
             "extent": 192,
             "apply": "host",  # where tasks and augmentations are applied: host, or device (the accelerator)
             "subjects": {
@@ -49,7 +52,8 @@ def default_config() -> ConfigDict:
                 "shared_probability": 0.5,  # all images of an episode are flipped left to right
                 "own_probability": 0.0,  # one image is flipped against the others
             },
-            "spatial": SPATIAL,
+            "spatial": SPATIAL,  # of slices
+            "volumes": VOLUMES,  # how slices are cut from volumes, instead of `spatial`
             "tasks": {name: {"weight": 1.0, **task.defaults} for name, task in TASKS.items()},
             "task_augmentations": {
                 name: {"probability": 0.1, **augmentation.defaults} for name, augmentation in TASK_AUGMENTATIONS.items()
@@ -98,6 +102,7 @@ def check_config(config: ConfigDict) -> None:
             _check(path, value, isinstance(value, tuple) and len(value) == length, f"{length} numbers")
             if length == 2:
                 _check(path, value, value[0] <= value[1], "a range from low to high")
+    check_volumes(config.volumes)
 
 
 def _check(key: str, value: object, right: bool, expected: str) -> None:

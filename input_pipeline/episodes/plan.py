@@ -11,8 +11,11 @@ from ml_collections import ConfigDict
 
 from input_pipeline.episodes.sources import Source, select, task_sources, with_subjects
 from input_pipeline.ops.registry import TASK_AUGMENTATIONS, TASKS, Task
+from input_pipeline.space.grid import SLICE_SHAPE
+from input_pipeline.space.modalities import MODALITIES
 from input_pipeline.space.protocols import SEGMENTATION_CLASSES
-from input_pipeline.store.table import SliceCollection
+from input_pipeline.store.table import PLANE_NAMES, SliceCollection
+from input_pipeline.store.volume_table import FIRST_CONTRAST, VolumeCollection
 from neuralizer_jax.errors import InputError
 
 # A union has at most this many classes; shorter ones are padded with 0.
@@ -35,8 +38,10 @@ class Plan(NamedTuple):
         task: `[B]` int32, index into `registry.TASKS`.
         augmentations: `[B, A]` bool, which of `registry.TASK_AUGMENTATIONS` are on.
         subject: `[B, 1 + N]` int64, index into the collection.
-        slice: `[B, 1 + N]` int64, slice of the subject.
-        images: `[B, 1 + N, 3]` int64, the subject's image in each channel; -1: none.
+        slice: `[B, 1 + N]` int64, slice of the subject: row of the collection from the subject's first one.
+        centre: `[B, 2]` int64, middle of the images along rows and columns, mm from that of the slice; volumes only.
+        images: `[B, 1 + N, 3]` int64, the subject's image in each channel; -1: none; below: the contrast of an image
+            that is synthesised (`volume_table.FIRST_CONTRAST`).
         protocol: `[B]` int32, index into `PROTOCOLS`.
         classes: `[B, MAX_CLASSES]` int64, labels whose union is the mask; 0: none.
         flip: `[B, 1 + N]` bool, left and right exchanged.
@@ -47,6 +52,7 @@ class Plan(NamedTuple):
     augmentations: np.ndarray
     subject: np.ndarray
     slice: np.ndarray
+    centre: np.ndarray
     images: np.ndarray
     protocol: np.ndarray
     classes: np.ndarray
@@ -60,7 +66,7 @@ class Plan(NamedTuple):
 
 
 # The dtypes of a plan's arrays.
-DTYPES = (np.int32, np.bool_, np.int64, np.int64, np.int64, np.int32, np.int64, np.bool_, np.int64)
+DTYPES = (np.int32, np.bool_, np.int64, np.int64, np.int64, np.int64, np.int32, np.int64, np.bool_, np.int64)
 
 
 class EpisodePlanner:
@@ -69,6 +75,7 @@ class EpisodePlanner:
     Attributes:
         sources: by task, for tasks with a weight above 0 that the data can show.
         left_out: tasks with a weight above 0 that the data cannot show.
+        planes: names of the planes that are shown.
     """
 
     def __init__(self, config: ConfigDict, collection: SliceCollection):
@@ -80,9 +87,13 @@ class EpisodePlanner:
         self._config = config
         self._collection = collection
         self._selection = select(config, collection)
+        self._set_planes()
         weighted = [name for name in self._selection.tasks if config.tasks[name].weight > 0]
         pixels = config.classes.min_pixels
-        found = {name: list(task_sources(TASKS[name], collection, self._selection, pixels)) for name in weighted}
+        found = {
+            name: list(task_sources(TASKS[name], collection, self._selection, self._allowed, pixels))
+            for name in weighted
+        }
         subjects = self._drawn_subjects(found)
         # A target and a member of its context.
         least = 2 if config.context.max else 1
@@ -98,6 +109,28 @@ class EpisodePlanner:
         self._by_dataset = {name: _by_dataset(sources) for name, sources in self.sources.items()}
         self._cumulative = (weights / weights.sum()).cumsum()
         self._probabilities = np.array([config.task_augmentations[name].probability for name in TASK_AUGMENTATIONS])
+
+    def _set_planes(self) -> None:
+        """Finds the rows that are shown, by plane and position."""
+        collection, settings = self._collection, self._config.volumes.planes
+        self._allowed = collection.in_brain.copy()
+        weights = np.array([settings[name].weight * (name in self._selection.planes) for name in PLANE_NAMES], float)
+        if not isinstance(collection, VolumeCollection):
+            self.planes, self._plane_weights = PLANE_NAMES[1:2], weights
+            return
+        for plane, name in enumerate(PLANE_NAMES):
+            low, high = settings[name].positions
+            own = collection.plane_of == plane
+            between = (collection.y >= low) & (collection.y <= high) & (weights[plane] > 0)
+            self._allowed &= ~own | between
+            if weights[plane] and not self._allowed[own].any():
+                raise InputError(
+                    f"volumes.planes.{name}.positions: no brain from {low} to {high} mm, expected a range of MNI152"
+                )
+        if not weights.any():
+            raise InputError("volumes.planes: no plane that is left has a weight above 0, expected one")
+        self.planes = tuple(name for name, weight in zip(PLANE_NAMES, weights, strict=True) if weight)
+        self._plane_weights = weights / weights.sum()
 
     def _drawn_subjects(self, sources: dict[str, list[Source]]) -> np.ndarray:
         """The subjects that are shown: `subjects.number` of all."""
@@ -120,44 +153,112 @@ class EpisodePlanner:
     def _generator(self, step: int, row: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=self._config.seed, counter=[0, 0, row, step]))
 
-    def episode(self, rng: np.random.Generator, name: str, members: int) -> Plan:
-        """Plans one episode of the task `name` with `members` context members: a batch of one."""
+    def episode(self, rng: np.random.Generator, name: str, members: int, plane: str = "") -> Plan:
+        """Plans one episode of the task `name` with `members` context members: a batch of one.
+
+        Args:
+            rng: source of the random numbers.
+            name: of the task.
+            members: of the context.
+            plane: one of `planes`; empty: any.
+        """
         task, collection = TASKS[name], self._collection
         sources = self._by_dataset[name][rng.integers(len(self._by_dataset[name]))]
-        source = sources[rng.integers(len(sources))]
+        source = self._source(rng, sources)
         flip = self._flips(rng, 1 + members)
+        of_plane = PLANE_NAMES.index(plane) if plane else self._plane(rng)
         if task.needs == "class":
             # With the classes of one side of the brain only, a flipped slice may show none.
-            flip = flip ^ (flip[0] and not self._shown(source, True)[0].any())
-            row, classes = self._row_and_classes(rng, source, bool(flip[0]))
+            flip = flip ^ (not self._shown(source, bool(flip[0]), of_plane)[0].any())
+            row, classes = self._row_and_classes(rng, source, bool(flip[0]), of_plane)
         else:
             subject = rng.choice(source.subjects)
-            row = collection.first_row[subject] + rng.integers(len(collection.entries[subject]["y"]))
+            rows_there = self._rows_of(subject, of_plane)
+            row = rows_there[rng.integers(len(rows_there))]
             classes = np.zeros(MAX_CLASSES, np.int64)
-        rows = collection.nearest_rows(int(collection.y[row])).copy()
+        rows = collection.rows_beside(row).copy()
         query = collection.subject_of[row]
         rows[query] = row
         others = self.sources[name] if task.needs in _OTHER_SOURCES else []
         context = self._context(rng, source, others, rows, query, int(classes[0]), flip)
         subjects = np.array([query, *(subject for subject, _ in context)])
         shown = [source.modalities, *(modalities for _, modalities in context)]
+        images = self._images(subjects, shown, int(rng.integers(2**31)))
+        augmentations = self._augmentations(rng, task, subjects)
+        centre = np.zeros(2, np.int64)
+        if isinstance(collection, VolumeCollection):
+            images = self._with_random_contrasts(rng, images)
+            centre = self._centre(rng, collection, row, classes, source.protocol, bool(flip[0]))
         return Plan(
             task=np.array([list(TASKS).index(name)], np.int32),
-            augmentations=self._augmentations(rng, task, subjects)[None],
+            augmentations=augmentations[None],
             subject=subjects[None],
             slice=(rows[subjects] - collection.first_row[subjects])[None],
-            images=self._images(subjects, shown, int(rng.integers(2**31)))[None],
+            centre=centre[None],
+            images=images[None],
             protocol=np.array([PROTOCOLS.index(source.protocol)], np.int32),
             classes=classes[None],
             flip=flip[None],
             reused=np.array([1 + members - len(np.unique(subjects))]),
         )
 
-    def _row_and_classes(self, rng: np.random.Generator, source: Source, flipped: bool) -> tuple[int, np.ndarray]:
+    def _source(self, rng: np.random.Generator, sources: list[Source]) -> Source:
+        """Samples a source; one of made-up lesions with a probability of its own."""
+        made_up = [source.protocol == "lesion" and self._collection.synthetic[source.subjects].all() for source in sources]
+        if any(made_up) and not all(made_up):
+            chosen = rng.random() < self._config.volumes.lesions.segment_probability
+            sources = [source for source, its in zip(sources, made_up, strict=True) if its == chosen]
+        return sources[rng.integers(len(sources))]
+
+    def _plane(self, rng: np.random.Generator) -> int:
+        """Samples the plane, index into `PLANE_NAMES`."""
+        if len(self.planes) == 1:
+            return PLANE_NAMES.index(self.planes[0])
+        return int(rng.choice(len(PLANE_NAMES), p=self._plane_weights))
+
+    def _rows_of(self, subject: int, plane: int) -> np.ndarray:
+        """The rows of a subject that are shown: of a plane, or of any if none of the plane shows its brain."""
+        first = self._collection.first_row[subject]
+        end = np.append(self._collection.first_row, len(self._allowed))[subject + 1]
+        allowed = self._allowed[first:end]
+        of_plane = allowed & (self._collection.plane_of[first:end] == plane)
+        return first + np.flatnonzero(of_plane if of_plane.any() else allowed)
+
+    def _with_random_contrasts(self, rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
+        """Replaces some modalities of synthesised images by random contrasts, in all images alike."""
+        probability = self._config.volumes.scans.random_contrast_probability
+        replaced = rng.random(len(MODALITIES)) < probability
+        made_up = images <= FIRST_CONTRAST
+        number = np.where(made_up, FIRST_CONTRAST - images, 0)
+        return np.where(made_up & replaced[number], images - len(MODALITIES), images)
+
+    def _centre(
+        self,
+        rng: np.random.Generator,
+        collection: VolumeCollection,
+        row: int,
+        classes: np.ndarray,
+        protocol: str,
+        flipped: bool,
+    ) -> np.ndarray:
+        """Samples the middle of images smaller than the slice: near the classes, or anywhere in the brain."""
+        config = self._config
+        rooms = (SLICE_SHAPE[0] - config.extent) / 2
+        jitter = rng.uniform(-1, 1, 2)
+        if not rooms:
+            return np.zeros(2, np.int64)
+        middle, spread = collection.centre(row, classes[classes > 0].tolist(), protocol, flipped)
+        # A class may lie anywhere in the image; of the brain, any part may be shown.
+        reach = 0.25 * config.extent if classes.any() else 0.8 * spread
+        return np.clip(np.round(middle + reach * jitter), -rooms, rooms).astype(np.int64)
+
+    def _row_and_classes(
+        self, rng: np.random.Generator, source: Source, flipped: bool, plane: int
+    ) -> tuple[int, np.ndarray]:
         """Samples a row (a slice of a subject) and a class that it shows, perhaps in union with others of that row."""
         config = self._config.classes
         labels, _ = self._collection.class_pixels[source.protocol]
-        shown, drawn = self._shown(source, flipped)
+        shown, drawn = self._shown(source, flipped, plane)
         column = drawn[rng.integers(len(drawn))]
         rows = np.flatnonzero(shown[:, column])
         row = rows[rng.integers(len(rows))]
@@ -169,15 +270,20 @@ class EpisodePlanner:
         classes[1 : 1 + len(chosen)] = chosen
         return int(row), classes
 
-    def _shown(self, source: Source, flipped: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Which rows show enough of which classes of the source `[R, labels]` bool, and the columns to sample from."""
-        key = source.dataset, source.modalities, source.protocol, flipped
+    def _shown(self, source: Source, flipped: bool, plane: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which rows of a plane show enough of which classes of the source, and the columns to sample from.
+
+        The rows `[R, labels]` bool are of any plane if none of the plane shows a class.
+        """
+        key = source.subjects.tobytes(), source.protocol, flipped, plane
         if key not in self._shown_by_source:
             collection = self._collection
             labels, _ = collection.class_pixels[source.protocol]
             shown = collection.pixels(source.protocol, flipped) >= self._config.classes.min_pixels
             shown[:, [label not in self._selection.classes[source.protocol] for label in labels]] = False
-            shown[~np.isin(collection.subject_of, source.subjects)] = False
+            shown[~(np.isin(collection.subject_of, source.subjects) & self._allowed)] = False
+            of_plane = shown & (collection.plane_of == plane)[:, None]
+            shown = of_plane if of_plane.any() else shown
             subjects_with = [len(np.unique(collection.subject_of[column])) for column in shown.T]
             # A class of one subject only cannot be shown in a context; it is used only if every class is like that.
             drawn = np.flatnonzero(np.array(subjects_with) >= max(1, min(2, max(subjects_with))))

@@ -9,10 +9,10 @@ from ml_collections import ConfigDict
 
 from input_pipeline.ops.registry import CHANNELS, TASKS, Task
 from input_pipeline.space.protocols import SEGMENTATION_CLASSES
-from input_pipeline.store.table import SliceCollection
+from input_pipeline.store.table import PLANE_NAMES, SliceCollection
 from neuralizer_jax.errors import InputError
 
-KINDS = ("tasks", "modalities", "datasets", "classes")
+KINDS = ("tasks", "modalities", "datasets", "classes", "planes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +41,14 @@ class Selection:
         modalities: names of modalities.
         datasets: names of datasets.
         classes: labels of each protocol.
+        planes: names of planes.
     """
 
     tasks: tuple[str, ...]
     modalities: tuple[str, ...]
     datasets: tuple[str, ...]
     classes: dict[str, tuple[int, ...]]
+    planes: tuple[str, ...]
 
 
 def select(config: ConfigDict, collection: SliceCollection) -> Selection:
@@ -66,6 +68,7 @@ def select(config: ConfigDict, collection: SliceCollection) -> Selection:
         "modalities": tuple(collection.modalities),
         "datasets": collection.names,
         "classes": tuple(classes),
+        "planes": tuple(PLANE_NAMES[plane] for plane in np.unique(collection.plane_of)),
     }
     left = {}
     for kind, names in every.items():
@@ -80,21 +83,24 @@ def select(config: ConfigDict, collection: SliceCollection) -> Selection:
     for name in left["classes"]:
         protocol, label = classes[name]
         by_protocol[protocol] += (label,)
-    return Selection(left["tasks"], left["modalities"], left["datasets"], by_protocol)
+    return Selection(left["tasks"], left["modalities"], left["datasets"], by_protocol, left["planes"])
 
 
-def task_sources(task: Task, collection: SliceCollection, selection: Selection, min_pixels: int) -> Iterator[Source]:
-    """The sources of a task; none if the data cannot show it."""
+def task_sources(
+    task: Task, collection: SliceCollection, selection: Selection, allowed: np.ndarray, min_pixels: int
+) -> Iterator[Source]:
+    """The sources of a task, from the rows that are `allowed` `[R]` bool; none if the data cannot show it."""
+    with_rows = np.bincount(collection.subject_of, allowed, len(collection.entries)) > 0
     for number, name in enumerate(collection.names):
         if name not in selection.datasets:
             continue
-        inside = collection.dataset_of == number
+        inside = with_rows & (collection.dataset_of == number)
         for modalities in permutations(selection.modalities, CHANNELS[task.needs]):
             having = inside & np.all([collection.modalities[modality] for modality in modalities], axis=0)
             if task.needs == "brain mask":
                 having = having & collection.full_heads
             for protocol in _protocols(collection, selection) if task.needs == "class" else ("",):
-                showing = having & _showing(collection, selection, protocol, min_pixels) if protocol else having
+                showing = having & _showing(collection, selection, protocol, allowed, min_pixels) if protocol else having
                 if showing.any():
                     yield Source(number, modalities, protocol, np.flatnonzero(showing))
 
@@ -103,11 +109,13 @@ def _protocols(collection: SliceCollection, selection: Selection) -> list[str]:
     return [protocol for protocol in collection.class_pixels if selection.classes[protocol]]
 
 
-def _showing(collection: SliceCollection, selection: Selection, protocol: str, min_pixels: int) -> np.ndarray:
+def _showing(
+    collection: SliceCollection, selection: Selection, protocol: str, allowed: np.ndarray, min_pixels: int
+) -> np.ndarray:
     """Which subjects show a selected class, bool `[G]`."""
     labels, pixels = collection.class_pixels[protocol]
     columns = [labels.index(label) for label in selection.classes[protocol]]
-    rows = (pixels[:, columns] >= min_pixels).any(1)
+    rows = (pixels[:, columns] >= min_pixels).any(1) & allowed
     return np.bincount(collection.subject_of, rows, len(collection.entries)) > 0
 
 

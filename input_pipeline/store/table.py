@@ -1,22 +1,28 @@
 """Tables of the slices of several datasets, from which episodes are planned without reading an image.
 
-A *row* is one slice of one subject. Subjects, persons and rows are numbered across all datasets.
+A *row* is one slice of one subject. Subjects, persons and rows are numbered across all datasets. `volume_table` makes the
+same tables of datasets of volumes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from input_pipeline.space.modalities import series_of
 from input_pipeline.space.protocols import SEGMENTATION_CLASSES, other_side
 from input_pipeline.store.memmap import UnpackedSlices, open_unpacked
+from input_pipeline.store.volumes import StoredVolumes, holds_volumes, open_volumes
 from neuralizer_jax.errors import InputError
 
+# A slice's plane, by its normal: x, y or z.
+PLANE_NAMES = ("sagittal", "coronal", "axial")
+
 # Labels above this number are outside the brain.
-_BRAIN_LABELS = 500
+BRAIN_LABELS = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,18 +31,18 @@ class SliceCollection:
 
     Attributes:
         names: names of the datasets, which are those of their folders.
-        datasets: their slices.
+        datasets: their slices or volumes.
         entries: `[G]` each subject's entry in its dataset's index.
         dataset_of: `[G]` number of each subject's dataset.
         place_of: `[G]` each subject's place in its dataset's index.
         person_of: `[G]` number of each subject's person.
         first_row: `[G]` each subject's first row.
         subject_of: `[R]` each row's subject.
-        y: `[R]` where each row's slice is, mm in MNI152.
+        y: `[R]` where each row's slice is, mm in MNI152 along the normal of its plane: y for slices.
     """
 
     names: tuple[str, ...]
-    datasets: tuple[UnpackedSlices, ...]
+    datasets: tuple[UnpackedSlices, ...] | tuple[StoredVolumes, ...]
     entries: tuple[dict, ...]
     dataset_of: np.ndarray
     place_of: np.ndarray
@@ -78,7 +84,7 @@ class SliceCollection:
     def with_head(self) -> np.ndarray:
         """Which of these have labels outside the brain, too `[G]` bool."""
         labels = [e["label_pixels"].get("freesurfer", {}) for e in self.entries]
-        return self.with_tissue & np.array([any(int(label) > _BRAIN_LABELS for label in own) for own in labels], bool)
+        return self.with_tissue & np.array([any(int(label) > BRAIN_LABELS for label in own) for own in labels], bool)
 
     @cached_property
     def class_pixels(self) -> dict[str, tuple[tuple[int, ...], np.ndarray]]:
@@ -113,8 +119,27 @@ class SliceCollection:
             found[protocol] = pixels, np.stack(mirrored, axis=1)
         return found
 
+    @property
+    def plane_of(self) -> np.ndarray:
+        """Plane of each row `[R]`, index into `PLANE_NAMES`."""
+        return np.ones(len(self.y), np.int64)
+
+    @property
+    def in_brain(self) -> np.ndarray:
+        """Which rows show enough of a brain to be planned `[R]` bool."""
+        return np.ones(len(self.y), bool)
+
+    @property
+    def synthetic(self) -> np.ndarray:
+        """Which subjects have no images: they are synthesised from the labels `[G]` bool."""
+        return np.zeros(len(self.entries), bool)
+
+    def rows_beside(self, row: int) -> np.ndarray:
+        """The row of each subject whose slice is nearest to that of a row, in the same plane `[G]`."""
+        return self.nearest_rows(int(self.y[row]))
+
     def nearest_rows(self, y: int) -> np.ndarray:
-        """The row of each subject whose slice is nearest to y mm `[G]`."""
+        """The row of each subject whose coronal slice is nearest to y mm `[G]`."""
         if y not in self._nearest:
             distance = np.abs(self.y - y)
             order = np.lexsort((np.arange(len(distance)), distance, self.subject_of))
@@ -128,37 +153,61 @@ class SliceCollection:
 
 
 def open_collection(folders: Sequence[str | Path], split: str) -> SliceCollection:
-    """Opens datasets and makes the tables of their subjects in one or several splits.
+    """Opens datasets, all of slices or all of volumes, and makes the tables of their subjects in one or several splits.
 
     Args:
-        folders: the datasets, each `OUT/DATASET`.
+        folders: the datasets, each `OUT/DATASET` or `OUT/DATASET-volumes`.
         split: `train`, `val` or `test`, or several joined by `+`.
 
     Raises:
-        InputError: a folder holds no dataset, or two folders have the same name.
+        InputError: a folder holds no dataset, two folders have the same name, or some hold slices and some volumes.
     """
     paths = [Path(folder) for folder in folders]
     names = tuple(path.absolute().name for path in paths)
     if twice := next((path for path, name in zip(paths, names, strict=True) if names.count(name) > 1), None):
         raise InputError(f"{twice}: another dataset has the same name, expected folders of different names")
+    volumes = [holds_volumes(path) for path in paths]
+    if any(volumes):
+        from input_pipeline.store.volume_table import volume_collection  # it is a kind of SliceCollection
+
+        if not all(volumes):
+            wrong = paths[volumes.index(False)]
+            raise InputError(f"{wrong}: holds no volumes as the other datasets do, expected the same kind of all")
+        return volume_collection(names, [open_volumes(path) for path in paths], split)
     datasets = tuple(open_unpacked(path) for path in paths)
-    chosen = [
+    chosen = chosen_subjects(datasets, split)
+    counts = np.array([len(entry["y"]) for _, _, entry in chosen], np.int64)
+    return SliceCollection(
+        names,
+        datasets,
+        **subject_tables(chosen, counts),
+        y=np.array([y for _, _, entry in chosen for y in entry["y"]], np.int64),
+    )
+
+
+# Number of the dataset, place in its index, entry there.
+Subject = tuple[int, int, dict]
+
+
+def chosen_subjects(datasets: Sequence[UnpackedSlices | StoredVolumes], split: str) -> list[Subject]:
+    """The subjects of one or several splits."""
+    return [
         (number, place, entry)
         for number, dataset in enumerate(datasets)
         for place, entry in enumerate(dataset.index)
         if entry["split"] in split.split("+")
     ]
+
+
+def subject_tables(chosen: Sequence[Subject], rows: np.ndarray) -> dict[str, Any]:
+    """The tables of subjects that have `rows` `[G]` rows each, as arguments of `SliceCollection`."""
     people: dict[tuple[int, str], int] = {}
     person_of = [people.setdefault((number, entry["person"]), len(people)) for number, _, entry in chosen]
-    counts = np.array([len(entry["y"]) for _, _, entry in chosen], np.int64)
-    return SliceCollection(
-        names=names,
-        datasets=datasets,
-        entries=tuple(entry for _, _, entry in chosen),
-        dataset_of=np.array([number for number, _, _ in chosen], np.int64),
-        place_of=np.array([place for _, place, _ in chosen], np.int64),
-        person_of=np.array(person_of, np.int64),
-        first_row=np.concatenate([[0], counts.cumsum()])[:-1].astype(np.int64),
-        subject_of=np.repeat(np.arange(len(chosen)), counts),
-        y=np.array([y for _, _, entry in chosen for y in entry["y"]], np.int64),
-    )
+    return {
+        "entries": tuple(entry for _, _, entry in chosen),
+        "dataset_of": np.array([number for number, _, _ in chosen], np.int64),
+        "place_of": np.array([place for _, place, _ in chosen], np.int64),
+        "person_of": np.array(person_of, np.int64),
+        "first_row": np.concatenate([[0], rows.cumsum()])[:-1].astype(np.int64),
+        "subject_of": np.repeat(np.arange(len(chosen)), rows),
+    }

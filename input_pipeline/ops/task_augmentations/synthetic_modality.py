@@ -48,7 +48,7 @@ DEFAULTS = {
 
 
 def sample(key: jax.Array, config: ConfigDict) -> Parameters:
-    """Samples the modality (`_modality`).
+    """Samples the modality (`sample_modality`).
 
     Also whether each image has a modality of its own (`each_its_own`), and whether it replaces the second image where a
     task has two (`second`).
@@ -62,13 +62,13 @@ def sample(key: jax.Array, config: ConfigDict) -> Parameters:
         )
     keys = jax.random.split(key, 9)
     return {
-        **_modality(keys, config),
+        **sample_modality(keys, config),
         "each_its_own": jax.random.bernoulli(keys[8], config.own_probability),
         "second": jax.random.bernoulli(keys[6]),
     }
 
 
-def _modality(keys: jax.Array, config: ConfigDict) -> Parameters:
+def sample_modality(keys: jax.Array, config: ConfigDict) -> Parameters:
     """Samples `means` and `spreads` of `CLASSES` `[25]`, `blur` `[2]` in pixels, `noise`, and a `dark` background."""
     low, high = config.mean
     places = jax.random.uniform(keys[0], (len(CLASSES),))
@@ -101,7 +101,7 @@ def sample_image(key: jax.Array, shared: Parameters, config: ConfigDict) -> Para
         "shifts": config.subject_shift * jax.random.uniform(for_shift, (len(CLASSES),), minval=-1, maxval=1),
         "bias": jax.random.uniform(for_bias, (), jnp.float32, *config.bias),
         "fields": for_fields,
-        "modality": _modality(jax.random.split(for_modality, 8), config),
+        "modality": sample_modality(jax.random.split(for_modality, 8), config),
     }
 
 
@@ -118,15 +118,36 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, labels: jax.Ar
 
 def synthetic_image(modality: Parameters, own: Parameters, labels: jax.Array) -> jax.Array:
     """Synthesises an image `[H, W]` float32 in [0, 1] from labels `[H, W]` int32, indices into `CLASSES`."""
-    fine, coarse, bias, noise = jax.random.split(own["fields"], 4)
-    shape = labels.shape
-    means = modality["means"] + jnp.where(modality["dark"] & (jnp.arange(len(CLASSES)) == 0), 0, own["shifts"])
-    mean, spread = (of.at[labels].get(mode="promise_in_bounds") for of in (jnp.clip(means, 0, 1), modality["spreads"]))
-    texture = (smooth_field(fine, shape, _TEXTURE_SCALES[0]) + smooth_field(coarse, shape, _TEXTURE_SCALES[1])) / 2**0.5
-    image = gaussian_blur(mean + spread * texture, modality["blur"], _BLUR_REACH)
-    image *= jnp.exp(own["bias"] * smooth_field(bias, shape, _BIAS_SCALE))
-    image += modality["noise"] * jax.random.normal(noise, shape)
-    return jnp.where((labels == 0) & modality["dark"], 0, jnp.clip(image, 0, 1))
+    means = class_means(modality, own["shifts"])
+    mean, spread = (of.at[labels].get(mode="promise_in_bounds") for of in (means, modality["spreads"]))
+    keys = jax.random.split(own["fields"], 4)
+    return acquired(modality, own["bias"], keys, mean, spread, labels == 0)
+
+
+def class_means(modality: Parameters, shifts: jax.Array) -> jax.Array:
+    """Means of `CLASSES` `[25]` of a subject whose means differ by `shifts` from the modality's."""
+    return jnp.clip(modality["means"] + jnp.where(modality["dark"] & (jnp.arange(len(CLASSES)) == 0), 0, shifts), 0, 1)
+
+
+def acquired(
+    modality: Parameters, bias: jax.Array, keys: jax.Array, mean: jax.Array, spread: jax.Array, background: jax.Array
+) -> jax.Array:
+    """The image `[H, W]` in [0, 1] of tissue with texture, after blur, bias field and noise.
+
+    Args:
+        modality: `blur`, `noise` and `dark` of `sample_modality`.
+        bias: strength of the bias field.
+        keys: `[4]`, of the fine and the coarse texture, the bias field and the noise.
+        mean: `[H, W]`, mean intensity of the tissue of each pixel.
+        spread: `[H, W]`, standard deviation of the texture there.
+        background: `[H, W]` bool; with `dark`, the image is 0 there.
+    """
+    shape = mean.shape
+    texture = sum(smooth_field(key, shape, scale) for key, scale in zip(keys[:2], _TEXTURE_SCALES, strict=True))
+    image = gaussian_blur(mean + spread * (texture / 2**0.5), modality["blur"], _BLUR_REACH)
+    image *= jnp.exp(bias * smooth_field(keys[2], shape, _BIAS_SCALE))
+    image += modality["noise"] * jax.random.normal(keys[3], shape)
+    return jnp.where(background & modality["dark"], 0, jnp.clip(image, 0, 1))
 
 
 register_task_augmentation(
