@@ -14,6 +14,7 @@ from input_pipeline.ops.registry import TASK_AUGMENTATIONS, TASKS
 from neuralizer_jax.files.atomic_file import written_whole
 
 _MEMBERS = 3
+_EPISODES_OF_A_PLANE = 5
 _INCHES = 1.6
 _TITLE = 0.25
 _DPI = 110
@@ -39,7 +40,9 @@ class EpisodePicture:
     outputs: np.ndarray
 
 
-def episode_picture(stream: EpisodeStream, task: str, number: int, augmentation: str | None = None) -> EpisodePicture:
+def episode_picture(
+    stream: EpisodeStream, task: str, number: int, augmentation: str | None = None, plane: str = ""
+) -> EpisodePicture:
     """An episode of a task, with one task augmentation or none.
 
     Args:
@@ -47,9 +50,10 @@ def episode_picture(stream: EpisodeStream, task: str, number: int, augmentation:
         task: name of the task.
         number: number of the episode; each gives another one.
         augmentation: name of the task augmentation; None: none.
+        plane: one of `stream.planner.planes`; empty: any.
     """
     rng = np.random.default_rng([stream.config.seed, number])
-    plan = stream.planner.episode(rng, task, _MEMBERS)
+    plan = stream.planner.episode(rng, task, _MEMBERS, plane)
     on = np.array([[name == augmentation for name in TASK_AUGMENTATIONS]])
     episode = stream.apply_on_host(stream.gather(plan._replace(augmentations=on), number))
     key = episode_keys(stream.config.seed, number, np.array([stream.rows.start]))[0]
@@ -59,9 +63,11 @@ def episode_picture(stream: EpisodeStream, task: str, number: int, augmentation:
         sampled = shared_task_parameters(stream.config, task, key)
     classes = [str(label) for label in plan.classes[0] if label]
     about = [f"{PROTOCOLS[plan.protocol[0]]} {'+'.join(classes)}"] if classes else []
+    row = stream.collection.first_row[plan.subject[0, 0]] + plan.slice[0, 0]
+    where = f"{'xyz'[stream.collection.plane_of[row]]} = {stream.collection.y[row]} mm"
     return EpisodePicture(
         title=f"{augmentation} ({task})" if augmentation else task,
-        parameters=", ".join([*about, *_as_text(sampled)]),
+        parameters=", ".join([where, *about, *_as_text(sampled)]),
         inputs=np.concatenate([episode["target_in"], episode["context_in"][0, : plan.members]]),
         outputs=np.concatenate([episode["target_out"], episode["context_out"][0, : plan.members]]),
     )
@@ -98,12 +104,22 @@ def draw_episodes(path: Path, pictures: Sequence[EpisodePicture]) -> Path:
 
 
 def draw_tasks(stream: EpisodeStream, folder: Path) -> list[Path]:
-    """Writes `tasks.png`, one episode of every task."""
-    return [draw_episodes(folder / "tasks.png", [episode_picture(stream, task, 0) for task in stream.planner.sources])]
+    """Writes `tasks.png`, one episode of every task, and of volumes `planes.png`, episodes of one task in each plane."""
+    tasks = list(stream.planner.sources)
+    written = [draw_episodes(folder / "tasks.png", [episode_picture(stream, task, 0) for task in tasks])]
+    if len(stream.planner.planes) > 1:
+        task = next((name for name in tasks if TASKS[name].is_segmentation), tasks[0])
+        rows = [
+            episode_picture(stream, task, number, plane=plane)
+            for plane in stream.planner.planes
+            for number in range(_EPISODES_OF_A_PLANE)
+        ]
+        written.append(draw_episodes(folder / "planes.png", rows))
+    return written
 
 
 def draw_all(stream: EpisodeStream, folder: Path, episodes: int = 3) -> list[Path]:
-    """Writes `tasks.png`, `task_NAME.png` with `episodes` of each task, and `augmentation_NAME.png` with `2 * episodes`
+    """Writes what `draw_tasks` does, `task_NAME.png` with `episodes` of each task, and `augmentation_NAME.png` with `2 * episodes`
     of each task augmentation, on the tasks that it fits.
     """
     written = draw_tasks(stream, folder)
