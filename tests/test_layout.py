@@ -27,7 +27,8 @@ ALLOWED = {
     "input_pipeline/prepare": CORE | {"intensity", "space", "raw", "slices", "store"},
     "input_pipeline/store": CORE | {"compilation_cache", "space", "slices"},
     "input_pipeline/ops": CORE | {"space"},
-    "input_pipeline/episodes": CORE | {"preprocess", "case", "space", "slices", "store", "ops"},
+    "input_pipeline/cut": CORE | {"space", "synthesis", "ops"},
+    "input_pipeline/episodes": CORE | {"preprocess", "case", "space", "slices", "store", "ops", "cut"},
 }
 
 

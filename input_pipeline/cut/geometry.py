@@ -1,7 +1,7 @@
 """Where the slices of an episode lie in its volumes: a plane that all share, and what registration leaves between them.
 
-Planes are displayed as `neuralizer_jax.files.planes` says: sagittal with rows from superior to inferior and columns from
-posterior to anterior, coronal with columns from left to right, axial with rows from anterior to posterior.
+Planes are displayed as `neuralizer_jax.files.planes` says: sagittal and coronal with rows from superior to inferior,
+axial from anterior to posterior; columns from left to right, sagittal from posterior to anterior.
 """
 
 from typing import NamedTuple

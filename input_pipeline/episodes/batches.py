@@ -1,7 +1,8 @@
 """Batches of training episodes. Each is a pure function of configuration, seed and step.
 
-`EpisodeStream` has three steps: `plan` (what to show), `gather` (fetch the slices, or of volumes say where they lie), and `apply_on_host` or, inside the
-compiled training step, `apply_on_device` (make the episodes). `tf_data` and `threads` run them ahead of the training.
+`EpisodeStream` has three steps: `plan` (what to show), `gather` (fetch the slices, or say where in volumes they lie),
+and `apply_on_host` or, inside the compiled training step, `apply_on_device` (make the episodes). `tf_data` and
+`threads` run them ahead of the training.
 """
 
 import math

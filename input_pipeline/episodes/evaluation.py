@@ -44,13 +44,21 @@ class _Cell:
 
 
 def evaluation_config(config: ConfigDict, splits: str) -> ConfigDict:
-    """The configuration of an evaluation on `splits`: as in validation, with held-out tasks and a seed of its own."""
+    """The configuration of an evaluation on `splits`: as in validation, with held-out tasks and a seed of its own.
+
+    Slices of volumes are cut as they are, without deformation, displacement or lesions.
+    """
     config = validation_config(config)
     with config.unlocked():
         config.split, config.seed = splits, 0
         config.context.min, config.context.max, config.context.pad_to = 0, 0, 1
         for kind in config.hold_out:
             config.hold_out[kind] = ()
+        volumes = config.volumes
+        volumes.deformation.probability = volumes.lesions.disturb_probability = 0.0
+        for ranges in (volumes.shared, volumes.misalignment):
+            ranges.update({name: (1.0, 1.0) if name == "scale" else (0.0, 0.0) for name in ranges})
+        volumes.misalignment.scale = (0.0, 0.0)
     return config
 
 

@@ -74,9 +74,7 @@ def gather_volumes(plan: Plan, collection: VolumeCollection, members: int) -> di
     return {name: values[:, there] for name, values in found.items()}
 
 
-def _codes(
-    collection: VolumeCollection, subject: int, protocol: str, classes: np.ndarray, flipped: bool
-) -> np.ndarray:
+def _codes(collection: VolumeCollection, subject: int, protocol: str, classes: np.ndarray, flipped: bool) -> np.ndarray:
     """The codes of classes. In a flipped image the left structure is the one that was on the right."""
     codes = collection.codes(subject, protocol)
     labels = other_side(protocol)[classes] if flipped else classes

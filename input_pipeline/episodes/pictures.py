@@ -104,7 +104,7 @@ def draw_episodes(path: Path, pictures: Sequence[EpisodePicture]) -> Path:
 
 
 def draw_tasks(stream: EpisodeStream, folder: Path) -> list[Path]:
-    """Writes `tasks.png`, one episode of every task, and of volumes `planes.png`, episodes of one task in each plane."""
+    """Writes `tasks.png`, an episode of every task, and of volumes `planes.png`, episodes of a task in each plane."""
     tasks = list(stream.planner.sources)
     written = [draw_episodes(folder / "tasks.png", [episode_picture(stream, task, 0) for task in tasks])]
     if len(stream.planner.planes) > 1:
@@ -119,8 +119,8 @@ def draw_tasks(stream: EpisodeStream, folder: Path) -> list[Path]:
 
 
 def draw_all(stream: EpisodeStream, folder: Path, episodes: int = 3) -> list[Path]:
-    """Writes what `draw_tasks` does, `task_NAME.png` with `episodes` of each task, and `augmentation_NAME.png` with `2 * episodes`
-    of each task augmentation, on the tasks that it fits.
+    """Writes what `draw_tasks` does, `task_NAME.png` with `episodes` of each task, and `augmentation_NAME.png` with
+    twice as many of each task augmentation, on the tasks that it fits.
     """
     written = draw_tasks(stream, folder)
     for task in stream.planner.sources:

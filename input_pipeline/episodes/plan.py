@@ -204,7 +204,9 @@ class EpisodePlanner:
 
     def _source(self, rng: np.random.Generator, sources: list[Source]) -> Source:
         """Samples a source; one of made-up lesions with a probability of its own."""
-        made_up = [source.protocol == "lesion" and self._collection.synthetic[source.subjects].all() for source in sources]
+        made_up = [
+            source.protocol == "lesion" and self._collection.synthetic[source.subjects].all() for source in sources
+        ]
         if any(made_up) and not all(made_up):
             chosen = rng.random() < self._config.volumes.lesions.segment_probability
             sources = [source for source, its in zip(sources, made_up, strict=True) if its == chosen]

@@ -1,4 +1,4 @@
-"""Reads one slice of a volume, and synthesises its images if the subject has none. Pure JAX, on host and accelerator."""
+"""Reads a slice of a volume, and synthesises its images if the subject has none. Pure JAX, on host and accelerator."""
 
 from collections.abc import Callable
 from functools import reduce
@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.cut.deformation import in_plane, sample_deformation
 from input_pipeline.cut.geometry import sample_plane
-from input_pipeline.cut.lesions import lesion_mean, lesion_mask
+from input_pipeline.cut.lesions import lesion_mask, lesion_mean
 from input_pipeline.cut.sampling import linear, nearest
 from input_pipeline.cut.scans import contrast, plane_offsets, sample_scan, synthesize
 from input_pipeline.episodes.gather_volumes import LESION
@@ -22,7 +22,7 @@ Stored = dict[str, jax.Array | np.ndarray]
 
 
 def stored_arrays(collection: VolumeCollection) -> Stored:
-    """The volumes that slices are cut from, by kind and number of the dataset: `labels.0`, `masks.0`, `images.0`, ..."""
+    """The volumes that slices are cut from, by kind and number of the dataset: `labels.0`, `masks.0`, `images.0`."""
     return {
         f"{kind}.{number}": getattr(data, kind)
         for number, data in enumerate(collection.datasets)
@@ -33,8 +33,8 @@ def stored_arrays(collection: VolumeCollection) -> Stored:
 def volume_reader(config: ConfigDict, collection: VolumeCollection) -> Callable:
     """Returns the function that reads one image of an episode from volumes.
 
-    Its arguments are `task` (index into `TASKS`), whether labels are needed, the streams of random keys that its episode
-    shares and its own, `stored_arrays`, and the image's part of what `gather_volumes` returns. It returns images
+    Its arguments are `task` (index into `TASKS`), whether labels are needed, the random keys that its episode shares
+    and its own, `stored_arrays`, and the image's part of what `gather_volumes` returns. It returns images
     `[size, size, 3]` and mask `[size, size]`, float32, and tissue labels `[size, size]` int32, as `apply` needs them.
     """
     settings, size = config.volumes, config.size
@@ -85,9 +85,7 @@ def volume_reader(config: ConfigDict, collection: VolumeCollection) -> Callable:
             lambda: (middle, middle),
         )
         tissue_of = jnp.asarray(tissues)[own["dataset"]]
-        classes = jax.lax.cond(
-            needed, lambda: tissue_of.at[middle].get(mode="promise_in_bounds"), lambda: zeros
-        )
+        classes = jax.lax.cond(needed, lambda: tissue_of.at[middle].get(mode="promise_in_bounds"), lambda: zeros)
         segmented = own["codes"][0] == LESION
         disturbed = jax.random.uniform(keys[3]) < settings.lesions.disturb_probability
         lesions = jax.lax.cond(

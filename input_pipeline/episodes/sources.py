@@ -100,7 +100,9 @@ def task_sources(
             if task.needs == "brain mask":
                 having = having & collection.full_heads
             for protocol in _protocols(collection, selection) if task.needs == "class" else ("",):
-                showing = having & _showing(collection, selection, protocol, allowed, min_pixels) if protocol else having
+                showing = (
+                    having & _showing(collection, selection, protocol, allowed, min_pixels) if protocol else having
+                )
                 if showing.any():
                     yield Source(number, modalities, protocol, np.flatnonzero(showing))
 

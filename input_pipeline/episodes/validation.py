@@ -15,7 +15,10 @@ _LAST_STEP = 2**32 - 1
 
 
 def validation_config(config: ConfigDict) -> ConfigDict:
-    """The configuration of validation: split `val`, all subjects, made on the host, nothing augmented or flipped."""
+    """The configuration of validation: split `val`, all subjects, made on the host, nothing augmented or flipped.
+
+    Slices of volumes are cut as in training: without deformation, few subjects would be the context again and again.
+    """
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.split = "val"
@@ -32,18 +35,21 @@ def validation_config(config: ConfigDict) -> ConfigDict:
 def validation_batches(stream: EpisodeStream, episodes: int, sizes: Sequence[int] = SIZES) -> Iterator[Arrays]:
     """Yields batches of one context size each. Every task has the same number of episodes, whatever its weight.
 
+    The episodes of a task show each plane in turn.
+
     Args:
         stream: of a `validation_config`.
         episodes: number of episodes of each task and context size.
         sizes: context sizes.
     """
-    number = 0
+    number, planes = 0, stream.planner.planes
     for size in sizes:
         plans = []
         for place, name in enumerate(stream.planner.sources):
             for episode in range(episodes):
                 philox = np.random.Philox(key=stream.config.seed, counter=[size, place, episode, _LAST_STEP])
-                plans.append(stream.planner.episode(np.random.Generator(philox), name, size))
+                rng = np.random.Generator(philox)
+                plans.append(stream.planner.episode(rng, name, size, planes[episode % len(planes)]))
         for start in range(0, len(plans), stream.config.batch_size):
             plan = join(plans[start : start + stream.config.batch_size])
             yield stream.apply_on_host(stream.gather(plan, _LAST_STEP - number))

@@ -1,7 +1,7 @@
 """Tables of the slices of several datasets, from which episodes are planned without reading an image.
 
-A *row* is one slice of one subject. Subjects, persons and rows are numbered across all datasets. `volume_table` makes the
-same tables of datasets of volumes.
+A *row* is one slice of one subject. Subjects, persons and rows are numbered across all datasets. `volume_table` makes
+the same tables of datasets of volumes.
 """
 
 from collections.abc import Sequence

@@ -19,10 +19,9 @@ from input_pipeline.store.volumes import PLANES, StoredVolumes
 # Rows of a subject: the planes along x, then those along y, then those along z. An axis has as many as the longest.
 ROWS = 3 * PLANES
 
-# Images of a subject without images. `Plan.images` names a contrast from the table of modalities by these numbers; those
-# of random contrasts, one beside each modality, follow.
+# Images of a subject without images are numbered downwards from here: one for each of `MODALITIES`, then as many of
+# random contrasts.
 FIRST_CONTRAST = -2
-RANDOM_CONTRASTS = len(MODALITIES)
 
 # A plane shows a brain if it has this share of the labelled voxels of the subject's largest one.
 _LEAST_BRAIN = 0.15
@@ -52,9 +51,7 @@ class VolumeCollection(SliceCollection):
     def series(self) -> list[dict[str, tuple[int, ...]]]:
         """For each subject, modality -> places of its images, or the number of a contrast where it has none."""
         made_up = {name: (FIRST_CONTRAST - place,) for place, name in enumerate(MODALITIES)}
-        return [
-            made_up if synthetic else own for own, synthetic in zip(super().series, self.synthetic, strict=True)
-        ]
+        return [made_up if synthetic else own for own, synthetic in zip(super().series, self.synthetic, strict=True)]
 
     @cached_property
     def with_head(self) -> np.ndarray:
@@ -125,13 +122,11 @@ class VolumeCollection(SliceCollection):
         """The row of each subject with the coronal plane at y mm `[G]`."""
         return self.first_row + PLANES + coronal_index(y)
 
-    def centre(
-        self, row: int, labels: Sequence[int], protocol: str, flipped: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Where some labels of a row's subject lie in the row's plane, or its brain if it has none of them.
+    def centre(self, row: int, labels: Sequence[int], protocol: str, flipped: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Where some labels of a row's subject lie in the row's plane; its brain if it has none of them.
 
         Returns:
-            Their middle and twice their standard deviation along rows and columns `[2]`, mm from the middle of the grid.
+            Middle and twice the standard deviation along rows and columns `[2]`, mm from the middle of the grid.
         """
         subject = int(self.subject_of[row])
         found = self.codes(subject, protocol)

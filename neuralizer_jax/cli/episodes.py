@@ -10,18 +10,21 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "episodes",
         help="draw training episodes: every task and every task augmentation",
         description="Draws training episodes as pictures, one in each row: target and context, each input with its "
-        "output, and the sampled parameters. Writes tasks.png with all tasks, task_NAME.png and augmentation_NAME.png.",
+        "output, and the sampled parameters. Writes tasks.png with all tasks, task_NAME.png, augmentation_NAME.png "
+        "and, of volumes, planes.png.",
         epilog="--config.data.KEY=VALUE changes the configuration, for instance "
         "--config.data.seed=3 or --config.data.tasks.denoising.weight=0.",
     )
-    parser.add_argument("--data", metavar="DIR", type=Path, nargs="+", help="datasets, OUT/DATASET of prepare")
+    parser.add_argument(
+        "--data", metavar="DIR", type=Path, nargs="+", help="datasets, OUT/DATASET of prepare, of slices or of volumes"
+    )
     parser.add_argument(
         "--config",
         metavar="FILE[:NAME=VALUE,...]",
         help="experiment file, with its arguments (default: the default stream)",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("episodes"), help="folder (default: episodes)")
-    parser.add_argument("--tasks-only", action="store_true", help="write tasks.png and nothing else")
+    parser.add_argument("--tasks-only", action="store_true", help="write tasks.png and planes.png only")
     parser.set_defaults(run=run, changes_config=True)
 
 

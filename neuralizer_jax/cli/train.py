@@ -35,7 +35,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--workdir", metavar="DIR", type=Path, required=True, help="folder of the run")
     parser.add_argument(
-        "--data", metavar="DIR", nargs="+", help="datasets, OUT/DATASET of prepare (default: those of the experiment)"
+        "--data",
+        metavar="DIR",
+        nargs="+",
+        help="datasets, OUT/DATASET of prepare, of slices or of volumes (default: those of the experiment)",
     )
     several = parser.add_argument_group("several processes, with parallel.mode pmap or mesh")
     several.add_argument("--coordinator", metavar="HOST:PORT", default="", help="address of process 0")
@@ -100,7 +103,7 @@ def _episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episodes":
     from input_pipeline.episodes.batches import EpisodeStream
     from input_pipeline.episodes.validation import SIZES, validation_batches, validation_config
     from input_pipeline.ops.registry import TASKS
-    from input_pipeline.store.table import open_collection
+    from input_pipeline.store.table import PLANE_NAMES, open_collection
     from neuralizer_jax.training.loop import Episodes
 
     settings = validation_config(config.data)
@@ -111,6 +114,8 @@ def _episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episodes":
         batches=lambda step: _batches(stream, step),
         validation=lambda: validation_batches(validation, config.validation.episodes, sizes),
         finish=stream.apply_on_device if config.data.apply == "device" else None,
+        stored=stream.stored if config.data.apply == "device" else {},
+        planes=PLANE_NAMES,
     )
 
 

@@ -5,9 +5,9 @@ with the same parameters as an undisturbed run.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,16 @@ class Episodes:
             as what `finish` turns into episodes.
         validation: returns an iterator over the fixed list of validation episodes, the same in every process.
         finish: turns a batch into episodes on the device; None: batches are episodes.
+        stored: arrays that `finish` needs beside each batch; they are placed on the devices once.
+        planes: names that `plane` of an episode indexes, where it has one.
     """
 
     tasks: Sequence[str]
     batches: Callable[[int], Generator[HostArrays, None, None]]
     validation: Callable[[], Iterator[HostArrays]]
     finish: Finish | None = None
+    stored: Mapping[str, np.ndarray] = field(default_factory=dict)
+    planes: Sequence[str] = ()
 
 
 def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any]:
@@ -66,7 +70,7 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
         section, name = key.split(".")
         if config[section][name] < 1:
             raise InputError(f"{key}: {config[section][name]}, expected 1 or more")
-    steps = compile_steps(config.parallel, episodes.finish)
+    steps = compile_steps(config.parallel, episodes.finish, episodes.stored)
     fresh = create_state(config, jax.random.key(config.seed))
     began = time.perf_counter()
     with ExitStack() as stack:
@@ -169,7 +173,9 @@ class _Run:
     def _validate(self, step: int, state: TrainState) -> float:
         """Returns the validation loss; exports the weights if it is the lowest."""
         began = time.perf_counter()
-        scores, rows = validate(self.steps, state, self.episodes.validation(), self.episodes.tasks)
+        scores, rows = validate(
+            self.steps, state, self.episodes.validation(), self.episodes.tasks, self.episodes.planes
+        )
         loss = scores["validation/loss"]
         best = self.stopping.add(step, loss)
         if best and jax.process_index() == 0:

@@ -8,7 +8,7 @@
 For the same batch, all modes give the parameters that one device would, up to rounding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,8 +28,13 @@ MODES = ("jit", "pmap", "mesh")
 HostArrays = dict[str, np.ndarray]
 Finish = Callable[[Arrays], Arrays]
 
-# The axis that counts the rows of the batch, if it is not the first; None: the same for all rows.
-_BATCH_AXIS = {"images": 1, "step": None}
+# Prefix of the arrays that batches share: placed on the devices once.
+STORED = "stored."
+
+
+def _batch_axis(name: str) -> int | None:
+    """The axis of an entry of the batch that counts the rows; None: the entry is the same for all rows."""
+    return None if name == "step" or name.startswith(STORED) else int(name == "images")
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,15 @@ class CompiledSteps:
     to_host: Callable[[Any], Any]
 
 
-def compile_steps(config: ConfigDict, finish: Finish | None = None) -> CompiledSteps:
+def compile_steps(
+    config: ConfigDict, finish: Finish | None = None, stored: Mapping[str, np.ndarray] | None = None
+) -> CompiledSteps:
     """The compiled functions of the mode `config.mode`, on the devices that JAX has.
 
     Args:
         config: `config.parallel`.
         finish: turns a device's rows of a batch into episodes, on that device; None: batches are episodes.
+        stored: arrays that `finish` needs beside each batch; every device gets them once, whole.
 
     Raises:
         InputError: an unknown mode, or devices that do not fit it.
@@ -72,7 +80,8 @@ def compile_steps(config: ConfigDict, finish: Finish | None = None) -> CompiledS
         (4,)
     """
     mode, context = config.mode, config.context
-    finish = finish or (lambda episode: episode)
+    finish = _with_stored(finish) if finish else (lambda episode: episode)
+    stored = {f"{STORED}{name}": array for name, array in (stored or {}).items()}
     if mode not in MODES:
         raise InputError(f"parallel.mode: {mode!r}, expected {', '.join(MODES)}")
     if mode == "jit" and jax.process_count() > 1:
@@ -86,12 +95,12 @@ def compile_steps(config: ConfigDict, finish: Finish | None = None) -> CompiledS
     # Rows of a batch are numbered process by process.
     devices = np.array(sorted(jax.devices(), key=lambda device: device.process_index))
     if mode == "pmap":
-        return _pmap_steps(devices, *_step_functions(finish, axis_name="data"))
+        return _pmap_steps(devices, stored, *_step_functions(finish, axis_name="data"))
     if mode == "jit":
-        return _mesh_steps(Mesh(devices[:1].reshape(1, 1), ("data", "context")), *_step_functions(finish))
+        return _mesh_steps(Mesh(devices[:1].reshape(1, 1), ("data", "context")), stored, *_step_functions(finish))
     mesh = Mesh(devices.reshape(-1, context), ("data", "context"))
     functions = _step_functions(finish, partial(_share_members, devices=context), axis_name="data")
-    return _mesh_steps(mesh, *(_by_rows(function, mesh) for function in functions))
+    return _mesh_steps(mesh, stored, *(_by_rows(function, mesh) for function in functions))
 
 
 def initialize_processes(coordinator: str, processes: int, process: int) -> None:
@@ -110,6 +119,11 @@ def initialize_processes(coordinator: str, processes: int, process: int) -> None
     if processes > 1:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(coordinator, num_processes=processes, process_id=process)
+
+
+def _with_stored(finish: Finish) -> Finish:
+    """`finish` of a batch whose stored arrays have their prefix."""
+    return lambda batch: finish({name.removeprefix(STORED): array for name, array in batch.items()})
 
 
 def _step_functions(finish: Finish, share: Finish = lambda episode: episode, axis_name: str | None = None) -> tuple:
@@ -160,11 +174,13 @@ def _by_rows(function: Callable, mesh: Mesh) -> Callable:
 
 def _rows(name: str) -> PartitionSpec:
     """The axis of an entry of the batch that is split along `data`."""
-    axis = _BATCH_AXIS.get(name, 0)
+    axis = _batch_axis(name)
     return PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, "data")
 
 
-def _mesh_steps(mesh: Mesh, train: Callable, evaluate_placed: Callable) -> CompiledSteps:
+def _mesh_steps(
+    mesh: Mesh, stored: Mapping[str, np.ndarray], train: Callable, evaluate_placed: Callable
+) -> CompiledSteps:
     everywhere = NamedSharding(mesh, PartitionSpec())
     train = jax.jit(train, donate_argnums=0, out_shardings=everywhere)
     evaluate_placed = jax.jit(evaluate_placed, out_shardings=everywhere)
@@ -182,10 +198,17 @@ def _mesh_steps(mesh: Mesh, train: Callable, evaluate_placed: Callable) -> Compi
         return {name: place_whole(x, _rows(name)) for name, x in episode.items()}
 
     put_state, to_host = partial(jax.tree.map, place_whole), partial(jax.tree.map, np.array)
-    return _compiled(mesh.shape["data"], put_state, place_rows, train, place_episodes, evaluate_placed, to_host)
+    stored_there = {name: place_whole(array) for name, array in stored.items()}
+
+    def place_batch(batch):
+        return place_rows(batch) | stored_there
+
+    return _compiled(mesh.shape["data"], put_state, place_batch, train, place_episodes, evaluate_placed, to_host)
 
 
-def _pmap_steps(devices: np.ndarray, train: Callable, evaluate_placed: Callable) -> CompiledSteps:
+def _pmap_steps(
+    devices: np.ndarray, stored: Mapping[str, np.ndarray], train: Callable, evaluate_placed: Callable
+) -> CompiledSteps:
     train = jax.pmap(train, "data", devices=list(devices), donate_argnums=0)
     evaluate_placed = jax.pmap(evaluate_placed, "data", devices=list(devices))
     # Arguments and results of a mapped function have a leading axis: the devices of this process.
@@ -198,7 +221,7 @@ def _pmap_steps(devices: np.ndarray, train: Callable, evaluate_placed: Callable)
     def place_rows(batch):
         placed = {}
         for name, x in batch.items():
-            axis, x = _BATCH_AXIS.get(name, 0), np.asarray(x)
+            axis, x = _batch_axis(name), np.asarray(x)
             if axis is None:
                 parts = np.broadcast_to(x, (len(here), *x.shape))
             else:
@@ -214,7 +237,12 @@ def _pmap_steps(devices: np.ndarray, train: Callable, evaluate_placed: Callable)
 
     put_state = partial(jax.tree.map, lambda x: place(np.stack([x] * len(here))))
     to_host = partial(jax.tree.map, lambda x: np.array(x.addressable_shards[0].data[0]))
-    return _compiled(len(devices), put_state, place_rows, train, place_episodes, evaluate_placed, to_host)
+    stored_there = place_rows(stored)
+
+    def place_batch(batch):
+        return place_rows(batch) | stored_there
+
+    return _compiled(len(devices), put_state, place_batch, train, place_episodes, evaluate_placed, to_host)
 
 
 def _compiled(

@@ -13,7 +13,11 @@ from neuralizer_jax.training.state import TrainState
 
 
 def validate(
-    steps: CompiledSteps, state: TrainState, batches: Iterable[HostArrays], tasks: Sequence[str]
+    steps: CompiledSteps,
+    state: TrainState,
+    batches: Iterable[HostArrays],
+    tasks: Sequence[str],
+    planes: Sequence[str] = (),
 ) -> tuple[dict[str, float], dict[str, PictureRow]]:
     """Evaluates a state.
 
@@ -22,6 +26,7 @@ def validate(
         state: placed on them.
         batches: episodes, each batch of one context size; the same in every process.
         tasks: task names; `task` of an episode indexes them.
+        planes: names that `plane` of an episode indexes, where it has one.
 
     Returns:
         `mean_scores`, and for each task an episode to be drawn, with the largest context size.
@@ -37,6 +42,8 @@ def validate(
             "metric": np.where(segmented, "dice", "psnr"),
             "score": np.where(segmented, found["dice"], found["psnr"]),
         }
+        if "plane" in batch:
+            columns["plane"] = np.array(planes)[batch["plane"]]
         tables.append(pd.DataFrame(columns))
         rows |= picture_rows(batch, found, tasks)
     return mean_scores(pd.concat(tables), tasks), rows
@@ -44,6 +51,8 @@ def validate(
 
 def mean_scores(episodes: pd.DataFrame, tasks: Sequence[str]) -> dict[str, float]:
     """The means over episodes by name: `mean_losses`, and `validation/METRIC/TASK/N=SIZE`, sizes ascending.
+
+    With a column `plane`, also `validation/METRIC/TASK/PLANE` over all sizes.
 
     A NaN makes every mean that it enters NaN.
 
@@ -65,4 +74,7 @@ def mean_scores(episodes: pd.DataFrame, tasks: Sequence[str]) -> dict[str, float
     means = mean_losses("validation", episodes["task"].to_numpy(), episodes["loss"].to_numpy(float), tasks)
     for (task, metric, size), scores in episodes.groupby(["task", "metric", "context_size"])["score"]:
         means[f"validation/{metric}/{tasks[cast(int, task)]}/N={size}"] = float(scores.to_numpy(float).mean())
+    if "plane" in episodes:
+        for (task, metric, plane), scores in episodes.groupby(["task", "metric", "plane"])["score"]:
+            means[f"validation/{metric}/{tasks[cast(int, task)]}/{plane}"] = float(scores.to_numpy(float).mean())
     return means
