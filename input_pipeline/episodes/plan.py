@@ -183,8 +183,8 @@ class EpisodePlanner:
         context = self._context(rng, source, others, rows, query, int(classes[0]), flip)
         subjects = np.array([query, *(subject for subject, _ in context)])
         shown = [source.modalities, *(modalities for _, modalities in context)]
-        images = self._images(subjects, shown, int(rng.integers(2**31)))
         augmentations = self._augmentations(rng, task, subjects)
+        images = self._images(subjects, shown, int(rng.integers(2**31)))
         centre = np.zeros(2, np.int64)
         if isinstance(collection, VolumeCollection):
             images = self._with_random_contrasts(rng, images)
@@ -243,16 +243,16 @@ class EpisodePlanner:
         protocol: str,
         flipped: bool,
     ) -> np.ndarray:
-        """Samples the middle of images smaller than the slice: near the classes, or anywhere in the brain."""
+        """Samples the middle of images smaller than the slice: near the class, or anywhere in the brain."""
         config = self._config
-        rooms = (SLICE_SHAPE[0] - config.extent) / 2
+        room = (SLICE_SHAPE[0] - config.extent) / 2
         jitter = rng.uniform(-1, 1, 2)
-        if not rooms:
+        if not room:
             return np.zeros(2, np.int64)
-        middle, spread = collection.centre(row, classes[classes > 0].tolist(), protocol, flipped)
+        middle, spread = collection.centre(row, int(classes[0]), protocol, flipped)
         # A class may lie anywhere in the image; of the brain, any part may be shown.
         reach = 0.25 * config.extent if classes.any() else 0.8 * spread
-        return np.clip(np.round(middle + reach * jitter), -rooms, rooms).astype(np.int64)
+        return np.clip(np.round(middle + reach * jitter), -room, room).astype(np.int64)
 
     def _row_and_classes(
         self, rng: np.random.Generator, source: Source, flipped: bool, plane: int

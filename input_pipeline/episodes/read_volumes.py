@@ -48,9 +48,12 @@ def volume_reader(config: ConfigDict, collection: VolumeCollection) -> Callable:
     places = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * (config.extent / size)
 
     def of_dataset(kind, read, stored, own, row, points):
-        """Reads volumes of the image's dataset."""
-        branches = [lambda volumes=stored[f"{kind}.{n}"]: read(volumes, row, points) for n in datasets]
-        return jax.lax.switch(own["dataset"], branches)
+        """Reads volumes of the image's dataset, which has some."""
+        all_volumes = [stored[f"{kind}.{n}"] for n in datasets]
+        filled = [volumes for volumes in all_volumes if len(volumes)]
+        place = np.cumsum([len(volumes) > 0 for volumes in all_volumes]) - 1
+        branches = [lambda volumes=volumes: read(volumes, row, points) for volumes in filled]
+        return jax.lax.switch(jnp.asarray(place)[own["dataset"]], branches)
 
     def read(task, labels_needed, shared_key, own_key, stored, own):
         for_plane, for_scan, for_contrast, for_lesions = jax.random.split(shared_key, 4)

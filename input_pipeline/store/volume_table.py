@@ -122,15 +122,17 @@ class VolumeCollection(SliceCollection):
         """The row of each subject with the coronal plane at y mm `[G]`."""
         return self.first_row + PLANES + coronal_index(y)
 
-    def centre(self, row: int, labels: Sequence[int], protocol: str, flipped: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Where some labels of a row's subject lie in the row's plane; its brain if it has none of them.
+    def centre(self, row: int, label: int, protocol: str, flipped: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Where a label of a row's subject lies in the row's plane, or its brain if it has no such label.
 
         Returns:
             Middle and twice the standard deviation along rows and columns `[2]`, mm from the middle of the grid.
         """
         subject = int(self.subject_of[row])
+        if flipped and label:
+            label = int(other_side(protocol)[label])
         found = self.codes(subject, protocol)
-        codes = [found[label] for label in labels if label in found]
+        codes = [found[label]] if label in found else []
         if not codes:
             known = [name for name, source in self.entries[subject]["label_sources"].items() if source != "template"]
             protocol = known[0] if known else ""

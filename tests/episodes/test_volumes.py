@@ -153,7 +153,8 @@ class TestHeldOut:
     def test_never_in_ten_thousand_episodes(self, folders):
         out = {
             "hold_out.planes": ("axial",), "hold_out.modalities": ("T2", "FLAIR"),
-            "hold_out.classes": ("freesurfer:10",), "hold_out.tasks": ("denoising",), "only.tasks": (), "volumes.planes.sagittal.positions": (-40.0, 40.0),
+            "hold_out.classes": ("freesurfer:10",), "hold_out.tasks": ("denoising",), "only.tasks": (),
+            "volumes.planes.sagittal.positions": (-40.0, 40.0),
         }  # fmt: skip
         its = make_stream(folders, **out, batch_size=8)
         collection, names, planes, modalities, protocols = its.collection, set(), set(), set(), set()
