@@ -62,7 +62,7 @@ def mean_scores(episodes: pd.DataFrame, tasks: Sequence[str]) -> dict[str, float
 
     Example:
         >>> episodes = {"task": [0, 1], "context_size": 8, "loss": [0.25, 0.75]}
-        >>> episodes |= {"metric": ["dice", "psnr"], "score": [0.5, 30.0]}
+        >>> episodes |= {"metric": ["dice", "psnr"], "score": [0.5, 30.0], "plane": "axial"}
         >>> for name, mean in mean_scores(pd.DataFrame(episodes), ["segmentation", "denoising"]).items():
         ...     print(name, mean)
         validation/loss 0.5
@@ -70,6 +70,8 @@ def mean_scores(episodes: pd.DataFrame, tasks: Sequence[str]) -> dict[str, float
         validation/loss/denoising 0.75
         validation/dice/segmentation/N=8 0.5
         validation/psnr/denoising/N=8 30.0
+        validation/dice/segmentation/axial 0.5
+        validation/psnr/denoising/axial 30.0
     """
     means = mean_losses("validation", episodes["task"].to_numpy(), episodes["loss"].to_numpy(float), tasks)
     for (task, metric, size), scores in episodes.groupby(["task", "metric", "context_size"])["score"]:

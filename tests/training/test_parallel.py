@@ -147,6 +147,19 @@ class TestOneDevice:
             state, _ = steps.train(state, steps.put_batch(episodes(members=members, seed=seed)))
         assert sorted(traced) == [1, 3]
 
+    def test_stored_arrays_are_there_for_every_batch(self):
+        def finish(batch):
+            return {name: batch[name] for name in episodes()} | {"target_out": batch["target_out"] * batch["factor"]}
+
+        def two_losses(steps, batch):
+            state, first = steps.train(steps.put_state(blend_state()), steps.put_batch(batch))
+            return float(first["loss"]), float(steps.train(state, steps.put_batch(batch))[1]["loss"])
+
+        mode = ConfigDict({"mode": "jit", "context": 1})
+        halved = episodes() | {"target_out": episodes()["target_out"] / 2}
+        found = two_losses(compile_steps(mode, finish, {"factor": np.full(1, 0.5, np.float32)}), episodes())
+        np.testing.assert_allclose(found, two_losses(compile_steps(mode), halved), rtol=1e-5)
+
     def test_what_is_on_the_host_is_left_alone(self):
         steps = compile_steps(ConfigDict({"mode": "jit", "context": 1}))
         first, batch = blend_state(), steps.put_batch(episodes())
