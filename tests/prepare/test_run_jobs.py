@@ -1,9 +1,14 @@
 """What is wrong with the machine ends the run, and is never written down as a fault of a subject."""
 
 import errno
+import fcntl
 import gzip
 import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,7 @@ import pytest
 from input_pipeline.prepare.jobs import dataset_jobs
 from input_pipeline.prepare.run_jobs import dropped_file, dropped_reason, run_jobs, subject_file
 from input_pipeline.raw.datasets import DATASETS
+from input_pipeline.slices.job import Job
 from input_pipeline.slices.settings import PrepareSettings
 from neuralizer_jax.errors import InputError, OutputError
 
@@ -91,3 +97,43 @@ def test_a_worker_that_is_killed(job, tmp_path):
 
 def _die():
     os.kill(os.getpid(), 9)
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", "import sys, test_run_jobs; test_run_jobs.run_for_ever(sys.argv[1])", tmp_path],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+    )
+    locks = [tmp_path / name for name in ("a", "b")]
+    wait_until(lambda: all(path.exists() and not is_free(path) for path in locks))
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: all(map(is_free, locks)))
+
+
+def run_for_ever(folder):
+    folder = Path(folder)
+    jobs = [Job(name, name, partial(_hold, folder / name)) for name in ("a", "b")]
+    run_jobs(jobs, folder / "out", workers=2)
+
+
+def _hold(path):
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        time.sleep(120)
+
+
+def is_free(path):
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def wait_until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
