@@ -12,6 +12,7 @@ from fuzz.anatomy import CONTEXT_SEEDS, GRIDS, LABELS, SURROUNDINGS, TARGET_SEED
 from fuzz.nifti_storage import ORIENTATIONS, UNITS, Storage, draw_image_storage, draw_label_storage
 from fuzz.outcome import NOTED, REFUSED
 from fuzz.picture_storage import Picture, draw_picture
+from scipy.spatial.transform import Rotation
 
 _PREFIXES = (
     "c_",
@@ -64,6 +65,7 @@ class Case:
     wanted: the labels to segment; none: all.
     mask: for masks of `wanted`, the value that each context pair has for inside; None: label maps.
     thin: the NIfTI files hold the plane alone.
+    tilt: how the head and all files lie in the scanner, a rotation in degrees about x, y and z.
     may: the verdicts besides `right` that are allowed, with the reasons.
     """
 
@@ -78,7 +80,15 @@ class Case:
     pairs: list[tuple[File, File]]
     slice_: str | None = None
     out: str = ""
+    tilt: tuple[float, float, float] = (0.0, 0.0, 0.0)
     may: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def affine(self) -> np.ndarray:
+        """Of the grid that the files share, voxel to RAS mm."""
+        tilt = np.eye(4)
+        tilt[:3, :3] = Rotation.from_euler("xyz", self.tilt, degrees=True).as_matrix()
+        return tilt @ affine_of(*GRIDS[self.grid])
 
     @property
     def files(self) -> list[File]:
@@ -86,6 +96,7 @@ class Case:
 
     def __str__(self) -> str:
         plane = f"{'xyz'[self.axis]}[{self.index}]" + f" --slice {self.slice_}" * (self.slice_ is not None)
+        plane += f" tilted by {self.tilt}" * any(self.tilt)
         lines = [f"{SURROUNDINGS[self.grid]}, plane {plane}, labels {self.wanted}, masks {self.mask}, {self.out!r}"]
         lines += [f"  {file}" for file in self.files]
         lines += [f"  may be {verdict}: {why}" for verdict, why in self.may.items()]
@@ -178,6 +189,8 @@ def _draw_geometry(case: Case, rng: np.random.Generator) -> None:
     )
     mixed_axes, mixed_codes = chance() < 0.4, chance() < 0.15
     pads = _draw_pads(rng) if chance() < 0.3 else NO_PADS
+    if pads == NO_PADS and chance() < 0.2:
+        case.tilt = tuple(float(angle) for angle in rng.integers(-15, 16, 3))
     for file in case.files:
         geometry, file.pads = common, pads
         if mixed_axes:
@@ -189,26 +202,26 @@ def _draw_geometry(case: Case, rng: np.random.Generator) -> None:
         case.allow("no orientation")
     if common.codes == "differ" or mixed_codes:
         case.allow("sform and qform differ")
-    alike = not mixed_axes
-    if chance() < 0.1:
+    # The place of a tilted plane is that of its centre, which other borders would move.
+    other = "" if any(case.tilt) else str(rng.choice(["", "field of view", "spacing"], p=[0.84, 0.1, 0.06]))
+    if other == "field of view":
         case.files[int(rng.integers(3))].pads = _draw_pads(rng)
-        case.allow("another field of view than the other files")
-        alike = False
-    elif chance() < 0.06 and not case.thin:
+    elif other == "spacing" and not case.thin:
         case.target.spacing = float(rng.choice([0.75, 1.25]))
-        case.allow("another spacing than the other files")
-        alike = False
+    if other:
+        case.allow(f"another {other} than the other files")
     case.out = "out" + str(rng.choice([".nii", ".nii.gz", ".mgz", ".png", ".npy"], p=[0.5, 0.2, 0.1, 0.1, 0.1]))
     if case.thin:
         return
-    if alike and chance() < 0.3:
+    if not mixed_axes and not other and chance() < 0.3:
         length = GRIDS[case.grid][0][case.axis] + sum(pads[case.axis])
         array_axis, flip = common.axes[case.axis]
         position = case.index + pads[case.axis][0]
         case.slice_ = f"{array_axis}/{position if flip > 0 else length - 1 - position}"
     else:
-        affine = affine_of(*GRIDS[case.grid])
-        place = affine[case.axis, case.axis] * (case.index + chance() * 0.6 - 0.3) + affine[case.axis, 3]
+        centre = (np.array(GRIDS[case.grid][0]) - 1) / 2
+        centre[case.axis] = case.index + chance() * 0.6 - 0.3
+        place = (case.affine[:3, :3] @ centre + case.affine[:3, 3])[case.axis]
         case.slice_ = f"{'xyz'[case.axis]}={place:.3f}"
 
 

@@ -78,7 +78,7 @@ def shown(plane: np.ndarray) -> np.ndarray:
 def _write_file(case: Case, file: File, path: Path, inside: int | None) -> None:
     shape, spacing = GRIDS[case.grid]
     image, labels = heads(case.grid)[file.seed]
-    affine = affine_of(shape, spacing)
+    affine = case.affine
     if file.spacing != 1:
         shape, spacing = _respaced(case, file)
         affine = affine_of(shape, spacing)
