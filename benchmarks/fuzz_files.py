@@ -75,9 +75,9 @@ def summary(results):
     total = [sum(counts[name] for counts in found["counts"].values()) for name in VERDICTS]
     rows.append(["all", *total, f"{sum(found['cpu_seconds'].values()):.0f}"])
     return f"""{heading("Files from the wild", "fuzz_files.py", results)}
-{found["cases"]} cases, seeds {found["seed"]} to {found["seed"] + found["cases"] - 1}. Every case stores a made-up head
-in another way, or damages a file, and runs the command. A predictor that is sensitive to every pixel takes the place of
-the network, so that a small fault of the reader shows.
+{found["cases"]} cases, seeds {found["seed"]} to {found["seed"] + found["cases"] - 1}.
+Every case stores a made-up head in another way, or damages a file, and runs the command. A predictor that is sensitive
+to every pixel takes the place of the network, so that a small fault of the reader shows.
 
 {table(["kind of case", "right", "noted", "refused", "changed", "**fault**", "CPU seconds"], rows)}
 

@@ -13,6 +13,8 @@ Kind = Callable[[Path, np.random.Generator], list[Verdict]]
 
 def _stored(folder: Path, rng: np.random.Generator) -> list[Verdict]:
     case = predict_cases.draw(rng)
+    if rng.uniform() < 0.2:
+        predict_cases.as_image_task(case, rng)
     return [_with_case(case, predict_oracle.judge(case, folder))]
 
 

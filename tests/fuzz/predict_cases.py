@@ -40,6 +40,7 @@ NO_PADS: Pads = ((0, 0),) * 3
 class File:
     """One image or label file: which head, how it is stored, and voxels added (or cut off, below 0) at its borders.
 
+    squared: the image is the output of an image task: the square of the head's.
     spacing: of a target on a grid of its own, relative to the case's.
     nan: how many values are NaN or infinite.
     """
@@ -48,6 +49,7 @@ class File:
     seed: int
     labels: bool
     storage: Storage | Picture
+    squared: bool = False
     pads: Pads = NO_PADS
     spacing: float = 1.0
     nan: int = 0
@@ -153,6 +155,18 @@ def draw(rng: np.random.Generator) -> Case:
     return case
 
 
+def as_image_task(case: Case, rng: np.random.Generator) -> None:
+    """Turns the label maps of volumes into images. (A plane alone is scaled by itself, and not as its volume.)"""
+    if case.mask or case.wanted or case.thin or any(isinstance(file.storage, Picture) for file in case.files):
+        return
+    for _, shown in case.pairs:
+        stem = shown.name[: -len(shown.storage.suffix)]
+        shown.labels, shown.squared = False, True
+        geometry = {name: getattr(shown.storage, name) for name in ("orientation", "codes", "units", "squeeze")}
+        shown.storage = draw_image_storage(rng, Storage(**geometry))
+        shown.name = stem + shown.storage.suffix
+
+
 def labels_everywhere(grid: int, axis: int, index: int) -> tuple[int, ...]:
     """The labels that a plane holds in every example."""
     planes = [heads(grid)[seed][1].take(index, axis=axis) for seed in CONTEXT_SEEDS]
@@ -200,8 +214,6 @@ def _draw_geometry(case: Case, rng: np.random.Generator) -> None:
         file.storage = (draw_label_storage if file.labels else draw_image_storage)(rng, geometry)
     if common.codes == "none" and not mixed_codes:
         case.allow("no orientation")
-    if common.codes == "differ" or mixed_codes:
-        case.allow("sform and qform differ")
     # The place of a tilted plane is that of its centre, which other borders would move.
     other = "" if any(case.tilt) else str(rng.choice(["", "field of view", "spacing"], p=[0.84, 0.1, 0.06]))
     if other == "field of view":

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import nibabel as nib
 import numpy as np
-from fuzz.anatomy import CONTEXT_SEEDS, GRIDS, SURROUNDINGS, TARGET_SEED, affine_of, head, heads
+from fuzz.anatomy import BRIGHTEST, CONTEXT_SEEDS, GRIDS, SURROUNDINGS, TARGET_SEED, affine_of, head, heads
 from fuzz.damage import CHECKED, SPOILERS, mutate
 from fuzz.nifti_storage import Storage, stored_image, stored_labels, write_nifti
 from fuzz.outcome import CHANGED, FAULT, NOTED, REFUSED, RIGHT, Ran, Verdict, run
@@ -19,6 +19,8 @@ from neuralizer_jax.files.image_files import image_suffix
 
 # What rounding to few levels may move: a share of the pixels, and the Dice of a label.
 MOST_PIXELS, LEAST_DICE = 0.015, 0.95
+# The difference of an image in [0, 1] that counts as none.
+MOST_GREY = 0.06
 # After interpolation.
 MOST_PIXELS_RESAMPLED, LEAST_DICE_RESAMPLED = 0.1, 0.7
 
@@ -57,7 +59,8 @@ def write(case: Case, folder: Path) -> list[str]:
     for number, pair in enumerate(case.pairs):
         for file in pair:
             _write_file(case, file, folder / "context" / file.name, case.mask[number] if case.mask else None)
-    arguments = ["predict", "--task", "segmentation", "-i", str(folder / case.target.name)]
+    task = "image" if case.pairs[0][1].squared else "segmentation"
+    arguments = ["predict", "--task", task, "-i", str(folder / case.target.name)]
     if case.in_lists:
         for option, files in zip(("--context-in", "--context-out"), zip(*case.pairs, strict=True), strict=True):
             arguments += [option, *(str(folder / "context" / file.name) for file in files)]
@@ -85,6 +88,7 @@ def _write_file(case: Case, file: File, path: Path, inside: int | None) -> None:
         image, labels = head(file.seed, shape, affine, SURROUNDINGS[case.grid])
     if inside is not None:
         labels = np.where(np.isin(labels, case.wanted), inside, 0)
+    image = image**2 / BRIGHTEST if file.squared else image
     values = _padded(labels if file.labels else image, file.pads)
     affine[:3, 3] -= affine[:3, :3] @ [low for low, _ in file.pads]
     if isinstance(file.storage, Picture):
@@ -121,7 +125,8 @@ def _wrong(case: Case, folder: Path) -> str:
     """What is wrong with the labels that were written; empty: nothing."""
     out = folder / case.out
     target, inside = case.target, case.mask[0] if case.mask else None
-    expected = expected_labels(case.grid, case.axis, case.index, case.wanted, inside)
+    is_image = case.pairs[0][1].squared
+    expected = expected_output(case.grid, case.axis, case.index, case.wanted, inside, is_image)
     most, least = MOST_PIXELS, LEAST_DICE
     if target.spacing != 1:
         shape, _spacing = _respaced(case, target)
@@ -147,8 +152,13 @@ def _wrong(case: Case, folder: Path) -> str:
         got, expected = read_labels(out), shown(expected)
     if got.shape != expected.shape:
         return f"labels of shape {got.shape}, expected {expected.shape}"
-    if (share := float((got != expected).mean())) > most:
+    if is_image and got.dtype == np.uint16:
+        got = got / np.float32(65535)
+    share = float((np.abs(got - expected) > MOST_GREY if is_image else got != expected).mean())
+    if share > most:
         return f"{share:.1%} of the pixels differ"
+    if is_image:
+        return ""
     for label in np.unique(expected)[1:]:
         a, b = got == label, expected == label
         if b.sum() > 20 and (dice := 2 * (a & b).sum() / (a.sum() + b.sum())) < least:
@@ -207,10 +217,15 @@ def plain_case(
 
 
 @cache
-def expected_labels(grid: int, axis: int, index: int, wanted: tuple[int, ...], inside: int | None) -> np.ndarray:
-    """The labels of the plane [A, B] in RAS order, which the command gives for plain files."""
+def expected_output(
+    grid: int, axis: int, index: int, wanted: tuple[int, ...] = (), inside: int | None = None, image: bool = False
+) -> np.ndarray:
+    """The labels or the image of the plane [A, B] in RAS order, which the command gives for plain files."""
+    case = plain_case(grid, axis, index, wanted, inside)
+    for _, shown in case.pairs:
+        shown.labels, shown.squared = not image, image
     with TemporaryDirectory() as folder:
-        ran = run(write(plain_case(grid, axis, index, wanted, inside), Path(folder)))
+        ran = run(write(case, Path(folder)))
         assert ran.status == 0, ran
         return np.asarray(nib.load(Path(folder) / "out.nii").dataobj).take(0, axis=axis)
 

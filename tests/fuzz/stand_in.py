@@ -21,20 +21,25 @@ _CONTRAST = 0.06  # of the full range [0, 1]
 
 
 def predict(model, params, target, context_in, context_out, *, task, label_values=None, **_) -> Prediction:
-    """Each pixel takes the label of the context's pixels around its place that look like it."""
-    assert task == "segmentation"
+    """Each pixel takes the label, or the mean, of the context's pixels around its place that look like it."""
     found = set(np.unique(context_out).tolist()) - {0}
     labels = tuple(sorted(found if label_values is None else found & set(label_values)))
+    if task == "image":
+        labels = (1,)  # one channel, whose values are weighted
     target, context_in = (x.mean(-1) if x.ndim == n else x for x, n in ((target, 3), (context_in, 4)))
     classes = np.array((0, *labels))
     masks = (context_out[None] == classes[1:, None, None, None]).astype(np.float32)
     masks = np.concatenate([1 - masks.sum(0, keepdims=True), masks])
+    if task == "image":
+        masks = np.stack([np.ones_like(context_out), context_out]).astype(np.float32)
     score = np.full((len(classes), *target.shape), 1e-9, np.float32)
     for rows in range(-_REACH, _REACH + 1):
         for columns in range(-_REACH, _REACH + 1):
             shift, axes = (rows, columns), (-2, -1)
             alike = np.exp(-(((target - np.roll(context_in, shift, axes)) / _CONTRAST) ** 2))
             score += np.einsum("nhw,lnhw->lhw", alike / (1 + rows**2 + columns**2), np.roll(masks, shift, axes))
+    if task == "image":
+        return Prediction(score[1] / score[0], np.zeros_like(target))
     mean = (score / score.sum(0))[1:]
     answer = classes[score.argmax(0)].astype(np.int32)
     return Prediction(mean[0] if len(labels) == 1 else mean, np.zeros_like(mean), answer, labels)

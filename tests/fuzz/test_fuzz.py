@@ -48,11 +48,11 @@ def test_no_faults(kind, seeds):
 def test_the_labels_of_plain_files_are_those_of_the_head(grid, axis):
     index = GRIDS[grid][0][axis] // 2 + 2
     truth = heads(grid)[TARGET_SEED][1].take(index, axis=axis)
-    labels = predict_oracle.expected_labels(grid, axis, index, (), None)
+    labels = predict_oracle.expected_output(grid, axis, index)
     assert len(np.unique(truth)) >= 3
     assert (labels == truth).mean() > 0.95
     # No plane is like its mirror image or its neighbour in the next case, so a mixed-up one is seen.
-    for other in (labels[::-1], labels[:, ::-1], predict_oracle.expected_labels(grid, axis, index - 3, (), None)):
+    for other in (labels[::-1], labels[:, ::-1], predict_oracle.expected_output(grid, axis, index - 3)):
         assert (other != labels).mean() > predict_oracle.MOST_PIXELS
 
 
