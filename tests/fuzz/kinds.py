@@ -42,7 +42,7 @@ KINDS: dict[str, tuple[str, float, Kind]] = {
     "weights": ("weights with changed bytes, description or tensors", 0.03, lambda *a: [other_files.judge_weights(*a)]),
     "names": ("label names with changed bytes", 0.02, lambda *a: [other_files.judge_label_names(*a)]),
     "scores": ("`report` on results with changed bytes", 0.01, lambda *a: [other_files.judge_scores(*a)]),
-    "labelmaps": ("`prepare labelmaps`, eight maps a case", 0.012, labelmap_cases.judge),
+    "labelmaps": ("`prepare labelmaps`, eight maps a case", 0.006, labelmap_cases.judge),
 }
 
 
