@@ -47,14 +47,14 @@ def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, Nift
         InputError: as `volumes.open_volume`; the choice names no plane of the file, or is in mm where the header gives
             no orientation.
     """
-    from neuralizer_jax.files.volumes import open_volume
+    from neuralizer_jax.files.volumes import NO_ORIENTATION, open_volume
 
     with open_volume(path) as volume:
         shape = volume.image.shape
         if choice and choice.world and not volume.oriented and sum(n > 1 for n in shape) > 2:
             raise InputError(
-                f"slice {choice} cannot be found, as its header gives no orientation (NIfTI: sform and qform code are "
-                f"0), expected an array axis and a voxel index, such as --slice 1/{shape[1] // 2}"
+                f"slice {choice} cannot be found, as {NO_ORIENTATION}, "
+                f"expected an array axis and a voxel index, such as --slice 1/{shape[1] // 2}"
             )
         plane = locate_plane(shape, volume.affine, choice)
         check_plane_size([(*plane.shape, 1)[axis] for axis in (plane.rows, plane.columns)])

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # 812 x 812 x 812, a head at a quarter of a millimetre. A header that claims more is damaged.
 MAX_VOXELS = 2**29
 
+NO_ORIENTATION = "its header gives no orientation (NIfTI: sform and qform code are 0; FreeSurfer: goodRASFlag is 0)"
+
 _CHUNK = 2**20
 
 # Codes of `xyzt_units` in a NIfTI header: metre and micron. All others are taken for mm.
@@ -215,10 +217,7 @@ def _size(shape: Sequence[int]) -> str:
 def _known_affine(volume: OpenVolume) -> np.ndarray:
     """Returns the affine of a volume whose header says where left and right are."""
     if not volume.oriented:
-        raise InputError(
-            "left and right cannot be known, as its header gives no orientation (NIfTI: sform and qform code are 0;"
-            " FreeSurfer: goodRASFlag is 0), expected one"
-        )
+        raise InputError(f"left and right cannot be known, as {NO_ORIENTATION}, expected one")
     axis_directions(volume.affine)  # raises if it has none
     return volume.affine
 
