@@ -63,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "for environment" not in str(error) and "for JAX flag" not in str(error):
             raise
         return _failed(f"the environment of JAX: {error}")
-    except RuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):  # JAX is out of memory
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):  # JAX is out of memory
             raise
         return _failed(f"out of memory, try {getattr(options, 'less_memory', 'another device')}")
     except KeyboardInterrupt:

@@ -1,6 +1,5 @@
 """The folder of a run: it holds one configuration, and one process at a time writes to it."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from ml_collections import ConfigDict
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.experiment_config import RENAMED
 from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.files.folder_lock import locked
 
 # Keys and groups of keys that may change when a run goes on: they control how it is computed, saved and shown, and
 # change the result by no more than rounding. So may `train.steps`, unless the learning rate depends on it.
@@ -60,20 +60,7 @@ def open_work_folder(folder: str | os.PathLike, config: ConfigDict | dict[str, A
     if jax.process_index() != 0:
         yield folder
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}), expected a folder for the run") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder}: another run is using it, expected one run a folder") from None
-        except OSError as error:
-            raise InputError(
-                f"{folder}: cannot be locked ({error.strerror}), expected a file system with locks"
-            ) from None
+    with locked(folder / "lock"):
         _keep_config(folder / "config.json", config)
         yield folder
 

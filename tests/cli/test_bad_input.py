@@ -515,6 +515,15 @@ def test_a_failed_write_keeps_the_file_that_was_there(folder, capfd, monkeypatch
     refused(folder, capfd, usual, [name, "No space left on device"])
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: 1 GiB")])
+def test_out_of_memory(folder, capfd, monkeypatch, error):
+    def no_memory(*_, **__):
+        raise error
+
+    monkeypatch.setattr("neuralizer_jax.inference.predict.predict", no_memory)
+    refused(folder, capfd, arguments({}), ["out of memory", "--context-chunk"])
+
+
 def test_an_interruption_leaves_nothing(folder, capfd, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

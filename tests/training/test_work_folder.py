@@ -155,7 +155,7 @@ class TestLock:
     def test_one_run_at_a_time(self, tmp_path):
         with open_work_folder(tmp_path, config_of()):
             assert refusal(tmp_path, config_of(**{"log.every": 1})) == (
-                f"{tmp_path}: another run is using it, expected one run a folder"
+                f"{tmp_path}: another run is using it, expected one at a time"
             )
             assert json.loads((tmp_path / "config.json").read_text())["log"]["every"] == 50
             open_once(tmp_path / "other", config_of())
