@@ -61,6 +61,7 @@ def sample_plane(
     axis: jax.Array,
     position: jax.Array,
     centre: jax.Array,
+    pivot: jax.Array,
     flip: jax.Array,
 ) -> Plane:
     """Samples the plane of one image.
@@ -72,11 +73,11 @@ def sample_plane(
         axis: normal of the plane before it is tilted: 0, 1, 2 for x, y, z.
         position: voxel along the axis.
         centre: `[2]`, middle of the slice along rows and columns, mm from the middle of the grid.
+        pivot: `[2]`, point of the plane that it turns about, likewise.
         flip: whether left and right of the volume are exchanged.
     """
     frame = jnp.asarray(_FRAMES)[axis]
-    origin = frame @ jnp.array([centre[0], centre[1], 0.0]) + jnp.asarray(_MIDDLE)
-    origin = origin.at[axis].set(position)
+    origin = (frame[:, :2] @ pivot + jnp.asarray(_MIDDLE)).at[axis].set(position)
     numbers = jax.random.uniform(shared_key, (8,))
 
     def between(number: jax.Array, bounds: tuple[float, float]) -> jax.Array:
@@ -91,7 +92,8 @@ def sample_plane(
     own_turn = _rotation(between(numbers[6], apart.rotation) * own[3:6] / 3**0.5)
     own_scale = 1 + between(numbers[7], apart.scale) * own[6]
     directions = frame @ own_turn @ turn
-    matrix = jnp.concatenate([(directions * stretch / own_scale)[:, :2], (origin + shift)[:, None]], axis=1)
+    along = (directions * stretch / own_scale)[:, :2]
+    matrix = jnp.concatenate([along, (origin + shift + along @ (centre - pivot))[:, None]], axis=1)
     normal = directions[:, 2]
     # The grid is symmetric about the middle of the brain.
     side = jnp.array([jnp.where(flip, -1.0, 1.0), 1.0, 1.0])

@@ -176,6 +176,7 @@ class EvaluationCases:
             subject=subjects[None],
             slice=(collection.nearest_rows(SLICE_Y)[subjects] - collection.first_row[subjects])[None],
             centre=np.zeros((1, 2), np.int64),
+            pivot=np.zeros((1, 2), np.int64),
             images=images,
             protocol=np.array([PROTOCOLS.index(cell.source.protocol)], np.int32),
             classes=np.pad([[cell.label]], ((0, 0), (0, MAX_CLASSES - 1))),

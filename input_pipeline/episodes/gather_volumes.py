@@ -20,6 +20,7 @@ SHAPES = {
     "axis": (),
     "position": (),
     "centre": (2,),
+    "pivot": (2,),
     "flip": (),
     "shown": (3,),
     "label_row": (),
@@ -39,15 +40,16 @@ def gather_volumes(plan: Plan, collection: VolumeCollection, members: int) -> di
         members: N, at least `plan.members`; padding repeats the target.
 
     Returns:
-        `SHAPES`, int32: `dataset`; `axis` and `position` of the plane in the flipped volume; `centre`; `flip`, 0 or 1;
-        `shown`, in each channel the row of `images`, or as in `Plan.images`; `label_row` of `labels` that holds `codes`
-        (`NO_CLASS`: none; `LESION`: a made-up lesion); `tissue_row` of FreeSurfer labels, -1: none; `mask_row` of
-        `masks`; `strippable`, whether that is the brain in a full head.
+        `SHAPES`, int32: `dataset`; `axis` and `position` of the plane, in the flipped volume; `centre`; `pivot`;
+        `flip`, 0 or 1; `shown`, in each channel the row of `images`, or as in `Plan.images`; `label_row` of `labels`
+        that holds `codes` (`NO_CLASS`: none; `LESION`: a made-up lesion); `tissue_row` of FreeSurfer labels, -1: none;
+        `mask_row` of `masks`; `strippable`, whether that is the brain in a full head.
     """
     batch, count = plan.subject.shape
     found = {name: np.zeros((batch, count, *shape), np.int32) for name, shape in SHAPES.items()}
     found["axis"][:], found["position"][:] = np.divmod(plan.slice, PLANES)
     found["centre"][:] = plan.centre[:, None]
+    found["pivot"][:] = plan.pivot[:, None]
     found["flip"][:] = plan.flip
     found["codes"][:] = NO_CLASS
     found["tissue_row"][:] = -1

@@ -40,6 +40,7 @@ class Plan(NamedTuple):
         subject: `[B, 1 + N]` int64, index into the collection.
         slice: `[B, 1 + N]` int64, slice of the subject: row of the collection from the subject's first one.
         centre: `[B, 2]` int64, middle of the images along rows and columns, mm from that of the slice; volumes only.
+        pivot: `[B, 2]` int64, where the class lies, likewise: tilted planes go through it.
         images: `[B, 1 + N, 3]` int64, the subject's image in each channel; -1: none; below: the contrast of an image
             that is synthesised (`volume_table.FIRST_CONTRAST`).
         protocol: `[B]` int32, index into `PROTOCOLS`.
@@ -53,6 +54,7 @@ class Plan(NamedTuple):
     subject: np.ndarray
     slice: np.ndarray
     centre: np.ndarray
+    pivot: np.ndarray
     images: np.ndarray
     protocol: np.ndarray
     classes: np.ndarray
@@ -66,7 +68,7 @@ class Plan(NamedTuple):
 
 
 # The dtypes of a plan's arrays.
-DTYPES = (np.int32, np.bool_, np.int64, np.int64, np.int64, np.int64, np.int32, np.int64, np.bool_, np.int64)
+DTYPES = (np.int32, np.bool_, np.int64, np.int64, np.int64, np.int64, np.int64, np.int32, np.int64, np.bool_, np.int64)
 
 
 class EpisodePlanner:
@@ -116,7 +118,8 @@ class EpisodePlanner:
         self._allowed = collection.in_brain.copy()
         weights = np.array([settings[name].weight * (name in self._selection.planes) for name in PLANE_NAMES], float)
         if not isinstance(collection, VolumeCollection):
-            self.planes, self._plane_weights = PLANE_NAMES[1:2], weights
+            self.planes: tuple[str, ...] = PLANE_NAMES[1:2]
+            self._plane_weights = weights
             return
         for plane, name in enumerate(PLANE_NAMES):
             low, high = settings[name].positions
@@ -185,16 +188,17 @@ class EpisodePlanner:
         shown = [source.modalities, *(modalities for _, modalities in context)]
         augmentations = self._augmentations(rng, task, subjects)
         images = self._images(subjects, shown, int(rng.integers(2**31)))
-        centre = np.zeros(2, np.int64)
+        centre = pivot = np.zeros(2, np.int64)
         if isinstance(collection, VolumeCollection):
             images = self._with_random_contrasts(rng, images)
-            centre = self._centre(rng, collection, row, classes, source.protocol, bool(flip[0]))
+            centre, pivot = self._centre(rng, collection, row, classes, source.protocol, bool(flip[0]))
         return Plan(
             task=np.array([list(TASKS).index(name)], np.int32),
             augmentations=augmentations[None],
             subject=subjects[None],
             slice=(rows[subjects] - collection.first_row[subjects])[None],
             centre=centre[None],
+            pivot=pivot[None],
             images=images[None],
             protocol=np.array([PROTOCOLS.index(source.protocol)], np.int32),
             classes=classes[None],
@@ -242,17 +246,16 @@ class EpisodePlanner:
         classes: np.ndarray,
         protocol: str,
         flipped: bool,
-    ) -> np.ndarray:
-        """Samples the middle of images smaller than the slice: near the class, or anywhere in the brain."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Samples the middle of the images: near the class, or anywhere in the brain. Also where the class lies."""
         config = self._config
         room = (SLICE_SHAPE[0] - config.extent) / 2
         jitter = rng.uniform(-1, 1, 2)
-        if not room:
-            return np.zeros(2, np.int64)
         middle, spread = collection.centre(row, int(classes[0]), protocol, flipped)
         # A class may lie anywhere in the image; of the brain, any part may be shown.
         reach = 0.25 * config.extent if classes.any() else 0.8 * spread
-        return np.clip(np.round(middle + reach * jitter), -room, room).astype(np.int64)
+        centre = np.clip(np.round(middle + reach * jitter), -room, room)
+        return centre.astype(np.int64), np.round(middle).astype(np.int64)
 
     def _row_and_classes(
         self, rng: np.random.Generator, source: Source, flipped: bool, plane: int

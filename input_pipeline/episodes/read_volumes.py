@@ -18,7 +18,7 @@ from input_pipeline.ops.registry import CHANNELS, TASKS
 from input_pipeline.space.tissue_classes import class_indices
 from input_pipeline.store.volume_table import FIRST_CONTRAST, VolumeCollection
 
-Stored = dict[str, jax.Array | np.ndarray]
+Stored = dict[str, np.ndarray]
 
 
 def stored_arrays(collection: VolumeCollection) -> Stored:
@@ -60,7 +60,7 @@ def volume_reader(config: ConfigDict, collection: VolumeCollection) -> Callable:
         keys = jax.random.split(own_key, 6)
         plane = sample_plane(
             for_plane, keys[0], settings, axis=own["axis"], position=own["position"], centre=own["centre"],
-            flip=own["flip"] > 0,
+            pivot=own["pivot"], flip=own["flip"] > 0,
         )  # fmt: skip
         points = in_plane(sample_deformation(keys[1], settings.deformation), plane.matrix, places, places)
         scan = sample_scan(for_scan, keys[2], settings.scans)

@@ -5,6 +5,7 @@ class `lesion:1`, a lesion that is made up.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -30,8 +31,11 @@ _LEAST_BRAIN = 0.15
 _LEAST_WHITE_MATTER = 300
 
 
+@dataclass(frozen=True, eq=False)
 class VolumeCollection(SliceCollection):
     """Tables of G subjects with R = 672 rows each: row p + 224 a of a subject is plane p along axis a (x, y, z)."""
+
+    datasets: tuple[StoredVolumes, ...]
 
     @cached_property
     def synthetic(self) -> np.ndarray:
@@ -50,7 +54,7 @@ class VolumeCollection(SliceCollection):
     @cached_property
     def series(self) -> list[dict[str, tuple[int, ...]]]:
         """For each subject, modality -> places of its images, or the number of a contrast where it has none."""
-        made_up = {name: (FIRST_CONTRAST - place,) for place, name in enumerate(MODALITIES)}
+        made_up: dict[str, tuple[int, ...]] = {name: (FIRST_CONTRAST - place,) for place, name in enumerate(MODALITIES)}
         return [made_up if synthetic else own for own, synthetic in zip(super().series, self.synthetic, strict=True)]
 
     @cached_property

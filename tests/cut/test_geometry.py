@@ -17,10 +17,10 @@ STILL = ConfigDict(
 KEYS = jax.random.split(jax.random.key(0), 40)
 
 
-def sampled(config, axis, *, position=50, centre=(0, 0), flip=False, shared=KEYS[0], own=KEYS[1]):
+def sampled(config, axis, *, position=50, centre=(0, 0), pivot=(7, -9), flip=False, shared=KEYS[0], own=KEYS[1]):
     return sample_plane(
         shared, own, config, axis=jnp.int32(axis), position=jnp.int32(position), centre=jnp.array(centre),
-        flip=jnp.bool_(flip),
+        pivot=jnp.array(pivot), flip=jnp.bool_(flip),
     )  # fmt: skip
 
 
@@ -46,6 +46,17 @@ def test_tilt_is_within_its_range_and_rows_and_columns_stay_at_right_angles():
         np.testing.assert_allclose((planes.normal * rows).sum(1), 0, atol=1e-5)
         lengths = np.linalg.norm(rows, axis=1)
         assert 1 / 1.16 < lengths.min() < lengths.max() < 1 / 0.84
+
+
+def test_planes_turn_about_their_pivot():
+    config = ConfigDict(DEFAULTS).copy_and_resolve_references()
+    config.misalignment = STILL.misalignment
+    for key in KEYS[:5]:
+        matrix = sampled(config, 1, centre=(5, 6), pivot=(20, 30), shared=key).matrix
+        still = sampled(STILL, 1, centre=(20, 30)).matrix[:, 2]
+        place, distance, *_ = np.linalg.lstsq(matrix[:, :2], still - matrix[:, 2])
+        np.testing.assert_allclose(distance, 0, atol=1e-3)
+        assert np.abs(place - np.array([15, 24])).max() < 15
 
 
 def test_misalignment_is_as_large_as_asked_in_all_directions():
