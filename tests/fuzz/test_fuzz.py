@@ -1,5 +1,7 @@
 """A few hundred made-up cases of all kinds; `make fuzz` runs thousands. Planted faults show that they find some."""
 
+import sys
+
 import numpy as np
 import pytest
 from fuzz import predict_cases, predict_oracle, stand_in
@@ -101,7 +103,9 @@ class TestPlantedFaults:
         assert self.found()
 
     def test_error_of_two_lines(self, monkeypatch):
-        monkeypatch.setattr(
-            "neuralizer_jax.cli.main._failed", lambda message: print("neuralizer: error:\n", message) or 2
-        )
+        def failed(message):
+            print(f"neuralizer: error: {message}\nand another line", file=sys.stderr)
+            return 2
+
+        monkeypatch.setattr("neuralizer_jax.cli.main._failed", failed)
         assert self.found("spoilt")
