@@ -129,6 +129,18 @@ def test_tables_are_those_of_the_results(monkeypatch):
     assert write_tables.update(write=False) == [], "run `make tables`"
 
 
+def test_every_key_of_volumes_is_explained():
+    from input_pipeline.cut.config import DEFAULTS
+
+    def leaves(values, path=""):
+        for key, value in values.items():
+            yield from leaves(value, f"{path}{key}.") if isinstance(value, dict) else [f"{path}{key}"]
+
+    page = (ROOT / "docs/howto/training_images.md").read_text()
+    keys = {re.sub(r"^planes\.\w+", "planes.PLANE", key) for key in leaves(DEFAULTS)}
+    assert keys == set(re.findall(r"^\| `([\w.]+)` \|", page, re.MULTILINE))
+
+
 def test_links_and_files_exist():
     for page in [*PAGES, *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]:
         text = page.read_text()
