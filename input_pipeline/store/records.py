@@ -23,8 +23,9 @@ class SliceStore:
         self.folder = Path(folder)
         versions = sorted(self.folder.glob("*/dataset_info.json"))
         if not versions:
-            found = "holds volumes" if holds_volumes(self.folder) else "no prepared dataset"
-            raise InputError(f"{self.folder}: {found}, expected a dataset of slices that `neuralizer prepare` wrote")
+            if holds_volumes(self.folder):
+                raise InputError(f"{self.folder}: holds volumes, expected a dataset of slices")
+            raise InputError(f"{self.folder}: no prepared dataset, expected a folder that `neuralizer prepare` wrote")
         self._version = versions[-1].parent
         try:
             metadata = json.loads((self._version / "metadata.json").read_text(encoding="utf-8"))
