@@ -50,7 +50,7 @@ def episode_picture(
         task: name of the task.
         number: number of the episode; each gives another one.
         augmentation: name of the task augmentation; None: none.
-        plane: one of `stream.planner.planes`; empty: any.
+        plane: one of `stream.planner.planes.names`; empty: any.
     """
     rng = np.random.default_rng([stream.config.seed, number])
     plan = stream.planner.episode(rng, task, _MEMBERS, plane)
@@ -107,11 +107,11 @@ def draw_tasks(stream: EpisodeStream, folder: Path) -> list[Path]:
     """Writes `tasks.png`, an episode of every task, and of volumes `planes.png`, episodes of a task in each plane."""
     tasks = list(stream.planner.sources)
     written = [draw_episodes(folder / "tasks.png", [episode_picture(stream, task, 0) for task in tasks])]
-    if len(stream.planner.planes) > 1:
+    if len(stream.planner.planes.names) > 1:
         task = next((name for name in tasks if TASKS[name].is_segmentation), tasks[0])
         rows = [
             episode_picture(stream, task, number, plane=plane)
-            for plane in stream.planner.planes
+            for plane in stream.planner.planes.names
             for number in range(_EPISODES_OF_A_PLANE)
         ]
         written.append(draw_episodes(folder / "planes.png", rows))

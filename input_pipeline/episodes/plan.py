@@ -9,13 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from input_pipeline.episodes.sources import Source, select, task_sources, with_subjects
+from input_pipeline.episodes.planes import Planes, middles
+from input_pipeline.episodes.sources import Source, select, task_sources, with_random_contrasts, with_subjects
 from input_pipeline.ops.registry import TASK_AUGMENTATIONS, TASKS, Task
-from input_pipeline.space.grid import SLICE_SHAPE
-from input_pipeline.space.modalities import MODALITIES
 from input_pipeline.space.protocols import SEGMENTATION_CLASSES
-from input_pipeline.store.table import PLANE_NAMES, SliceCollection
-from input_pipeline.store.volume_table import FIRST_CONTRAST, VolumeCollection
+from input_pipeline.store.table import SliceCollection
+from input_pipeline.store.volume_table import VolumeCollection
 from neuralizer_jax.errors import InputError
 
 # A union has at most this many classes; shorter ones are padded with 0.
@@ -77,7 +76,7 @@ class EpisodePlanner:
     Attributes:
         sources: by task, for tasks with a weight above 0 that the data can show.
         left_out: tasks with a weight above 0 that the data cannot show.
-        planes: names of the planes that are shown.
+        planes: the planes and positions that are shown.
     """
 
     def __init__(self, config: ConfigDict, collection: SliceCollection):
@@ -89,11 +88,11 @@ class EpisodePlanner:
         self._config = config
         self._collection = collection
         self._selection = select(config, collection)
-        self._set_planes()
+        self.planes = Planes(config, collection, self._selection.planes)
         weighted = [name for name in self._selection.tasks if config.tasks[name].weight > 0]
         pixels = config.classes.min_pixels
         found = {
-            name: list(task_sources(TASKS[name], collection, self._selection, self._allowed, pixels))
+            name: list(task_sources(TASKS[name], collection, self._selection, self.planes.rows, pixels))
             for name in weighted
         }
         subjects = self._drawn_subjects(found)
@@ -107,33 +106,10 @@ class EpisodePlanner:
             there = f"{len(collection.entries)} subjects of split {config.split} of {', '.join(collection.names)}"
             raise InputError(f"no task can be drawn from {there}, expected {least} that show one of: {shown}")
         weights = np.array([config.tasks[name].weight for name in self.sources], float)
-        self._shown_by_source: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+        self._shown_by_source: dict[tuple, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         self._by_dataset = {name: _by_dataset(sources) for name, sources in self.sources.items()}
         self._cumulative = (weights / weights.sum()).cumsum()
         self._probabilities = np.array([config.task_augmentations[name].probability for name in TASK_AUGMENTATIONS])
-
-    def _set_planes(self) -> None:
-        """Finds the rows that are shown, by plane and position."""
-        collection, settings = self._collection, self._config.volumes.planes
-        self._allowed = collection.in_brain.copy()
-        weights = np.array([settings[name].weight * (name in self._selection.planes) for name in PLANE_NAMES], float)
-        if not isinstance(collection, VolumeCollection):
-            self.planes: tuple[str, ...] = PLANE_NAMES[1:2]
-            self._plane_weights = weights
-            return
-        for plane, name in enumerate(PLANE_NAMES):
-            low, high = settings[name].positions
-            own = collection.plane_of == plane
-            between = (collection.y >= low) & (collection.y <= high) & (weights[plane] > 0)
-            self._allowed &= ~own | between
-            if weights[plane] and not self._allowed[own].any():
-                raise InputError(
-                    f"volumes.planes.{name}.positions: no brain from {low} to {high} mm, expected a range of MNI152"
-                )
-        if not weights.any():
-            raise InputError("volumes.planes: no plane that is left has a weight above 0, expected one")
-        self.planes = tuple(name for name, weight in zip(PLANE_NAMES, weights, strict=True) if weight)
-        self._plane_weights = weights / weights.sum()
 
     def _drawn_subjects(self, sources: dict[str, list[Source]]) -> np.ndarray:
         """The subjects that are shown: `subjects.number` of all."""
@@ -163,20 +139,20 @@ class EpisodePlanner:
             rng: source of the random numbers.
             name: of the task.
             members: of the context.
-            plane: one of `planes`; empty: any.
+            plane: one of `planes.names`; empty: any.
         """
         task, collection = TASKS[name], self._collection
         sources = self._by_dataset[name][rng.integers(len(self._by_dataset[name]))]
         source = self._source(rng, sources)
         flip = self._flips(rng, 1 + members)
-        of_plane = PLANE_NAMES.index(plane) if plane else self._plane(rng)
+        of_plane = self.planes.draw(rng, plane)
         if task.needs == "class":
             # With the classes of one side of the brain only, a flipped slice may show none.
-            flip = flip ^ (not self._shown(source, bool(flip[0]), of_plane)[0].any())
+            flip = flip ^ (not len(self._shown(source, bool(flip[0]), of_plane)[0]))
             row, classes = self._row_and_classes(rng, source, bool(flip[0]), of_plane)
         else:
             subject = rng.choice(source.subjects)
-            rows_there = self._rows_of(subject, of_plane)
+            rows_there = self.planes.rows_of(subject, of_plane)
             row = rows_there[rng.integers(len(rows_there))]
             classes = np.zeros(MAX_CLASSES, np.int64)
         rows = collection.rows_beside(row).copy()
@@ -190,8 +166,8 @@ class EpisodePlanner:
         images = self._images(subjects, shown, int(rng.integers(2**31)))
         centre = pivot = np.zeros(2, np.int64)
         if isinstance(collection, VolumeCollection):
-            images = self._with_random_contrasts(rng, images)
-            centre, pivot = self._centre(rng, collection, row, classes, source.protocol, bool(flip[0]))
+            images = with_random_contrasts(rng, images, self._config.volumes.scans.random_contrast_probability)
+            centre, pivot = middles(rng, self._config.extent, collection, row, classes, source.protocol, bool(flip[0]))
         return Plan(
             task=np.array([list(TASKS).index(name)], np.int32),
             augmentations=augmentations[None],
@@ -216,69 +192,29 @@ class EpisodePlanner:
             sources = [source for source, its in zip(sources, made_up, strict=True) if its == chosen]
         return sources[rng.integers(len(sources))]
 
-    def _plane(self, rng: np.random.Generator) -> int:
-        """Samples the plane, index into `PLANE_NAMES`."""
-        if len(self.planes) == 1:
-            return PLANE_NAMES.index(self.planes[0])
-        return int(rng.choice(len(PLANE_NAMES), p=self._plane_weights))
-
-    def _rows_of(self, subject: int, plane: int) -> np.ndarray:
-        """The rows of a subject that are shown: of a plane, or of any if none of the plane shows its brain."""
-        first = self._collection.first_row[subject]
-        end = np.append(self._collection.first_row, len(self._allowed))[subject + 1]
-        allowed = self._allowed[first:end]
-        of_plane = allowed & (self._collection.plane_of[first:end] == plane)
-        return first + np.flatnonzero(of_plane if of_plane.any() else allowed)
-
-    def _with_random_contrasts(self, rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
-        """Replaces some modalities of synthesised images by random contrasts, in all images alike."""
-        probability = self._config.volumes.scans.random_contrast_probability
-        replaced = rng.random(len(MODALITIES)) < probability
-        made_up = images <= FIRST_CONTRAST
-        number = np.where(made_up, FIRST_CONTRAST - images, 0)
-        return np.where(made_up & replaced[number], images - len(MODALITIES), images)
-
-    def _centre(
-        self,
-        rng: np.random.Generator,
-        collection: VolumeCollection,
-        row: int,
-        classes: np.ndarray,
-        protocol: str,
-        flipped: bool,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Samples the middle of the images: near the class, or anywhere in the brain. Also where the class lies."""
-        config = self._config
-        room = (SLICE_SHAPE[0] - config.extent) / 2
-        jitter = rng.uniform(-1, 1, 2)
-        middle, spread = collection.centre(row, int(classes[0]), protocol, flipped)
-        # A class may lie anywhere in the image; of the brain, any part may be shown.
-        reach = 0.25 * config.extent if classes.any() else 0.8 * spread
-        centre = np.clip(np.round(middle + reach * jitter), -room, room)
-        return centre.astype(np.int64), np.round(middle).astype(np.int64)
-
     def _row_and_classes(
         self, rng: np.random.Generator, source: Source, flipped: bool, plane: int
     ) -> tuple[int, np.ndarray]:
         """Samples a row (a slice of a subject) and a class that it shows, perhaps in union with others of that row."""
         config = self._config.classes
         labels, _ = self._collection.class_pixels[source.protocol]
-        shown, drawn = self._shown(source, flipped, plane)
+        rows, shown, drawn = self._shown(source, flipped, plane)
         column = drawn[rng.integers(len(drawn))]
-        rows = np.flatnonzero(shown[:, column])
-        row = rows[rng.integers(len(rows))]
+        places = np.flatnonzero(shown[:, column])
+        place = places[rng.integers(len(places))]
         classes = np.zeros(MAX_CLASSES, np.int64)
         classes[0] = labels[column]
-        more = rng.permutation(np.setdiff1d(np.flatnonzero(shown[row]), [column]))
+        more = rng.permutation(np.setdiff1d(np.flatnonzero(shown[place]), [column]))
         count = rng.integers(1, MAX_CLASSES) if rng.random() < config.union_probability else 0
         chosen = [labels[place] for place in more[:count]]
         classes[1 : 1 + len(chosen)] = chosen
-        return int(row), classes
+        return int(rows[place]), classes
 
-    def _shown(self, source: Source, flipped: bool, plane: int) -> tuple[np.ndarray, np.ndarray]:
-        """Which rows of a plane show enough of which classes of the source, and the columns to sample from.
+    def _shown(self, source: Source, flipped: bool, plane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The rows of a plane that show enough of a class of the source, or of any plane if none of this plane does.
 
-        The rows `[R, labels]` bool are of any plane if none of the plane shows a class.
+        Returns:
+            The rows `[r]`, which classes each shows `[r, labels]` bool, and the columns to sample from.
         """
         key = source.subjects.tobytes(), source.protocol, flipped, plane
         if key not in self._shown_by_source:
@@ -286,13 +222,14 @@ class EpisodePlanner:
             labels, _ = collection.class_pixels[source.protocol]
             shown = collection.pixels(source.protocol, flipped) >= self._config.classes.min_pixels
             shown[:, [label not in self._selection.classes[source.protocol] for label in labels]] = False
-            shown[~(np.isin(collection.subject_of, source.subjects) & self._allowed)] = False
-            of_plane = shown & (collection.plane_of == plane)[:, None]
-            shown = of_plane if of_plane.any() else shown
-            subjects_with = [len(np.unique(collection.subject_of[column])) for column in shown.T]
+            there = shown.any(1) & np.isin(collection.subject_of, source.subjects) & self.planes.rows
+            of_plane = there & (collection.plane_of == plane)
+            rows = np.flatnonzero(of_plane if of_plane.any() else there)
+            shown = shown[rows]
+            subjects_with = [len(np.unique(collection.subject_of[rows[column]])) for column in shown.T]
             # A class of one subject only cannot be shown in a context; it is used only if every class is like that.
             drawn = np.flatnonzero(np.array(subjects_with) >= max(1, min(2, max(subjects_with))))
-            self._shown_by_source[key] = shown, drawn
+            self._shown_by_source[key] = rows, shown, drawn
         return self._shown_by_source[key]
 
     def _context(

@@ -8,8 +8,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from input_pipeline.ops.registry import CHANNELS, TASKS, Task
+from input_pipeline.space.modalities import MODALITIES
 from input_pipeline.space.protocols import SEGMENTATION_CLASSES
 from input_pipeline.store.table import PLANE_NAMES, SliceCollection
+from input_pipeline.store.volume_table import FIRST_CONTRAST
 from neuralizer_jax.errors import InputError
 
 KINDS = ("tasks", "modalities", "datasets", "classes", "planes")
@@ -119,6 +121,14 @@ def _showing(
     columns = [labels.index(label) for label in selection.classes[protocol]]
     rows = (pixels[:, columns] >= min_pixels).any(1) & allowed
     return np.bincount(collection.subject_of, rows, len(collection.entries)) > 0
+
+
+def with_random_contrasts(rng: np.random.Generator, images: np.ndarray, probability: float) -> np.ndarray:
+    """Replaces some modalities of synthesised images `[1 + N, 3]` by random contrasts, in all images alike."""
+    replaced = rng.random(len(MODALITIES)) < probability
+    made_up = images <= FIRST_CONTRAST
+    modality = np.where(made_up, FIRST_CONTRAST - images, 0)
+    return np.where(made_up & replaced[modality], images - len(MODALITIES), images)
 
 
 def with_subjects(sources: list[Source], subjects: np.ndarray, least: int) -> list[Source]:

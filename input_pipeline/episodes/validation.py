@@ -42,7 +42,7 @@ def validation_batches(stream: EpisodeStream, episodes: int, sizes: Sequence[int
         episodes: number of episodes of each task and context size.
         sizes: context sizes.
     """
-    number, planes = 0, stream.planner.planes
+    number, planes = 0, stream.planner.planes.names
     for size in sizes:
         plans = []
         for place, name in enumerate(stream.planner.sources):

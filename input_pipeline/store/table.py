@@ -134,6 +134,11 @@ class SliceCollection:
         """Which subjects have no images: they are synthesised from the labels `[G]` bool."""
         return np.zeros(len(self.entries), bool)
 
+    def rows_of(self, subject: int) -> np.ndarray:
+        """The rows of a subject."""
+        ends = np.append(self.first_row[1:], len(self.y))
+        return np.arange(self.first_row[subject], ends[subject])
+
     def rows_beside(self, row: int) -> np.ndarray:
         """The row of each subject whose slice is nearest to that of a row, in the same plane `[G]`."""
         return self.nearest_rows(int(self.y[row]))

@@ -3,11 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from fake_volumes import write_fake_volumes
+from fake_volumes import SCANS, write_fake_volumes
 
 from input_pipeline.episodes.batches import EpisodeStream
 from input_pipeline.episodes.config import default_config
-from input_pipeline.episodes.evaluation import evaluation_config
+from input_pipeline.episodes.evaluation import EvaluationCases, evaluation_config
 from input_pipeline.episodes.plan import PROTOCOLS
 from input_pipeline.episodes.threads import episode_iterator
 from input_pipeline.episodes.validation import validation_batches, validation_config
@@ -141,6 +141,14 @@ class TestAnatomy:
         data, place = its.collection.datasets[0], its.collection.place_of[plan.subject[0, 0]]
         expected = coronal_image(data.images[data.first_image[place]], coronal_index(SLICE_Y)) / 65535
         np.testing.assert_allclose(shown["target_in"][0, ..., 0], expected, atol=1e-4)
+
+    def test_an_evaluation_is_on_the_slice_of_the_paper(self, folders):
+        its = EvaluationCases(make_stream(folders[1:]).config, (1,), 1, split="train")
+        assert {case.task for case in its.cases} == {"segmentation"}
+        assert {case.subject for case in its.cases} == set(SCANS)
+        gathered = its.stream.gather(its._plan(its.cases[0], 1), 0)
+        assert (gathered["axis"] == 1).all()
+        assert (gathered["position"] == coronal_index(SLICE_Y)).all()
 
     def test_small_images_show_the_class(self, folders):
         changes = {"only.tasks": ("segmentation",), "only.classes": ("freesurfer:17", "freesurfer:53"), **STILL}
