@@ -31,10 +31,10 @@ TRAINING = {
     "data.only.tasks": "segmentation,denoising",
     "data.classes.min_pixels": 60,
     "data.context.max": 8,
-    "train.steps": 600,
+    "train.steps": 300,
     "train.batch_size": 8,
-    "validation.every": 200,
-    "validation.episodes": 12,
+    "validation.every": 100,
+    "validation.episodes": 6,
 }
 
 
@@ -170,7 +170,8 @@ def main():
             "device": measured("device", data),
             "learn": measured("learn", data),
         }
-    write_results("volumes", results, page(results))
+        # After each dataset: a training may be interrupted.
+        write_results("volumes", results, page(results))
 
 
 if __name__ == "__main__":

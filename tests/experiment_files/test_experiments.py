@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 from fake_collection import write_datasets
+from fake_volumes import write_fake_volumes
 from ml_collections import ConfigDict
 
 from input_pipeline.episodes import batches as episode_stream
@@ -244,8 +245,10 @@ def test_every_key_is_read(tmp_path, monkeypatch):
         "neuralizer_jax.cli.train._batches", lambda stream, step: (stream.slices(step) for _ in range(3))
     )
     config.data.apply = "device"
-    stream = EpisodeStream(config.data, open_collection(DATA, "train"))
-    jax.eval_shape(stream.apply_on_device, stream.slices(0))
+    for folders in ((str(write_fake_volumes(tmp_path)[0]),), DATA):
+        config.data.datasets = folders
+        stream = EpisodeStream(config.data, open_collection(folders, "train"))
+        jax.eval_shape(stream.apply_on_device, stream.slices(0) | stream.stored)
     monkeypatch.setattr("neuralizer_jax.experiment_config.load_config", lambda experiment: config)
     command = ["train", "--config", "none.py", "--workdir", str(tmp_path), "--config.data.only.tasks=modality_transfer"]
     assert main(command) == 0
