@@ -11,7 +11,12 @@ from neuralizer_jax.cli import demo
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.weights.pretrained import PRETRAINED
 
-_SMALLER = ("--config.model.features=4", "--config.model.stages=2", "--config.validation.episodes=1")
+_SMALLER = (
+    "--config.model.features=4",
+    "--config.model.stages=2",
+    "--config.validation.episodes=1",
+    "--config.data.size=32",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +27,7 @@ def _small(monkeypatch):
         changes = _SMALLER if command == "train" else ()
         run_command(command, *options, *changes)
 
-    monkeypatch.setattr(demo, "_SUBJECTS", 16)
+    monkeypatch.setattr(demo, "_SUBJECTS", 12)
     monkeypatch.setattr(demo, "_run_command", smaller)
 
 

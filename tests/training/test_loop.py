@@ -129,15 +129,14 @@ class TestStopped:
             np.testing.assert_array_equal(mine[name][0], theirs[name][0])
         np.testing.assert_array_equal(mine["validation/loss"][1], theirs["validation/loss"][1])
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_asked_to_stop_it_saves_and_ends(self, whole, tmp_path, number):
+    def test_asked_to_stop_it_saves_and_ends(self, whole, tmp_path):
         folder = tmp_path / "asked"
         process = start(folder, "slow=0.1", "checkpoint.every=1000", "validation.every=8")
         wait_for(lambda: (folder / "checkpoints" / "8").exists(), process)
         time.sleep(0.3)
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         out, _ = finish(process)
-        assert out == number.name
+        assert out == "SIGTERM"
         step = json.loads((folder / "summary.json").read_text())["step"]
         assert 8 <= step < 24
         assert (folder / "checkpoints" / str(step)).exists()
@@ -148,8 +147,9 @@ class TestStopped:
         folder = tmp_path / "damaged"
         process = start(folder, "slow=0.1")
         wait_for(lambda: (folder / "checkpoints" / "12" / "meta").exists(), process)
-        process.send_signal(signal.SIGTERM)
-        finish(process)
+        process.send_signal(signal.SIGINT)
+        out, _ = finish(process)
+        assert out == "SIGINT"
         newest = max(int(path.name) for path in (folder / "checkpoints").iterdir() if path.name.isdigit())
         for data in (folder / "checkpoints" / str(newest) / "state").rglob("*"):
             if data.is_file():

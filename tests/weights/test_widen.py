@@ -35,10 +35,9 @@ class TestPredictions:
         params = draw_params(narrow)
         inputs = golden_inputs(0, 2, 3, (8,) * narrow.dim, in_channels=3, out_channels=narrow.out_channels)
         widened = widen(params, wide, jax.random.key(0))
-        expected = narrow.apply({"params": params}, *inputs)
-        np.testing.assert_allclose(
-            wide.apply({"params": widened}, *inputs), expected, atol=1e-5 * np.abs(expected).max()
-        )
+        expected = jax.jit(narrow.apply)({"params": params}, *inputs)
+        got = jax.jit(wide.apply)({"params": widened}, *inputs)
+        np.testing.assert_allclose(got, expected, atol=1e-5 * np.abs(expected).max())
 
     def test_shapes_are_those_of_the_wider_network(self):
         wide = NARROW.clone(features=8)
@@ -46,13 +45,17 @@ class TestPredictions:
         assert {path: x.shape for path, x in widened.items()} == param_shapes(wide)
 
 
+@jax.jit
+@jax.grad
+def gradient_of_wide(params):
+    inputs = golden_inputs(0, 2, 3, (8, 8), in_channels=3, out_channels=1)
+    return (NARROW.clone(features=8).apply({"params": params}, *inputs) ** 2).sum()
+
+
 class TestCopies:
     def gradient(self, key):
         """Of a convolution in the middle of the network, `[3, 3, in, copies, out / copies]`."""
-        wide = NARROW.clone(features=8)
-        inputs = golden_inputs(0, 2, 3, (8, 8), in_channels=3, out_channels=1)
-        widened = widen(draw_params(NARROW), wide, key)
-        gradient = jax.grad(lambda params: (wide.apply({"params": params}, *inputs) ** 2).sum())(widened)
+        gradient = gradient_of_wide(widen(draw_params(NARROW), NARROW.clone(features=8), key))
         kernel = gradient["enc_blocks_1"]["context_conv"]["layers_0"]["kernel"]
         return np.asarray(kernel).reshape(3, 3, 8, 2, 4)
 
