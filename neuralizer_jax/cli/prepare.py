@@ -117,7 +117,8 @@ def run(options: argparse.Namespace) -> None:
         return
     index = open_volumes(folder).index if settings.volumes else SliceStore(folder).index
     splits = Counter(entry["split"] for entry in index)
-    print(f"{folder}: {len(index)} subject{'s' * (len(index) > 1)} ({', '.join(f'{splits[split]} {split}' for split in SPLITS)})")
+    shares = ", ".join(f"{splits[split]} {split}" for split in SPLITS)
+    print(f"{folder}: {len(index)} subject{'s' * (len(index) > 1)} ({shares})")
     print(f"check it: {folder / 'quality/index.html'}")
     with (folder / "dropped.csv").open(encoding="utf-8") as file:
         left_out = sum(1 for _ in file) - 1
