@@ -6,14 +6,14 @@ import numpy as np
 
 SIZE = 192
 TARGET_Y = -17
-CONTEXT_Y = (-35, -29, -23, -11, -5, 1)
+CONTEXT_Y = (-29, -25, -21, -13, -9, -5)
 TISSUES = ("CSF", "grey matter", "white matter")
 
 
 def write_demo_pairs(folder: Path, seed: int = 0) -> dict[str, Path]:
     """Writes a folder with a target and context pairs for each of two tasks.
 
-    The target is the slice at y = -17 mm. The context pairs are slices of the same brain, 6 to 18 mm away.
+    The target is the slice at y = -17 mm. The context pairs are slices of the same brain, 4 to 12 mm away.
 
     Args:
         folder: the folder to write, made if missing.
