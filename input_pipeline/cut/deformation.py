@@ -38,10 +38,10 @@ class Deformation(NamedTuple):
     """The point p reads the subject at p + displacement(p).
 
     Attributes:
-        amplitudes: `[8, 3]` of the waves, mm.
-        frequencies: `[8, 3]` of the waves, radians a mm.
+        amplitudes: `[8, 3]`, how far each wave moves a point, mm.
+        frequencies: `[8, 3]`, frequency of each wave along x, y and z, radians per mm.
         phases: `[8]`, radians.
-        growth: of the ventricles, as a fraction.
+        growth: how much the lateral ventricles grow along each axis, as a fraction.
     """
 
     amplitudes: jax.Array

@@ -14,13 +14,13 @@ from ml_collections import ConfigDict
 from input_pipeline.space.grid import SHAPE
 
 DEFAULTS = {
-    # Of all images of an episode.
+    # All images of an episode share these.
     "shared": {
         "tilt": (-15.0, 15.0),  # degrees, about the rows' and the columns' axis
         "rotation": (-15.0, 15.0),  # degrees, in the plane
         "scale": (0.85, 1.15),  # along rows and columns
     },
-    # Of each image against the others. Each episode has its own typical size, from the range, in all three directions.
+    # Each image draws its own. The episode draws their typical size from these ranges, alike for the three directions.
     "misalignment": {
         "shift": (0.0, 6.0),  # mm
         "rotation": (0.0, 8.0),  # degrees
@@ -67,8 +67,8 @@ def sample_plane(
     """Samples the plane of one image.
 
     Args:
-        shared_key: of the episode.
-        own_key: of the image.
+        shared_key: random key of the episode.
+        own_key: random key of the image.
         config: `DEFAULTS`, changed.
         axis: normal of the plane before it is tilted: 0, 1, 2 for x, y, z.
         position: voxel along the axis.

@@ -32,8 +32,8 @@ def lesion_mask(shared_key: jax.Array, own_key: jax.Array, classes: jax.Array, e
     """Draws the lesions of a slice.
 
     Args:
-        shared_key: of the episode: where lesions occur.
-        own_key: of the image.
+        shared_key: random key of the episode; it decides where lesions occur.
+        own_key: random key of the image.
         classes: `[H, W]` int32, indices into `CLASSES`.
         extent: width of the slice, mm.
         config: `DEFAULTS`, changed.

@@ -46,7 +46,7 @@ class Scan(NamedTuple):
     """How an image was made.
 
     Attributes:
-        thickness: of the slice, mm; 0: a voxel.
+        thickness: thickness of the slice, mm; 0 is one voxel.
         blur: `[2]`, standard deviation in pixels.
         noise: standard deviation.
         dark: whether the background is without noise.
@@ -92,8 +92,8 @@ def contrast(
 
     Args:
         number: index into `MODALITIES`, or that plus their number for a random contrast.
-        shared_key: of the episode: the scanner, and the random contrasts.
-        own_key: of the image: the subject.
+        shared_key: random key of the episode; it decides the scanner and the random contrasts.
+        own_key: random key of the image; it decides the subject.
         stripped: whether the brain alone fills the range of intensities.
         config: of `synthetic_modality`, for the random contrasts.
 
