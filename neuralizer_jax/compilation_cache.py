@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 
@@ -26,7 +27,8 @@ def use_compilation_cache(folder: str | os.PathLike | None = None) -> None:
     Args:
         folder: folder of the programs; None: `JAX_COMPILATION_CACHE_DIR` if it is set, else `neuralizer_jax` in the
             user's cache folder (`XDG_CACHE_HOME` or `~/.cache`). If it is not writable, or there is no home, nothing is
-            kept.
+            kept. A program that cannot be read, because another process is still writing it or was stopped while it
+            wrote, is compiled again without a warning.
 
     Example:
         >>> use_compilation_cache("programs")  # doctest: +SKIP
@@ -44,3 +46,5 @@ def use_compilation_cache(folder: str | os.PathLike | None = None) -> None:
     # By default, JAX keeps only programs that took over a second to compile. A prediction has many smaller ones.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # JAX does not write programs to a temporary name first.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
