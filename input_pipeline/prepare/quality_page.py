@@ -17,11 +17,11 @@ from input_pipeline.prepare.dropped import Dropped
 from input_pipeline.prepare.label_colours import label_colours, structure_names
 from input_pipeline.prepare.quality_picture import picture_sheet, save_picture
 from input_pipeline.prepare.run_jobs import picture_file
-from input_pipeline.raw.found_files import looks_like_image
 from input_pipeline.slices.record import SPLITS
 from input_pipeline.space.modalities import series_of
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.files.folder_tree import looks_like_image
 from neuralizer_jax.files.html_page import render_page
 
 _TEMPLATE = Path(__file__).with_name("templates") / "quality.html.j2"

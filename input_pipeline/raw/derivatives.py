@@ -24,11 +24,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from input_pipeline.raw.found_files import files_under
 from neuralizer_jax.errors import InputError, OutputError, one_line
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.endings import volume_ending
 from neuralizer_jax.files.folder_lock import locked
+from neuralizer_jax.files.folder_tree import files_under
 
 _SEGMENTATIONS = ("_synthseg", "_aseg", "_freesurfer")
 _FREESURFER_SEGMENTATIONS = ("aparc+aseg.mgz", "aseg.mgz")

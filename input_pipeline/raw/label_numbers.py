@@ -1,18 +1,15 @@
 """What the numbers of a label map in BIDS mean: by its name, or by the table beside it."""
 
 import csv
-import json
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from input_pipeline.raw.bids_name import BidsName, parse_name
 from input_pipeline.space.structure_names import FREESURFER_CLASSES
 from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.files.bids_name import BidsName
+from neuralizer_jax.files.bids_sidecars import read_sidecar
 
 # Programs with FreeSurfer's numbers, as labels of `desc-`, `seg-` or `atlas-`.
 _FREESURFER = ("aseg", "aparc", "aparcaseg", "aparc+aseg", "wmparc", "freesurfer", "synthseg", "fastsurfer", "samseg")
-
-_MOST_BYTES = 2**20
 
 # FreeSurfer's words for structures -> those of `FREESURFER_CLASSES`.
 _WORDS = {
@@ -31,28 +28,6 @@ def numbers_by_name(name: BidsName) -> bool | None:
     return False if {"seg", "atlas"} & name.entities.keys() else None
 
 
-def find_table(path: Path, name: BidsName, tables: Mapping[Path, Sequence[Path]]) -> Path | None:
-    """The table `..._dseg.tsv` that holds for a label map, by BIDS' inheritance: the nearest, in its folder or above.
-
-    Args:
-        path: the label map.
-        name: its name.
-        tables: the tables in each folder.
-    """
-    for folder in path.parents:
-        holding = []
-        for table in tables.get(folder, ()):
-            try:
-                entities = parse_name(table.name[: -len(".tsv")]).entities
-            except InputError:
-                continue
-            if entities.items() <= name.entities.items():
-                holding.append((len(entities), table))
-        if holding:
-            return max(holding)[1]
-    return None
-
-
 def read_table(path: Path) -> dict[int, int] | None:
     """FreeSurfer's number of each value that a table names; None if the values are FreeSurfer's numbers already.
 
@@ -60,7 +35,7 @@ def read_table(path: Path) -> dict[int, int] | None:
         InputError: the table cannot be read, or names no structure of FreeSurfer.
     """
     try:
-        rows = list(csv.DictReader(_read(path).splitlines(), delimiter="\t"))
+        rows = list(csv.DictReader(read_sidecar(path).splitlines(), delimiter="\t"))
         names = {int(row["index"]): row["name"] or "" for row in rows}
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise InputError(f"{one_line(path)}: cannot be read, expected the columns index and name") from error
@@ -73,29 +48,6 @@ def read_table(path: Path) -> dict[int, int] | None:
     if all(FREESURFER_FOLD[value] == label for value, label in found.items()):
         return None
     return found
-
-
-def sources_of(path: Path, stem: str) -> Iterator[BidsName]:
-    """The files that a derivative was made from, as the JSON file beside it says."""
-    try:
-        sidecar = json.loads(_read(path.with_name(f"{stem}.json")))
-    except (OSError, ValueError):  # there need not be one
-        return
-    for key in ("Sources", "RawSources"):
-        listed = sidecar.get(key, ()) if isinstance(sidecar, dict) else ()
-        for source in [listed] if isinstance(listed, str) else listed if isinstance(listed, list) else ():
-            try:
-                yield parse_name(str(source).replace(":", "/").rpartition("/")[2].partition(".")[0])
-            except InputError:
-                continue
-
-
-def _read(path: Path) -> str:
-    with path.open("rb") as file:
-        data = file.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise ValueError("too large")
-    return data.decode("utf-8-sig")
 
 
 def _freesurfer_label(name: str) -> int | None:

@@ -33,11 +33,12 @@ from input_pipeline.raw.datasets import (
     oasis3,
     wmh2017,
 )
-from input_pipeline.raw.found_files import files_under, together
+from input_pipeline.raw.found_files import together
 from input_pipeline.raw.subject import RawLabels
 from input_pipeline.space.modalities import MODALITIES
 from input_pipeline.space.protocols import PROTOCOLS
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.folder_tree import files_under
 
 DATASETS = {name: dataset for name, dataset in datasets.DATASETS.items() if dataset.discover}
 

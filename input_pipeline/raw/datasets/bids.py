@@ -28,12 +28,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from input_pipeline.raw.bids_name import BidsName, name_of_file
 from input_pipeline.raw.derivatives import files_beside
-from input_pipeline.raw.found_files import discovery, files_under, one_line_a_folder, readable_id, volumes_among
-from input_pipeline.raw.label_numbers import find_table, numbers_by_name, read_table, sources_of
+from input_pipeline.raw.found_files import discovery, one_line_a_folder, readable_id, volumes_among
+from input_pipeline.raw.label_numbers import numbers_by_name, read_table
 from input_pipeline.raw.subject import Discovery, RawLabels, RawSubject
 from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.files.bids_name import BidsName, name_of_file
+from neuralizer_jax.files.bids_sidecars import find_table, sources_of
+from neuralizer_jax.files.folder_tree import files_under
 from neuralizer_jax.files.natural_order import natural_order
 
 NAME = "bids"

@@ -7,9 +7,10 @@ ending.
 
 from pathlib import Path
 
-from input_pipeline.raw.found_files import discovery, files_under, readable_id, take_first, volumes_among
+from input_pipeline.raw.found_files import discovery, readable_id, take_first, volumes_among
 from input_pipeline.raw.subject import Discovery, RawLabels, RawSubject
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.folder_tree import files_under
 
 NAME = "labelmaps"
 DESCRIPTION = "Any folder of label maps, and images of every modality synthesised from them."

@@ -22,8 +22,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from input_pipeline.raw.found_files import discovery, files_under, take_first
+from input_pipeline.raw.found_files import discovery, take_first
 from input_pipeline.raw.subject import Discovery, RawLabels, RawSubject
+from neuralizer_jax.files.folder_tree import files_under
 
 NAME = "oasis3"
 DESCRIPTION = "OASIS-3: longitudinal MRI of ageing and Alzheimer's disease; T1, T2, FLAIR and MRA."
