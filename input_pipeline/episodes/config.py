@@ -33,6 +33,9 @@ def default_config() -> ConfigDict:
             # or in the brain. If it differs from the size, pixels are not 1 mm wide, and lengths that tasks give in mm
             # are in pixels.
             "extent": 192,
+            # Size, extent, episodes of a batch and weight of several kinds of training images, instead of `size`,
+            # `extent` and `batch_size`: ((96, 96, 4, 3.0), (192, 192, 1, 1.0)). Each step draws one by its weight.
+            "crops": (),
             "apply": "host",  # where tasks and augmentations are applied: host, or device (the accelerator)
             "subjects": {
                 "number": 0,  # most subjects to show, chosen at random; 0: all
@@ -80,6 +83,10 @@ def check_config(config: ConfigDict) -> None:
     _check("seed", config.seed, 0 <= config.seed < 2**32, "0 to 2**32 - 1")
     _check("size", config.size, 16 <= config.size <= SLICE_SHAPE[0], f"16 to {SLICE_SHAPE[0]}")
     _check("extent", config.extent, 16 <= config.extent <= SLICE_SHAPE[0], f"16 to {SLICE_SHAPE[0]}")
+    for crop in config.crops:
+        _check("crops", crop, _is_crop(crop), "size, extent, episodes and weight")
+    sizes = [crop[0] for crop in config.crops]
+    _check("crops", config.crops, len(set(sizes)) == len(sizes), "different sizes")
     _check("subjects.number", config.subjects.number, config.subjects.number >= 0, "0 or more")
     _check("context.min", config.context.min, config.context.min >= 0, "0 or more")
     _check("context.pad_to", config.context.pad_to, config.context.pad_to >= 1, "at least 1")
@@ -103,6 +110,13 @@ def check_config(config: ConfigDict) -> None:
             if length == 2:
                 _check(path, value, value[0] <= value[1], "a range from low to high")
     check_volumes(config.volumes)
+
+
+def _is_crop(crop: Any) -> bool:
+    if not isinstance(crop, tuple) or len(crop) != 4 or not all(isinstance(value, int) for value in crop[:3]):
+        return False
+    size, extent, episodes, weight = crop
+    return all(16 <= length <= SLICE_SHAPE[0] for length in (size, extent)) and episodes >= 1 and weight > 0
 
 
 def _check(key: str, value: object, right: bool, expected: str) -> None:

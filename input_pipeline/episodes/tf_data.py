@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from input_pipeline.episodes.batches import EpisodeStream, Spec
+from input_pipeline.episodes.mixed_sizes import MixedSizes
 from input_pipeline.episodes.plan import DTYPES, Plan
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -17,7 +18,7 @@ tf.config.set_visible_devices([], "GPU")
 
 
 def episode_dataset(
-    stream: EpisodeStream, start: int = 0, *, parallel: int | None = None, ahead: int = 4
+    stream: EpisodeStream | MixedSizes, start: int = 0, *, parallel: int | None = None, ahead: int = 4
 ) -> tf.data.Dataset:
     """The batches from step `start` on, in order: those of `threads.episode_iterator`, bit for bit.
 
@@ -51,21 +52,21 @@ def _options() -> tf.data.Options:
     return options
 
 
-def _plan(stream: EpisodeStream) -> Callable:
+def _plan(stream: EpisodeStream | MixedSizes) -> Callable:
     def plan(step: tf.Tensor) -> tuple[tf.Tensor, Plan]:
         return step, Plan(*tf.numpy_function(lambda step: [*stream.plan(int(step))], [step], DTYPES))
 
     return plan
 
 
-def _gather(stream: EpisodeStream) -> Callable:
+def _gather(stream: EpisodeStream | MixedSizes) -> Callable:
     def gather(step: tf.Tensor, plan: Plan) -> dict[str, tf.Tensor]:
         return _call(lambda step, *plan: stream.gather(Plan(*plan), int(step)), [step, *plan], stream.slices_spec)
 
     return gather
 
 
-def _apply(stream: EpisodeStream) -> Callable:
+def _apply(stream: EpisodeStream | MixedSizes) -> Callable:
     def apply(slices: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         names = list(slices)
         return _call(

@@ -6,10 +6,11 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
 from input_pipeline.episodes.batches import Arrays, EpisodeStream
+from input_pipeline.episodes.mixed_sizes import MixedSizes
 
 
 def episode_iterator(
-    stream: EpisodeStream, start: int = 0, *, threads: int | None = None
+    stream: EpisodeStream | MixedSizes, start: int = 0, *, threads: int | None = None
 ) -> Generator[Arrays, None, None]:
     """Yields the batches from step `start` on, in order. They do not depend on the number of threads.
 

@@ -15,13 +15,14 @@ _LAST_STEP = 2**32 - 1
 
 
 def validation_config(config: ConfigDict) -> ConfigDict:
-    """The configuration of validation: split `val`, all subjects, made on the host, nothing augmented or flipped.
+    """The configuration of validation: split `val`, all subjects, one size, made on the host, nothing augmented.
 
     Slices of volumes are cut as in training: without deformation, few subjects would be the context again and again.
     """
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.split = "val"
+        config.crops = ()
         config.subjects.number = 0
         config.apply = "host"
         for augmentation in config.task_augmentations.values():

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from input_pipeline.episodes.batches import EpisodeStream
+    from input_pipeline.episodes.mixed_sizes import MixedSizes
     from neuralizer_jax.training.loop import Episodes
 
 
@@ -83,23 +84,22 @@ def run(options: argparse.Namespace) -> None:
         sys.exit(0 if summary["ended"] == "SIGTERM" else 130)
 
 
-def _training_stream(config: "ConfigDict", process: int, processes: int) -> "EpisodeStream":
-    from input_pipeline.episodes.batches import EpisodeStream
+def _training_stream(config: "ConfigDict", process: int, processes: int) -> "EpisodeStream | MixedSizes":
+    from input_pipeline.episodes.mixed_sizes import training_stream
     from input_pipeline.store.table import open_collection
     from neuralizer_jax.errors import InputError
 
     if config.model.architecture != "unet" and config.data.context.min < 1:
         raise InputError(f"data.context.min: {config.data.context.min}, expected at least 1 member for a neuralizer")
     multiple = 2 ** (config.model.stages - 1)
-    if config.data.size % multiple:
-        raise InputError(
-            f"data.size: {config.data.size}, expected a multiple of {multiple} for {config.model.stages} stages"
-        )
+    for size in (config.data.size, *(crop[0] for crop in config.data.crops)):
+        if size % multiple:
+            raise InputError(f"data.size: {size}, expected a multiple of {multiple} for {config.model.stages} stages")
     collection = open_collection(config.data.datasets, config.data.split)
-    return EpisodeStream(config.data, collection, process=process, processes=processes)
+    return training_stream(config.data, collection, process=process, processes=processes)
 
 
-def _episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episodes":
+def _episodes(config: "ConfigDict", stream: "EpisodeStream | MixedSizes") -> "Episodes":
     from input_pipeline.episodes.batches import EpisodeStream
     from input_pipeline.episodes.validation import SIZES, validation_batches, validation_config
     from input_pipeline.ops.registry import TASKS
@@ -119,7 +119,7 @@ def _episodes(config: "ConfigDict", stream: "EpisodeStream") -> "Episodes":
     )
 
 
-def _batches(stream: "EpisodeStream", step: int) -> "Generator[dict[str, np.ndarray], None, None]":
+def _batches(stream: "EpisodeStream | MixedSizes", step: int) -> "Generator[dict[str, np.ndarray], None, None]":
     """The batches from a step on, by tf.data or, if TensorFlow is not installed, by threads: the same batches."""
     if find_spec("tensorflow") is None:
         from input_pipeline.episodes.threads import episode_iterator
