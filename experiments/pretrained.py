@@ -1,180 +1,161 @@
-r"""The recipe of the shipped weights, `small`: trained on label maps alone, in seven stages, small images first.
+"""The recipe of the weights in the package: from label maps to `small` (32 features) and `base` (64).
 
-    neuralizer prepare labelmaps --raw training_label_maps --subjects-per-map 10 --slices=-25:-9:4 --out data
+    neuralizer experiment --config experiments/pretrained.py:raw=training_label_maps --out results/pretrained
 
-    train() {
-        neuralizer train --config experiments/pretrained.py:stage=$1${2:+,init_from=$2} --workdir runs/$3 "${@:4}"
-    }
-    last() { neuralizer convert runs/$1/checkpoints runs/$1/last.safetensors; }
+prepares the label maps as volumes, trains stage after stage and writes `small.safetensors` and `base.safetensors`. Stop
+it whenever you like: the same command goes on. `--list` prints the commands. A stage by itself:
 
-    train 1 "" first                                    # stopped by hand at step 2,544
-    train 2 runs/first/best.safetensors second && last second
-    train 3 runs/second/last.safetensors third && last third
-    python -c 'import jax, neuralizer_jax as n; (model, a), (_, b) = (
-        n.load_weights(f"runs/{stage}/last.safetensors") for stage in ("second", "third")
-    ); n.save_weights("runs/mean.safetensors", model, jax.tree.map(lambda x, y: (x + y) / 2, a, b))'
-    train 4 runs/mean.safetensors fourth && last fourth
-    BEFORE="--config.train.learning_rate=8e-4 --config.train.dice_threshold=0.5"
-    train 5 runs/fourth/last.safetensors fifth_1 $BEFORE --config.seed=0 --config.train.steps=1300 \
-        --config.data.task_augmentations.mask_border.probability=0 \
-        --config.data.task_augmentations.mask_part.probability=0      # stopped by hand at step 344
-    last fifth_1
-    train 5 runs/fifth_1/last.safetensors fifth_2 $BEFORE --config.seed=5 --config.train.steps=1200
-    last fifth_2                                        # stopped by hand at step 645
-    train 5 runs/fifth_2/last.safetensors fifth_3 && last fifth_3
-    train 6 runs/fifth_3/last.safetensors sixth && last sixth
-    train 7 runs/sixth/last.safetensors seventh         # on a GPU
-    neuralizer convert --half runs/seventh/checkpoints small.safetensors
+    neuralizer train --config experiments/pretrained.py:stage=crops --data data/labelmaps-volumes --workdir runs/crops
 
-| stage | images | seed | steps | result | minutes, two CPU cores, partly beside other work |
-| --- | --- | --- | --- | --- | --- |
-| 1 | 64x64 | 0 | 2,544 of 20,000 | step 2,500, the best of the validation | 84, AMD EPYC |
-| 2 | 128x128 | 0 | 800 | last step | 85, AMD EPYC |
-| 3 | 192x192 | 0 | 500 | last step | 62, AMD EPYC |
-| 4 | 144x144, the middle of the slice at 1 mm | 0 | 1,200 | last step | 71, Intel Xeon |
-| 5, first part | the same | 0 | 344 of 1,300 | last step | 20, Intel Xeon |
-| 5, second part | the same | 5 | 645 of 1,200 | last step | 38, Intel Xeon |
-| 5, third part | the same | 6 | 520 | last step | 31, Intel Xeon |
-| 6 | the same, moved by up to 24 mm | 7 | 850 | last step | 82, Intel Xeon |
-| 7 | 192x192, whole slices, eight episodes a step | 8 | 1,510 | last step | 6, NVIDIA H100 |
+| stage | starts from | images | steps | learning rate |
+| --- | --- | --- | --- | --- |
+| crops | random parameters | crops of 96 mm; whole slices at 1.5 mm | `crops` | constant |
+| slices | crops; `base`: slices of `small`, widened | crops of 96 mm; whole slices at 1 mm | `slices` | constant |
+| decay | slices | the same | `decay` | cosine to 0 |
 
-Every stage keeps the moving average (EMA) of its parameters. The mean before stage 4 was saved in 16 bits. Stages 1
-to 3 use Adam, 4 to 7 Muon. Stage 7 had six minutes of a GPU that it shared with four other trainings: it saw five of
-the ten subjects of each label map, and its learning rate followed the cosine by the clock, which came to these steps.
-2026-11-22 to 27; jax 0.10.2 (stage 7: 0.11.2), flax 0.12.8 (0.12.10), optax 0.2.8. Expected scores:
-`neuralizer_jax/weights_files/small.md`; losses of each stage and trials: `benchmarks/results/training.md`.
+The rate is constant until the last stage, and the average of the parameters (EMA) is kept: every checkpoint is good,
+and more steps can be added later. `crops=20000` adds them; the stages after it then train again. On a GPU, `batch=8`
+makes batches of eight times the episodes, in bfloat16. The twelve maps of the training and test splits are trained on;
+the two of the validation split show how far the training is.
 
-All label maps are used for training but those of the validation split; other people's images are the test. Stage 1
-trains at low resolution. In stage 3 images weigh five times as much beside segmentations as in the paper, and fewer
-have a random contrast. In stage 4 a decibel is worth the same in every task. Stage 5 teaches to draw borders as the
-context draws them, where a protocol and not the intensities defines them, and to segment structures of low contrast.
-Stage 6 moves the slices further, to show what lies outside of their middle. Stage 7 shows whole slices again. Stage
-8, not part of the shipped weights, is for contexts of another contrast than the target's (`stage=8,init_from=small`);
-it is too short to keep all that stage 7 has learned.
+Every slice is cut from a volume: all planes and positions, tilted, deformed, each image displaced by what registration
+leaves and more; contrasts of eight modalities or random ones, slices of up to 6 mm, heads with and without skull. The
+context has 1 to 16 pairs, mostly of the target's contrast. Loss, shares of the tasks and optimiser were chosen by the
+trials in `benchmarks/results/training.md`.
 """
+
+from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from experiments import base
+from experiments.common.command_builder import with_arguments
 from neuralizer_jax.cli.experiment_file import run_file
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.experiment_commands import Command, shown_path
 
-_ALL = {
-    "model.features": 32,
-    "train.batch_size": 4,
-    "train.warmup_steps": 100,
-    "train.gradient_clip": 1.0,
-    "data.datasets": ("data/labelmaps",),
-    "data.split": "train+test",
-    "data.context.max": 8,
-    "data.tasks.segmentation.weight": 3.0,
-    "data.tasks.skull_stripping.weight": 0.5,
-    "data.task_augmentations.synthetic_modality.probability": 0.7,
-    "log.every": 25,
-}
-_FIRST = _ALL | {
-    "train.steps": 20_000,
-    "train.learning_rate": 1e-3,
-    "train.ema_decay": 0.999,
-    "validation.every": 500,
-    "validation.episodes": 4,
-    "checkpoint.every": 100,
-    "data.size": 64,
-    "data.classes.min_pixels": 80,
-}
-_LATER = _ALL | {
-    "train.learning_rate": 5e-4,
-    "train.decay": "cosine",
-    "train.ema_decay": 0.99,
-    "validation.every": 200,
-    "validation.episodes": 2,
-    "checkpoint.every": 50,
-}
-_SECOND = _LATER | {"train.steps": 800, "data.size": 128, "data.classes.min_pixels": 40}
-_THIRD = _LATER | {
-    "train.steps": 500,
-    "train.batch_size": 2,
-    "train.sigma_squared": 0.01,
-    "data.size": 192,
-    "data.classes.min_pixels": 60,
-    "data.task_augmentations.synthetic_modality.probability": 0.5,
-}
-_FOURTH = _LATER | {
-    "train.steps": 1200,
-    "train.warmup_steps": 30,
+_ALL: dict[str, Any] = {
     "train.optimizer": "muon",
-    "train.learning_rate": 8e-4,
+    "train.gradient_clip": 1.0,
+    "train.warmup_steps": 100,
+    # A decibel is worth the same in every task.
     "train.sigma_squared": 0.0,
-    "validation.every": 400,
-    "validation.episodes": 1,
-    "data.size": 144,
-    "data.extent": 144,
-    "data.classes.min_pixels": 40,
-    "data.context.pad_to": 2,
-    "data.tasks.segmentation.weight": 4.0,
-    "data.task_augmentations.synthetic_modality.probability": 0.6,
-}
-_FIFTH = _FOURTH | {
-    "seed": 6,  # other episodes than the stages before
-    "train.steps": 520,
-    "train.learning_rate": 5e-4,
     "train.dice_sharpness": 10.0,
     "train.dice_threshold": 0.4,
-    "validation.every": 260,
-    "data.context.other_source_probability": 0.4,
-    "data.spatial.own.affine_probability": 0.3,
+    "validation.every": 1000,
+    "validation.episodes": 3,
+    "validation.patience": 1_000_000,
+    "checkpoint.every": 100,
+    "log.every": 25,
+    "data.split": "train+test",
+    "data.size": 96,
+    "data.extent": 96,
+    "data.context.max": 16,
+    "data.context.pad_to": 2,
+    "data.classes.min_pixels": 40,
+    "data.volumes.scans.random_contrast_probability": 0.6,
     "data.task_augmentations.synthetic_modality.mixture_probability": 0.7,
-    "data.task_augmentations.mask_border.probability": 0.4,
-    "data.task_augmentations.mask_part.probability": 0.25,
-}
-_SIXTH = _FIFTH | {
-    "seed": 7,
-    "train.steps": 850,
-    "train.learning_rate": 6e-4,
-    "validation.every": 425,
-    "data.spatial.shared.translation": (-24.0, 24.0),
-}
-_SEVENTH = _FIFTH | {
-    "seed": 8,
-    "model.dtype": "bfloat16",
-    "train.batch_size": 8,
-    "train.steps": 1510,
-    "train.warmup_steps": 100,
-    "train.learning_rate": 8e-4,
-    "train.ema_decay": 0.998,
-    "validation.every": 1510,
-    "data.size": 192,
-    "data.extent": 192,
-    "data.context.pad_to": 8,
-    "data.spatial.shared.translation": (-16.0, 16.0),
-}
-_EIGHTH = _FIFTH | {
-    "seed": 9,
-    "train.steps": 480,
-    "validation.every": 480,
-    "data.size": 192,
-    "data.extent": 192,
-    "data.context.max": 6,
-    "data.spatial.shared.translation": (-16.0, 16.0),
-    "data.task_augmentations.synthetic_modality.own_probability": 0.4,
-    "data.tasks.two_modality_transfer.weight": 2.0,
-    "data.tasks.modality_transfer.weight": 1.5,
-    "data.tasks.super_resolution.weight": 1.5,
+    "data.task_augmentations.mask_border.probability": 0.3,
+    "data.task_augmentations.mask_part.probability": 0.2,
+    "data.tasks.segmentation.weight": 4.0,
+    "data.tasks.skull_stripping.weight": 0.5,
     "data.tasks.motion_correction.weight": 1.5,
     "data.tasks.undersampled_reconstruction.weight": 1.5,
-    "data.tasks.inpainting.weight": 0.5,
+    "data.tasks.denoising.weight": 1.5,
 }
-_STAGES = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _EIGHTH)
+
+# Size in pixels, extent in mm, episodes of a batch, weight.
+_CROPS = ((96, 96, 4, 3.0), (128, 192, 2, 1.0))
+_SLICES = ((96, 96, 4, 2.0), (192, 192, 2, 1.0))
+
+STAGES: dict[str, dict[str, Any]] = {
+    "crops": {"train.learning_rate": 2e-3, "train.ema_decay": 0.998, "data.crops": _CROPS},
+    "slices": {"train.learning_rate": 1e-3, "train.ema_decay": 0.998, "data.crops": _SLICES, "seed": 1},
+    "decay": {
+        "train.learning_rate": 1e-3,
+        "train.decay": "cosine",
+        "train.ema_decay": 0.99,
+        "data.crops": _SLICES,
+        "seed": 2,
+    },
+}
 
 
-def get_config(stage: int = 1, init_from: str = "") -> ConfigDict:
-    """The configuration of a stage, 1 to 8; from stage 2 on it starts from the weights `init_from`."""
-    if stage not in range(1, 1 + len(_STAGES)) or (stage > 1) != bool(init_from):
-        raise InputError("pretrained.py: expected no argument for stage 1, init_from=FILE with stage=2 to 8")
+def get_config(
+    stage: str = "crops", features: int = 32, steps: int = 12_000, init_from: str = "", batch: int = 1
+) -> ConfigDict:
+    """The configuration of a stage.
+
+    Args:
+        stage: crops, slices or decay.
+        features: of the network.
+        steps: of the stage.
+        init_from: weights, or checkpoints of the stage before; empty for random parameters.
+        batch: number that the episodes of a batch are multiplied with; above 1 the network computes in bfloat16.
+    """
+    if stage not in STAGES:
+        raise InputError(f"pretrained.py: stage={stage}, expected {', '.join(STAGES)}")
     config = base.get_config()
-    config.update_from_flattened_dict(_STAGES[stage - 1] | {"train.init_from": init_from})
+    config.update_from_flattened_dict(
+        _ALL | STAGES[stage] | {"model.features": features, "train.steps": steps, "train.init_from": init_from}
+    )
+    if batch > 1:
+        config.model.dtype = "bfloat16"
+        config.data.context.pad_to = 8  # fewer programs to compile
+        config.data.crops = tuple((*lengths, batch * rows, weight) for *lengths, rows, weight in config.data.crops)
     return config
 
 
+def get_commands(
+    out: Path,
+    data: Path,
+    raw: str = "training_label_maps",
+    crops: int = 12_000,
+    slices: int = 4_000,
+    decay: int = 1_500,
+    batch: int = 1,
+) -> list[Command]:
+    """The commands.
+
+    Args:
+        out: folder of the runs and of the weights.
+        data: folder of the prepared datasets.
+        raw: folder of the label maps.
+        crops: steps of that stage.
+        slices: steps of that stage, for each network.
+        decay: steps of that stage, for each network.
+        batch: as for `get_config`.
+    """
+    volumes = data / "labelmaps-volumes"
+    steps = {"crops": crops, "slices": slices, "decay": decay}
+    prepare = ("prepare", "labelmaps", "--raw", raw, "--volumes", "--out", shown_path(data))
+
+    def train(stage: str, features: int, folder: str, before: Command | None = None) -> Command:
+        arguments: dict[str, object] = {"stage": stage, "features": features, "steps": steps[stage], "batch": batch}
+        if before:
+            arguments["init_from"] = shown_path(before.makes)
+        config = with_arguments("pretrained", arguments)
+        workdir = out / "runs" / folder
+        command = ("train", "--config", config, "--workdir", shown_path(workdir), "--data", shown_path(volumes))
+        return Command(command, workdir / "checkpoints")
+
+    def export(run: Command, name: str) -> Command:
+        path = out / f"{name}.safetensors"
+        return Command(("convert", "--half", shown_path(run.makes), shown_path(path)), path, always=True)
+
+    # A folder is named after the steps before it: other steps there make another run.
+    first = train("crops", 32, "small-crops")
+    small = train("slices", 32, f"small-slices-after-{crops}", first)
+    small_end = train("decay", 32, f"small-decay-after-{crops}-{slices}", small)
+    base_run = train("slices", 64, f"base-slices-after-{crops}-{slices}", small)
+    base_end = train("decay", 64, f"base-decay-after-{crops}-{slices}", base_run)
+    return [
+        Command(prepare, volumes),
+        *(first, small, small_end, export(small_end, "small")),
+        *(base_run, base_end, export(base_end, "base")),
+    ]
+
+
 if __name__ == "__main__":
-    run_file("train", __file__)
+    run_file("experiment", __file__)

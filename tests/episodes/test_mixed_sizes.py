@@ -83,5 +83,5 @@ def test_an_accelerator_knows_the_size_of_a_step(folders):
 def test_wrong_crops(crops):
     config = default_config()
     config.datasets, config.crops = ("data",), crops
-    with pytest.raises(InputError, match="crops: .*, expected"):
+    with pytest.raises(InputError, match=r"crops: .*, expected"):
         check_config(config)

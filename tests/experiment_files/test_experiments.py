@@ -17,7 +17,7 @@ from input_pipeline.episodes.config import check_config
 from input_pipeline.store.table import open_collection
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.experiment_config import load_config
+from neuralizer_jax.experiment_config import load_commands, load_config
 from neuralizer_jax.training.parallel import compile_steps
 from neuralizer_jax.training.state import create_state
 from neuralizer_jax.weights import load_weights
@@ -119,7 +119,8 @@ def test_held_out_and_baseline():
         ("baseline_unet.py:subjects=many", "argument 'subjects=many', expected a value of type int"),
         ("smoke.py:steps=3", "argument 'steps=3' is unknown, expected none"),
         ("neuralizer_seen.py:scale=huge", "scale=huge: unknown, expected smoke, labelmaps, heldout, full"),
-        ("pretrained.py:stage=2", "expected no argument for stage 1, init_from=FILE with stage=2 to 8"),
+        ("pretrained.py:stage=last", "stage=last, expected crops, slices, decay"),
+        ("pretrained_first.py:stage=2", "expected no argument for stage 1, init_from=FILE with stage=2 to 8"),
         ("missing.py", "does not exist"),
     ],
 )
@@ -128,6 +129,27 @@ def test_wrong_arguments(experiment, expected):
         load_config(f"{FOLDER}/{experiment}")
     assert expected in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_stage_of_the_recipe_starts_where_the_one_before_ends():
+    commands = load_commands(FOLDER / "pretrained.py", Path("out"), Path("data"))
+    trainings = [command for command in commands if command.arguments[0] == "train"]
+    made = {str(command.makes) for command in trainings}
+    starts = [load_config(command.arguments[2]).train.init_from for command in trainings]
+    assert starts[0] == ""
+    assert set(starts[1:]) < made
+    longer = load_commands(f"{FOLDER / 'pretrained.py'}:crops=20000", Path("out"), Path("data"))
+    folders = [
+        [command.arguments[4] for command in its if command.arguments[0] == "train"] for its in (commands, longer)
+    ]
+    assert folders[0][0] == folders[1][0]  # goes on
+    assert not set(folders[0][1:]) & set(folders[1][1:])  # begin anew
+
+
+def test_the_recipe_on_a_gpu_has_larger_batches():
+    one, eight = (load_config(f"{FOLDER / 'pretrained.py'}:stage=slices,batch={batch}") for batch in (1, 8))
+    assert [crop[2] for crop in eight.data.crops] == [8 * crop[2] for crop in one.data.crops]
+    assert (one.model.dtype, eight.model.dtype) == ("float32", "bfloat16")
 
 
 def test_installed_experiments_have_names(tmp_path, monkeypatch):
