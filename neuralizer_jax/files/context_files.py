@@ -55,28 +55,28 @@ def find_pairs(folder: str | os.PathLike[str], *, targets: Iterable[str | os.Pat
         ['ctx_in0.png', 'ctx_out0.png']
     """
     folder = Path(folder)
-    try:
-        entries = sorted(folder.iterdir(), key=lambda path: (natural_order(path.name.casefold()), path.name))
-    except OSError as error:
-        raise InputError(f"{one_line(folder)}: cannot be read as a folder ({error.strerror or error})") from error
-    images = [p for p in entries if not p.name.startswith(".") and image_suffix(p) and p.is_file()]
-    pairs, single = _match(folder, images)
-    target_identities = {_identity(target) for target in targets}
-    single = [path for path in single if _identity(path) not in target_identities]
+    pairs, single = _match(folder, _images(folder))
+    target_identities = {identity(target) for target in targets}
+    single = [path for path in single if identity(path) not in target_identities]
     unpaired = [path for path in single if _MEANT.search(image_stem(path))]
     if unpaired:
         raise InputError(
-            f"{one_line(folder)}: no partner for {_names(unpaired)}: expected every input with its output, "
+            f"{one_line(folder)}: no partner for {named(unpaired)}: expected every input with its output, "
             f"{_near_miss(unpaired)}{_EXPECTED_NAMES}"
         )
     if not pairs:
         suffixes = ", ".join(IMAGE_SUFFIXES)
         raise InputError(f"{one_line(folder)}: no context pairs found, expected names {_EXPECTED_NAMES} ({suffixes})")
     inputs, outputs = zip(*pairs.values(), strict=True)
-    _refuse_targets(inputs + outputs, target_identities)
-    notes = [f"{one_line(folder)}: ignored {_names(single)}: not named as input or output"] if single else []
+    refuse_targets(inputs + outputs, target_identities)
+    notes = [f"{one_line(folder)}: ignored {named(single)}: not named as input or output"] if single else []
     notes += [f"{one_line(folder)}: {gap}" for gap in _gaps(pairs)]
     return ContextPairs(inputs, outputs, tuple(notes))
+
+
+def has_pairs(folder: Path) -> bool:
+    """Whether `find_pairs` finds a pair in a folder. Raises InputError as it does where several files are one."""
+    return bool(_match(folder, _images(folder))[0])
 
 
 def explicit_pairs(
@@ -97,18 +97,27 @@ def explicit_pairs(
             f"{len(in_paths)} context inputs and {len(out_paths)} context outputs, expected at least one, "
             "and one output for every input"
         )
-    _refuse_targets(in_paths + out_paths, {_identity(target) for target in targets})
-    output_identities = {_identity(path) for path in out_paths}
+    refuse_targets(in_paths + out_paths, {identity(target) for target in targets})
+    output_identities = {identity(path) for path in out_paths}
     seen, repeated = set(), []
     for path in in_paths:
-        identity = _identity(path)
-        if identity in output_identities:
+        own = identity(path)
+        if own in output_identities:
             raise InputError(f"{one_line(path)}: is both a context input and a context output, expected one of them")
-        if identity in seen:
+        if own in seen:
             repeated.append(path)
-        seen.add(identity)
-    notes = (f"context inputs given more than once: {_names(repeated)}",) if repeated else ()
+        seen.add(own)
+    notes = (f"context inputs given more than once: {named(repeated)}",) if repeated else ()
     return ContextPairs(in_paths, out_paths, notes)
+
+
+def _images(folder: Path) -> list[Path]:
+    """The image files of a folder in natural order, without hidden ones."""
+    try:
+        entries = sorted(folder.iterdir(), key=lambda path: (natural_order(path.name.casefold()), path.name))
+    except OSError as error:
+        raise InputError(f"{one_line(folder)}: cannot be read as a folder ({error.strerror or error})") from error
+    return [p for p in entries if not p.name.startswith(".") and image_suffix(p) and p.is_file()]
 
 
 def _match(folder: Path, images: Sequence[Path]) -> tuple[dict[str, tuple[Path, Path]], list[Path]]:
@@ -129,7 +138,7 @@ def _match(folder: Path, images: Sequence[Path]) -> tuple[dict[str, tuple[Path, 
                 found = [path.name for path in inputs + outputs]
                 same = len({unicodedata.normalize("NFC", name) for name in found}) < len(found)
                 raise InputError(
-                    f"{one_line(folder)}: several files for one pair: {_names(inputs + outputs)}"
+                    f"{one_line(folder)}: several files for one pair: {named(inputs + outputs)}"
                     + ", of which some have one name in two forms of Unicode (NFC and NFD)" * same
                 )
             pairs[name] = (path, outputs[0])
@@ -170,16 +179,17 @@ def _gaps(names: Iterable[str]) -> list[str]:
     return gaps
 
 
-def _refuse_targets(paths: Iterable[Path], target_identities: set[object]) -> None:
+def refuse_targets(paths: Iterable[Path], target_identities: set[object]) -> None:
+    """Raises InputError if a target, as `identity` has it, is among some files."""
     for path in paths:
-        if _identity(path) in target_identities:
+        if identity(path) in target_identities:
             raise InputError(
                 f"{one_line(path)}: the target is in its own context, which would show the model the answer, "
                 "expected a context without it"
             )
 
 
-def _identity(path: str | os.PathLike[str]) -> object:
+def identity(path: str | os.PathLike[str]) -> object:
     """Returns an object that is equal for two paths to the same file; for a missing file, the path."""
     try:
         status = os.stat(path)
@@ -188,7 +198,8 @@ def _identity(path: str | os.PathLike[str]) -> object:
     return status.st_dev, status.st_ino
 
 
-def _names(paths: Sequence[Path]) -> str:
+def named(paths: Sequence[Path]) -> str:
+    """Returns the names of some files, of many the first ones."""
     return _and_more([one_line(path.name) for path in paths[:_MOST_NAMED]], len(paths))
 
 

@@ -12,7 +12,7 @@ VIEWS = ("a sagittal", "a coronal", "an axial")
 
 # A label map lies on its image if no corner is further away than this, in voxels. Rotations are stored as rounded
 # quaternions, which moves corners by a hundredth of a voxel.
-_SAME_PLACE = 0.25
+SAME_PLACE = 0.25
 
 # Pixels count as equal if their sizes differ by less. Heads differ by as much from person to person.
 _SAME_SPACING = 0.05
@@ -71,7 +71,7 @@ def lies_on(own: Geometry, other: Geometry) -> bool:
     height, width = own.shape
     corners = np.array([(0, 0, 0, 1), (height - 1, 0, 0, 1), (0, width - 1, 0, 1), (height - 1, width - 1, 0, 1)]).T
     moved = np.linalg.solve(other.affine, own.affine @ corners) - corners
-    return bool(np.abs(moved).max() <= _SAME_PLACE)
+    return bool(np.abs(moved).max() <= SAME_PLACE)
 
 
 def same_spacing(one: Geometry, other: Geometry) -> bool:

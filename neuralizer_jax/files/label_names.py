@@ -1,14 +1,28 @@
-"""Names of labels from a table: BIDS `dseg.tsv`, a FreeSurfer colour table, or any lines of a number and a name."""
+"""Names of labels: BIDS `dseg.tsv`, colour tables of FreeSurfer and ITK-SNAP, nnU-Net's `dataset.json`, two columns.
 
+`find_label_names` looks for such a table beside examples.
+"""
+
+import csv
+import json
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.files.bids_name import parse_name
+from neuralizer_jax.files.bids_sidecars import find_table
+from neuralizer_jax.files.endings import volume_ending
 from neuralizer_jax.files.image_formats import check_is_file, reading
 
 _MAX_BYTES = 2**24
+# ITK-SNAP: number, red, green, blue, three more numbers, name in quotes.
+_ITK_SNAP = re.compile(r' *(\d{1,9})(?: +[\d.]+){6} +"([^"]*)"')
 # Columns between tabs or commas, whose names may hold spaces, or between spaces.
 _LINE = re.compile(r" *(\d{1,9})(?:[\t,] *([^\t,]*[^\t, ])| +(\S+))")
+# Tables that lie at the top of a folder of examples.
+_TABLES = ("dataset.json", "*dseg.tsv", "*LUT.txt", "*.ctab", "labels.tsv", "labels.csv", "labels.txt")
 
 
 def read_label_names(path: Path) -> dict[int, str]:
@@ -23,9 +37,70 @@ def read_label_names(path: Path) -> dict[int, str]:
         {17: 'Left-Hippocampus', 53: 'Right-Hippocampus'}
     """
     check_is_file(path)
-    with reading(path), open(path, encoding="utf-8") as stream:
-        lines = [_LINE.match(line) for line in stream.read(_MAX_BYTES).splitlines()]
-    names = {int(line[1]): line[2] or line[3] for line in lines if line}
+    with reading(path), open(path, encoding="utf-8-sig") as stream:
+        text = stream.read(_MAX_BYTES)
+        names = _of_json(text) if path.suffix.lower() == ".json" else _of_columns(text) or _of_lines(text)
     if not names:
         raise InputError(f"{one_line(path)}: has no label names, expected lines such as 17 Left-Hippocampus")
+    return names
+
+
+def find_label_names(folder: Path | None, labels: Iterable[Path]) -> tuple[dict[int, str], list[str]]:
+    """Looks for the table of some label maps: at the top of their folder, or where BIDS has it for the first of them.
+
+    Args:
+        folder: the folder of the examples, or None.
+        labels: the label maps.
+
+    Returns:
+        The names, and notes on tables that were passed over.
+    """
+    first = next(iter(labels), None)
+    found = [path for pattern in _TABLES for path in sorted(folder.glob(pattern))] if folder else []
+    if not found and first:
+        tables: defaultdict[Path, list[Path]] = defaultdict(list)
+        for parent in first.parents if folder is None else [p for p in first.parents if p.is_relative_to(folder)]:
+            tables[parent] = sorted(parent.glob("*dseg.tsv"))
+        try:
+            name = parse_name(first.name[: -len(volume_ending(first))])
+        except InputError:
+            return {}, []
+        table = find_table(first, name, tables)
+        found = [table] if table else []
+    notes = []
+    for path in found:
+        try:
+            return read_label_names(path), notes
+        except InputError as error:
+            notes.append(f"{error}; the table is passed over")
+    return {}, notes
+
+
+def _of_json(text: str) -> dict[int, str]:
+    """`labels` of nnU-Net, `{"hippocampus": 1}`, or of its first version, `{"1": "hippocampus"}`; 0 is background."""
+    content = json.loads(text)
+    labels = content.get("labels", content) if isinstance(content, dict) else {}
+    names = {}
+    for key, value in labels.items() if isinstance(labels, dict) else ():
+        number, name = (key, value) if isinstance(value, str) else (value, key)
+        if str(number).isdecimal() and isinstance(name, str) and len(str(number)) < 10:
+            names[int(number)] = name
+    return names
+
+
+def _of_columns(text: str) -> dict[int, str]:
+    """Columns `index` and `name` at any place, as in BIDS."""
+    rows = csv.DictReader(text.splitlines(), delimiter="\t")
+    if not {"index", "name"} <= set(rows.fieldnames or ()):
+        return {}
+    return {int(row["index"]): row["name"] for row in rows if (row["index"] or "").isdecimal() and row["name"]}
+
+
+def _of_lines(text: str) -> dict[int, str]:
+    names = {}
+    for line in text.splitlines():
+        if match := _ITK_SNAP.match(line):
+            names[int(match[1])] = match[2]
+        elif match := _LINE.match(line):
+            names[int(match[1])] = match[2] or match[3]
     return names

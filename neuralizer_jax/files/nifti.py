@@ -13,9 +13,13 @@ from neuralizer_jax.files.image_formats import check_plane_size, smallest_intege
 from neuralizer_jax.files.planes import Plane, SliceChoice, locate_plane
 
 if TYPE_CHECKING:
+    import nibabel as nib
     from nibabel.nifti1 import Nifti1Header
 
     from neuralizer_jax.files.volumes import OpenVolume
+
+# Types of stored labels, the smallest first.
+LABEL_TYPES = (np.uint8, np.int16, np.int32)
 
 # Voxels of a volume that are kept to measure its intensities.
 _SAMPLES = 500_000
@@ -63,10 +67,10 @@ def read_plane(path: Path, choice: SliceChoice | None) -> tuple[np.ndarray, Nift
         # An odd step, which does not divide the usual lengths of rows and planes.
         samples = None if plane.whole else volume.scaled(voxels.ravel("K")[:: voxels.size // _SAMPLES | 1])
         geometry = Geometry(volume.affine @ plane.pixel_to_voxel, values.shape, plane.fixed, volume.code)
-        header = _nifti_header(volume)
+        header = nifti_header(volume)
         if not plane.whole:
             _move_to_plane(header, plane)
-        contradictory = _sides_disagree(header)
+        contradictory = sides_disagree(header)
     return values, NiftiSource(header, plane, geometry, contradictory), samples
 
 
@@ -83,32 +87,51 @@ def encode_plane(values: np.ndarray, source: NiftiSource, suffix: str) -> bytes:
         InputError: without the path, for labels outside int32, or for FreeSurfer a place without orientation.
         ValueError: values of another shape than the plane.
     """
+    labels = values.dtype.kind in "iu"
+    if labels:
+        values = smallest_integers(values, LABEL_TYPES)
+    array = source.plane.to_array(values)
+    if suffix in (".mgz", ".mgh"):
+        array = array.reshape((*array.shape, 1)[:3])
+    intent = "label" if labels else "none"
+    content = nifti_or_mgh(array, source.header, suffix, intent=intent, oriented=bool(source.geometry.code)).to_bytes()
+    return gzip.compress(content, compresslevel=6, mtime=0) if suffix in (".nii.gz", ".mgz") else content
+
+
+def nifti_or_mgh(
+    array: np.ndarray, header: "Nifti1Header", suffix: str, *, intent: str, oriented: bool
+) -> "nib.Nifti1Image | nib.MGHImage":
+    """Makes the image that overlays the one of a header, which may have another shape.
+
+    Args:
+        array: what to store, in the type to store it in.
+        header: of the other image; its scaling, display range and intent are not taken.
+        suffix: `.nii`, `.nii.gz`, `.mgh` or `.mgz`.
+        intent: of a NIfTI header, `label` or `none`.
+        oriented: whether the header says where left and right are.
+
+    Raises:
+        InputError: without the path, for FreeSurfer a place without orientation.
+    """
     import nibabel
 
     from neuralizer_jax.files.volumes import affine_in_mm
 
-    labels = values.dtype.kind in "iu"
-    if labels:
-        values = smallest_integers(values, (np.uint8, np.int16, np.int32))
-    header = source.header.copy()
-    header.set_data_dtype(values.dtype)
+    if suffix in (".mgz", ".mgh"):
+        if not oriented:
+            raise InputError(f"{suffix} needs an orientation, which the target has not, expected .nii.gz")
+        return nibabel.MGHImage(array, affine_in_mm(header, header.get_best_affine()))
+    header = header.copy()
+    header.set_data_dtype(array.dtype)
     header.set_slope_inter(1, 0)
     header["cal_min"] = header["cal_max"] = 0
-    header.set_intent("label" if labels else "none")
+    header.set_intent(intent)
     image_class = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
-    array = source.plane.to_array(values)
-    if suffix in (".mgz", ".mgh"):
-        if not source.geometry.code:
-            raise InputError(f"{suffix} needs an orientation, which the target has not, expected .nii.gz")
-        array = array.reshape((*array.shape, 1)[:3])
-        content = nibabel.MGHImage(array, affine_in_mm(header, header.get_best_affine())).to_bytes()
-    else:
-        # Without an affine, nibabel keeps the header's qform and sform and their codes.
-        content = image_class(array, None, header).to_bytes()
-    return gzip.compress(content, compresslevel=6, mtime=0) if suffix in (".nii.gz", ".mgz") else content
+    # Without an affine, nibabel keeps the header's qform and sform and their codes.
+    return image_class(array, None, header)
 
 
-def _nifti_header(volume: "OpenVolume") -> "Nifti1Header":
+def nifti_header(volume: "OpenVolume") -> "Nifti1Header":
     """Returns a copy of the header; for a FreeSurfer file, the NIfTI header that says the same."""
     import nibabel
 
@@ -120,7 +143,7 @@ def _nifti_header(volume: "OpenVolume") -> "Nifti1Header":
     return header
 
 
-def _sides_disagree(header: "Nifti1Header") -> bool:
+def sides_disagree(header: "Nifti1Header") -> bool:
     """Whether one of sform and qform is left-handed and the other right-handed."""
     from nibabel.spatialimages import HeaderDataError
 
