@@ -28,7 +28,8 @@ def made_up_cases() -> list[Case]:
         for subject in range(4 if task == "segmentation" else 3):
             for draw in range(2):
                 sizes = (1, 3) if subject < 3 else (1,)
-                cases.append(Case(task, "ixi", modality, class_name, f"s{subject}", draw, sizes, is_segmentation))
+                cell = task, "ixi", modality, class_name, "coronal", -17
+                cases.append(Case(*cell, f"s{subject}", draw, sizes, is_segmentation))
     return cases
 
 

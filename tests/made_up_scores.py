@@ -96,7 +96,7 @@ def _missing(model, gain, n):
 def _lines(experiment, model, task, dataset, modality, name, n, value, is_mask, noise):
     for subject, of_subject in enumerate(value):
         for draw, score in enumerate(of_subject):
-            kind, case = kind_of(model), (task, dataset, modality, name, f"{dataset}{subject:03d}")
+            kind, case = kind_of(model), (task, dataset, modality, name, "coronal", -17, f"{dataset}{subject:03d}")
             if kind == Kind.BASELINE:
                 key = (experiment, model, kind, ALL if n == 64 else str(n), draw, 0, *case, 0)
             else:

@@ -1,12 +1,12 @@
 """Test cases and their episodes: the same for every model and every run.
 
-A case is a task, a source (dataset, modalities, protocol), a class, a subject and a draw. These names alone decide its
-context and the artefacts in its images; other cases and the size of the context do not matter. Each subject shows one
-slice.
+A case is a task, a source (dataset, modalities, protocol), a class, a plane with a position, a subject and a draw. All
+of them but the plane decide the order of its context and the artefacts in its images; other cases and the size of the
+context do not matter.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from input_pipeline.episodes.batches import Arrays, EpisodeStream
+from input_pipeline.episodes.config import default_config
 from input_pipeline.episodes.plan import MAX_CLASSES, PROTOCOLS, Plan
 from input_pipeline.episodes.sources import Source, select
 from input_pipeline.episodes.validation import validation_config
@@ -26,12 +27,14 @@ from neuralizer_jax.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class _Cell:
-    """The subjects of a task, a source and a class.
+    """The subjects of a task, a source and a class in one plane.
 
     Attributes:
         task: name of the task.
         source: dataset, modalities and protocol.
         label: the class; 0: none.
+        plane: one of `PLANE_NAMES`.
+        rows: `[G]` the row that each subject of the collection shows.
         subjects: `[k]` possible targets.
         context: `[c]` possible context members.
     """
@@ -39,6 +42,8 @@ class _Cell:
     task: str
     source: Source
     label: int
+    plane: str
+    rows: np.ndarray
     subjects: np.ndarray
     context: np.ndarray
 
@@ -46,7 +51,7 @@ class _Cell:
 def evaluation_config(config: ConfigDict, splits: str) -> ConfigDict:
     """The configuration of an evaluation on `splits`: as in validation, with held-out tasks and a seed of its own.
 
-    Slices of volumes are cut as they are, without deformation, displacement or lesions.
+    Slices of volumes are cut as they are, without deformation, displacement or lesions, in any plane.
     """
     config = validation_config(config)
     with config.unlocked():
@@ -59,6 +64,7 @@ def evaluation_config(config: ConfigDict, splits: str) -> ConfigDict:
         for ranges in (volumes.shared, volumes.misalignment):
             ranges.update({name: (1.0, 1.0) if name == "scale" else (0.0, 0.0) for name in ranges})
         volumes.misalignment.scale = (0.0, 0.0)
+        volumes.planes = default_config().volumes.planes
     return config
 
 
@@ -67,7 +73,7 @@ class EvaluationCases:
 
     Attributes:
         stream: makes the episodes.
-        cases: ordered by task, dataset, modality, class, subject and draw.
+        cases: ordered by task, dataset, modality, class, plane, subject and draw.
         left_out: number of context sizes, over all cases, for which there are too few subjects.
     """
 
@@ -83,6 +89,7 @@ class EvaluationCases:
         subjects: int = 0,
         modalities: int = 0,
         other_modality: bool = False,
+        planes: Sequence[tuple[str, int]] = (),
     ):
         """Lists the cases.
 
@@ -98,9 +105,11 @@ class EvaluationCases:
                 random; 0: all. DTI counts as one modality and shows its first direction.
             other_modality: each context member shows a random modality other than the target's. Tasks for which that
                 makes no sense have no cases.
+            planes: planes and positions, mm in MNI152; empty: the coronal slice at or nearest to `SLICE_Y`. A class is
+                segmented where a plane shows enough of it.
 
         Raises:
-            InputError: for a wrong configuration, or one without a case.
+            InputError: for a wrong configuration, or one without a case in one of the planes.
         """
         of_targets, of_contexts = split.split("+"), (context_split or split).split("+")
         shown = "+".join(dict.fromkeys([*of_targets, *of_contexts]))
@@ -118,13 +127,19 @@ class EvaluationCases:
             (collection.names[dataset], entry["subject"]): subject
             for subject, (dataset, entry) in enumerate(zip(collection.dataset_of, collection.entries, strict=True))
         }
-        self._cells = {self._names(cell): cell for cell in self._found_cells(modalities)}
+        places = {place: self._rows_at(*place) for place in planes} or {
+            ("coronal", SLICE_Y): collection.rows_at("coronal", SLICE_Y)
+        }
+        self._cells = {self._names(cell): cell for cell in self._found_cells(modalities, places)}
         sizes = sorted(set(sizes))
         self.cases = [case for names in self._cells for case in self._cases_of(names, sizes, draws, subjects)]
         self.left_out = sum(len(sizes) - len(case.sizes) for case in self.cases)
         if not self.cases:
             names = ", ".join(collection.names)
             raise InputError(f"no case in split {split} of {names}, expected two persons that show one of the tasks")
+        shown_planes = {(case.plane, case.position) for case in self.cases}
+        if missing := next((place for place in planes if place not in shown_planes), None):
+            raise InputError(f"no case in the {missing[0]} plane at {missing[1]} mm, expected one that shows the tasks")
 
     def targets(self) -> list[tuple[str, str, str]]:
         """Dataset, subject and person of every possible target."""
@@ -146,7 +161,7 @@ class EvaluationCases:
 
     def context(self, case: Case) -> list[tuple[int, tuple[str, ...]]]:
         """The subjects of the largest context, all different persons, each with the modalities it shows."""
-        collection, cell = self.stream.collection, self._cells[_cell_names(case)]
+        collection, cell = self.stream.collection, self._cells[case.cell]
         rng = np.random.default_rng(_number("context", *_own_names(case)))
         order = rng.permutation(cell.context).tolist()
         which = rng.random(len(order))
@@ -162,7 +177,7 @@ class EvaluationCases:
         return members[: max(case.sizes)]
 
     def _plan(self, case: Case, members: int) -> Plan:
-        collection, cell = self.stream.collection, self._cells[_cell_names(case)]
+        collection, cell = self.stream.collection, self._cells[case.cell]
         query = self._subjects[case.dataset, case.subject], cell.source.modalities
         shown = [query, *self.context(case)[:members]]
         subjects = np.array([subject for subject, _ in shown])
@@ -174,7 +189,7 @@ class EvaluationCases:
             task=np.array([list(TASKS).index(case.task)], np.int32),
             augmentations=np.zeros((1, len(TASK_AUGMENTATIONS)), bool),
             subject=subjects[None],
-            slice=(collection.nearest_rows(SLICE_Y)[subjects] - collection.first_row[subjects])[None],
+            slice=(cell.rows[subjects] - collection.first_row[subjects])[None],
             centre=np.zeros((1, 2), np.int64),
             pivot=np.zeros((1, 2), np.int64),
             images=images,
@@ -184,7 +199,15 @@ class EvaluationCases:
             reused=np.array([0]),
         )
 
-    def _found_cells(self, most: int) -> Iterator[_Cell]:
+    def _rows_at(self, plane: str, position: int) -> np.ndarray:
+        """The row of each subject in a plane. Raises InputError if some have no slice there."""
+        rows = self.stream.collection.rows_at(plane, position)
+        if (self.stream.collection.y[rows] != position).any():
+            names = ", ".join(self.stream.collection.names)
+            raise InputError(f"{names}: not every subject has a {plane} slice at {position} mm, expected another one")
+        return rows
+
+    def _found_cells(self, most: int, places: Mapping[tuple[str, int], np.ndarray]) -> Iterator[_Cell]:
         planner, collection = self.stream.planner, self.stream.collection
         selection = select(self.stream.config, collection)
         for name, sources in planner.sources.items():
@@ -194,10 +217,12 @@ class EvaluationCases:
             for source in _drawn([its for its in sources if self._is_target[its.subjects].any()], most):
                 members = self._members(source, sources)
                 for label in selection.classes[source.protocol] if source.protocol else (0,):
-                    targets, context = (
-                        self._showing(subjects, source.protocol, label) for subjects in (source.subjects, members)
-                    )
-                    yield _Cell(name, source, label, targets[self._is_target[targets]], context)
+                    for (plane, _), rows in places.items():
+                        targets, context = (
+                            self._showing(subjects, rows, source.protocol, label)
+                            for subjects in (source.subjects, members)
+                        )
+                        yield _Cell(name, source, label, plane, rows, targets[self._is_target[targets]], context)
 
     def _members(self, source: Source, sources: Sequence[Source]) -> np.ndarray:
         """Possible context members for the targets of a source, whatever classes they show."""
@@ -212,26 +237,27 @@ class EvaluationCases:
         able = [bool(self._other_modalities(subject, source)) or not self._other_modality for subject in subjects]
         return subjects[np.array(able, bool) & self._is_context[subjects]]
 
-    def _showing(self, subjects: np.ndarray, protocol: str, label: int) -> np.ndarray:
-        """The subjects that show at least `classes.min_pixels` of a class; all subjects for class 0."""
+    def _showing(self, subjects: np.ndarray, rows: np.ndarray, protocol: str, label: int) -> np.ndarray:
+        """The subjects whose rows show at least `classes.min_pixels` of a class; for class 0 enough of the brain."""
         if not label:
-            return subjects
+            return subjects[self.stream.collection.in_brain[rows[subjects]]]
         labels, pixels = self.stream.collection.class_pixels[protocol]
-        rows = self.stream.collection.nearest_rows(SLICE_Y)[subjects]
-        return subjects[pixels[rows, labels.index(label)] >= self.stream.config.classes.min_pixels]
+        return subjects[pixels[rows[subjects], labels.index(label)] >= self.stream.config.classes.min_pixels]
 
     def _other_modalities(self, subject: int, source: Source) -> list[str]:
         return sorted(self.stream.collection.series[subject].keys() - set(source.modalities))
 
-    def _names(self, cell: _Cell) -> tuple[str, str, str, str]:
-        """Task, dataset, modality and class of a cell, as in the table of scores."""
+    def _names(self, cell: _Cell) -> tuple[str, str, str, str, str, int]:
+        """A cell as in the table of scores, see `Case.cell`."""
         *inputs, last = cell.source.modalities
         modality = f"{'+'.join(inputs)}>{last}" if inputs else last
         class_name = f"{cell.source.protocol}:{cell.label}" if cell.label else ""
-        return cell.task, self.stream.collection.names[cell.source.dataset], modality, class_name
+        collection = self.stream.collection
+        position = int(collection.y[cell.rows[cell.source.subjects[0]]])
+        return cell.task, collection.names[cell.source.dataset], modality, class_name, cell.plane, position
 
     def _cases_of(
-        self, names: tuple[str, str, str, str], sizes: Sequence[int], draws: int, most: int
+        self, names: tuple[str, str, str, str, str, int], sizes: Sequence[int], draws: int, most: int
     ) -> Iterator[Case]:
         cell, collection = self._cells[names], self.stream.collection
         subjects = {collection.entries[subject]["subject"]: subject for subject in cell.subjects.tolist()}
@@ -273,12 +299,9 @@ def _with_members(episode: Arrays, members: int) -> Arrays:
     return resized
 
 
-def _cell_names(case: Case) -> tuple[str, str, str, str]:
-    return case.task, case.dataset, case.modality, case.class_name
-
-
 def _own_names(case: Case) -> tuple[str, ...]:
-    return *_cell_names(case), case.subject, str(case.draw)
+    """What decides the random numbers of a case: in another plane its subjects have the same order and artefacts."""
+    return case.task, case.dataset, case.modality, case.class_name, case.subject, str(case.draw)
 
 
 def _number(*names: str) -> int:

@@ -143,6 +143,16 @@ class SliceCollection:
         """The row of each subject whose slice is nearest to that of a row, in the same plane `[G]`."""
         return self.nearest_rows(int(self.y[row]))
 
+    def rows_at(self, plane: str, position: int) -> np.ndarray:
+        """The row of each subject at, or nearest to, a position in a plane `[G]`, mm along its normal.
+
+        Raises:
+            InputError: a plane or position that no subject can have.
+        """
+        if plane != "coronal":
+            raise InputError(f"{', '.join(self.names)}: coronal slices, expected volumes to show {plane} ones")
+        return self.nearest_rows(position)
+
     def nearest_rows(self, y: int) -> np.ndarray:
         """The row of each subject whose coronal slice is nearest to y mm `[G]`."""
         if y not in self._nearest:

@@ -10,12 +10,13 @@ from functools import cached_property
 
 import numpy as np
 
-from input_pipeline.space.grid import ORIGIN, SHAPE, coronal_index
+from input_pipeline.space.grid import ORIGIN, SHAPE
 from input_pipeline.space.modalities import MODALITIES
 from input_pipeline.space.protocols import SEGMENTATION_CLASSES, other_side
 from input_pipeline.space.tissue_classes import CLASSES, class_indices
-from input_pipeline.store.table import BRAIN_LABELS, SliceCollection, chosen_subjects, subject_tables
+from input_pipeline.store.table import BRAIN_LABELS, PLANE_NAMES, SliceCollection, chosen_subjects, subject_tables
 from input_pipeline.store.volumes import PLANES, StoredVolumes
+from neuralizer_jax.errors import InputError
 
 # Rows of a subject: the planes along x, then those along y, then those along z. An axis has as many as the longest.
 ROWS = 3 * PLANES
@@ -122,9 +123,13 @@ class VolumeCollection(SliceCollection):
         """The row of each subject with the plane of a row `[G]`."""
         return self.first_row + row % ROWS
 
-    def nearest_rows(self, y: int) -> np.ndarray:
-        """The row of each subject with the coronal plane at y mm `[G]`."""
-        return self.first_row + PLANES + coronal_index(y)
+    def rows_at(self, plane: str, position: int) -> np.ndarray:
+        """The row of each subject with a plane at a position `[G]`, mm along its normal."""
+        axis = PLANE_NAMES.index(plane)
+        if not 0 <= position - ORIGIN[axis] < SHAPE[axis]:
+            last = ORIGIN[axis] + SHAPE[axis] - 1
+            raise InputError(f"{plane} {position} mm: outside of the grid, expected {ORIGIN[axis]} to {last}")
+        return self.first_row + PLANES * axis + position - ORIGIN[axis]
 
     def centre(self, row: int, label: int, protocol: str, flipped: bool) -> tuple[np.ndarray, np.ndarray]:
         """Where a label of a row's subject lies in the row's plane, or its brain if it has no such label.

@@ -1,6 +1,7 @@
 """`neuralizer evaluate --config FILE --weights FILE --out DIR`: scores of models on test subjects, in a table."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,14 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
         "--modalities", metavar="K", type=int, default=0, help="modalities for each task, dataset and protocol, at most"
     )
     cases.add_argument(
+        "--planes",
+        metavar="PLANE:MM",
+        nargs="+",
+        default=[],
+        help="slices to show, as coronal:-17 sagittal:24 axial:10, mm in MNI152; sagittal and axial ones need "
+        "datasets of volumes (default: the coronal slice at or nearest to -17 mm)",
+    )
+    cases.add_argument(
         "--context-modality",
         choices=("same", "other"),
         default="same",
@@ -142,6 +151,7 @@ def run(options: argparse.Namespace) -> None:
         subjects=options.subjects,
         modalities=options.modalities,
         other_modality=options.context_modality == "other",
+        planes=_planes(options.planes),
     )
     _check_subjects([named.path for named in weights], cases, split, context_split, options.context_data)
     left_out = f", {cases.left_out} contexts left out for lack of subjects" if cases.left_out else ""
@@ -179,6 +189,20 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(f"--sizes: {min(options.sizes)}, expected 1 or more context members")
     if options.augment and not options.bootstrap:
         raise InputError("--augment needs --bootstrap, expected a number of context sets to draw")
+
+
+def _planes(arguments: list[str]) -> list[tuple[str, int]]:
+    """Planes and positions, each once. Raises InputError for anything but `PLANE:MM`."""
+    from input_pipeline.store.table import PLANE_NAMES
+    from neuralizer_jax.errors import InputError
+
+    found = []
+    for argument in arguments:
+        plane, _, position = argument.partition(":")
+        if plane not in PLANE_NAMES or not re.fullmatch(r"[+-]?\d{1,4}", position):
+            raise InputError(f"--planes {argument}: expected PLANE:MM, PLANE one of {', '.join(PLANE_NAMES)}")
+        found.append((plane, int(position)))
+    return list(dict.fromkeys(found))
 
 
 def _parsed(arguments: list[str]) -> "list[NamedWeights]":

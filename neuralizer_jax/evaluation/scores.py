@@ -1,7 +1,7 @@
 """The table of scores: one row for a metric of a model's prediction of a case.
 
-    experiment, model, kind, train_subjects, training, context_size, task, dataset, modality, class, subject, draw,
-    metric, value
+    experiment, model, kind, train_subjects, training, context_size, task, dataset, modality, class, plane, position,
+    subject, draw, metric, value
 
 `context_size` is 0 for a baseline, which has no context. `train_subjects` is the number of subjects that a baseline was
 trained on, or `all`, and empty for other models; `training` tells several trainings with as many subjects apart.
@@ -19,7 +19,7 @@ import pandas as pd
 from neuralizer_jax.errors import InputError
 
 MODEL_KEYS = ("model", "kind", "train_subjects", "training")
-CASE_KEYS = ("task", "dataset", "modality", "class", "subject", "draw")
+CASE_KEYS = ("task", "dataset", "modality", "class", "plane", "position", "subject", "draw")
 
 # The columns that identify a score; the last column of the file is the score.
 KEYS = ("experiment", *MODEL_KEYS, "context_size", *CASE_KEYS, "metric")
@@ -30,6 +30,7 @@ Key = tuple[str | int, ...]
 ALL = "all"
 
 _COUNTS = [KEYS.index(name) for name in ("training", "context_size", "draw")]
+_POSITION = KEYS.index("position")
 _KIND, _SUBJECTS, _SIZE = (KEYS.index(name) for name in ("kind", "train_subjects", "context_size"))
 
 # Metrics that may be missing: there is no distance to an empty mask.
@@ -67,7 +68,8 @@ def parse_rows(rows: Iterable[Sequence[Any]], where: str = "scores", first_line:
             raise InputError(f"{at}: {len(row)} values, expected {len(HEADER)}")
         cells: list[Any] = [*map(str, row[:-1])]
         for place in _COUNTS:
-            cells[place] = _count(row[place], at, KEYS[place])
+            cells[place] = _whole_number(row[place], at, KEYS[place], 0)
+        cells[_POSITION] = _whole_number(row[_POSITION], at, "position", -1000)
         _check_kind(cells[_KIND], cells[_SUBJECTS], cells[_SIZE], at)
         key, score = tuple(cells), _score(row[-1], cells[-1], at)
         if key in scores:
@@ -116,7 +118,8 @@ def read_scores(path: Path) -> pd.DataFrame:
 def check_header(header: list[str], path: Path) -> None:
     """Raises InputError for a table with other columns, for example one of an earlier version."""
     if header != HEADER:
-        hint = " (from an earlier version: evaluate again, into another folder)" if "n" in header else ""
+        earlier = "experiment" in header
+        hint = " (from an earlier version: evaluate again, into another folder)" if earlier else ""
         raise InputError(f"{path}: its columns are {','.join(header)}, expected {','.join(HEADER)}{hint}")
 
 
@@ -131,13 +134,13 @@ def _check_kind(kind: str, subjects: str, size: int, at: str) -> None:
         raise InputError(f"{at}: {found}, expected no train_subjects, and a context")
 
 
-def _count(text: str | int, at: str, name: str) -> int:
+def _whole_number(text: str | int, at: str, name: str, least: int) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = -1
-    if number < 0:
-        raise InputError(f"{at}, {name}: {text!r}, expected a whole number, 0 or more")
+        number = least - 1
+    if number < least:
+        raise InputError(f"{at}, {name}: {text!r}, expected a whole number, {least} or more")
     return number
 
 

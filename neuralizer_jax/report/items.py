@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from neuralizer_jax.evaluation.scores import Kind
 from neuralizer_jax.report.comparison import Comparison, of_t1
 from neuralizer_jax.report.figures import context_size_figure, differences_figure, scores_figure
+from neuralizer_jax.report.planes import planes_table
 from neuralizer_jax.report.results import LeftOut, Results
 from neuralizer_jax.report.shown_names import BASELINE, SEEN, UNSEEN, shown_size, shown_task
 from neuralizer_jax.report.statistics import (
@@ -23,9 +24,9 @@ from neuralizer_jax.report.table_formats import Table
 from neuralizer_jax.report.tables import classes_table, differences_table, runtime_table, scores_table
 
 # Experiments in the table of scores (paper, section 4): baselines, held-out modalities, context sizes, a new label
-# protocol, ablations.
+# protocol, ablations, slices of several planes and positions.
 BASELINES, MODALITIES, SIZES = "experiment1", "experiment1_modalities", "experiment2"
-PROTOCOL, ABLATIONS = "experiment3", "ablations"
+PROTOCOL, ABLATIONS, PLANES = "experiment3", "ablations", "planes"
 
 # The other metric of a task with this main metric.
 _OTHER_METRIC = {"dice": "hd95", "psnr": "ssim"}
@@ -59,6 +60,7 @@ def report_items(results: Results, class_names: Mapping[str, str]) -> tuple[list
         "table3": lambda name: _classes(name, results, class_names),
         "ablations": lambda name: _ablations(name, results),
         "table_ablations": lambda name: _ablations(name, results),
+        "table_planes": lambda name: _planes(name, results),
         "table_runtime": lambda name: _runtime(name, results),
     }
     items, left_out = [], []
@@ -214,6 +216,15 @@ def _ablations(name: str, results: Results) -> Item:
         return _table_item("Ablations", differences_table(name, caption, columns, comparison.metrics))
     flat = {(model, task): found for model, column in columns.items() for task, found in column.items()}
     return Item(name, "Ablations", caption, differences_figure(flat, comparison.metrics, SEEN))
+
+
+def _planes(name: str, results: Results) -> Item:
+    comparison = _own(results, PLANES)
+    caption = (
+        f"Scores at N = {shown_size(comparison.size)} by plane and position (mm in MNI152), beside those of the same"
+        f" subjects and classes in one slice. {_MEANS}, then tasks, {_INTERVALS}; bold where the interval is above 0."
+    )
+    return _table_item("Planes and positions", planes_table(name, caption, comparison))
 
 
 def _runtime(name: str, results: Results) -> Item:

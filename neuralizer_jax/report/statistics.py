@@ -1,7 +1,8 @@
 """Means of scores and their confidence intervals.
 
-Means are taken over draws (and trainings), then over the subjects of a cell (a dataset, modality and class of a task),
-then over the cells of a task, then over tasks, so each subject, cell and task has equal weight (paper, section 4.1).
+Means are taken over draws (and trainings), then over the subjects of a cell (a dataset, modality, class, plane and
+position of a task), then over the cells of a task, then over tasks, so each subject, cell and task has equal weight
+(paper, section 4.1).
 Intervals are for another sample of subjects: a bootstrap (Efron and Tibshirani, 1993) resamples the subjects of each
 dataset together with all of their scores, so differences between models are paired.
 
@@ -17,7 +18,7 @@ import pandas as pd
 
 from neuralizer_jax.evaluation.scores import Kind
 
-CELL = ("dataset", "modality", "class")
+CELL = ("dataset", "modality", "class", "plane", "position")
 RESAMPLES = 2000
 _CONFIDENCE = 0.95
 
@@ -183,7 +184,7 @@ def _cell_resamples(scores: pd.DataFrame, drawn: dict[str, pd.DataFrame]) -> pd.
 
     A cell without a drawn subject keeps its mean.
     """
-    table = scores.pivot(index="subject", columns=[*_KEY, "modality", "class"], values="value")
+    table = scores.pivot(index="subject", columns=[*_KEY, *CELL[1:]], values="value")
     values, there = table.to_numpy(), table.notna().to_numpy().astype(np.float64)
     mean = np.nanmean(values, 0)
     times = drawn[scores["dataset"].iloc[0]].loc[table.index].to_numpy().T

@@ -116,6 +116,14 @@ class TestList:
         with pytest.raises(InputError, match="no case in split test of heads, regions, lesions"):
             EvaluationCases(configured(), (50,), 1)
 
+    def test_other_planes_need_volumes(self):
+        for place, expected in (
+            (("axial", 0), "coronal slices, expected volumes"),
+            (("coronal", 3), "not every subject"),
+        ):
+            with pytest.raises(InputError, match=expected):
+                EvaluationCases(configured(), (1,), 1, planes=[place])
+
 
 class TestContext:
     def test_other_persons_who_show_the_same(self, listed):

@@ -7,12 +7,12 @@ from fake_volumes import SCANS, write_fake_volumes
 
 from input_pipeline.episodes.batches import EpisodeStream
 from input_pipeline.episodes.config import default_config
-from input_pipeline.episodes.evaluation import EvaluationCases, evaluation_config
+from input_pipeline.episodes.evaluation import EvaluationCases
 from input_pipeline.episodes.plan import PROTOCOLS
 from input_pipeline.episodes.threads import episode_iterator
 from input_pipeline.episodes.validation import validation_batches, validation_config
 from input_pipeline.ops.registry import TASKS
-from input_pipeline.space.grid import SLICE_Y, coronal_image, coronal_index
+from input_pipeline.space.grid import ORIGIN, SLICE_Y, coronal_index
 from input_pipeline.space.modalities import MODALITIES
 from input_pipeline.store.table import PLANE_NAMES, open_collection
 from input_pipeline.store.volume_table import FIRST_CONTRAST
@@ -131,17 +131,6 @@ class TestAnatomy:
                 seen.add((side, bool(plan.flip[b, 0])))
         assert len(seen) == 4
 
-    def test_an_evaluation_shows_the_scan_as_it_is(self, folders):
-        config = evaluation_config(make_stream(folders[1:], size=192).config, "train")
-        config.only.tasks = ("segmentation",)
-        its = EpisodeStream(config, open_collection(config.datasets, config.split))
-        plan = its.planner.episode(np.random.default_rng(0), "segmentation", 0, "coronal")
-        row = its.collection.nearest_rows(SLICE_Y)[plan.subject[0, 0]] - its.collection.first_row[plan.subject[0, 0]]
-        shown = its.apply_on_host(its.gather(plan._replace(slice=np.array([[row]])), 0))
-        data, place = its.collection.datasets[0], its.collection.place_of[plan.subject[0, 0]]
-        expected = coronal_image(data.images[data.first_image[place]], coronal_index(SLICE_Y)) / 65535
-        np.testing.assert_allclose(shown["target_in"][0, ..., 0], expected, atol=1e-4)
-
     def test_an_evaluation_is_on_the_slice_of_the_paper(self, folders):
         its = EvaluationCases(make_stream(folders[1:]).config, (1,), 1, split="train")
         assert {case.task for case in its.cases} == {"segmentation"}
@@ -149,6 +138,46 @@ class TestAnatomy:
         gathered = its.stream.gather(its._plan(its.cases[0], 1), 0)
         assert (gathered["axis"] == 1).all()
         assert (gathered["position"] == coronal_index(SLICE_Y)).all()
+
+    @pytest.mark.parametrize("place", [("sagittal", 13), ("coronal", -30), ("axial", 12)])
+    def test_an_evaluation_in_any_plane(self, folders, place):
+        """Target and context are the scan in that plane, rows from its high end, and every member shows the class."""
+        changes = {"only.tasks": ("segmentation",), "only.classes": ("freesurfer:49",)}
+        hidden = {f"volumes.planes.{place[0]}.positions": (70.0, 71.0), "hold_out.planes": (place[0],)}
+        config = make_stream(folders[1:], size=192).config.copy_and_resolve_references()
+        config.update_from_flattened_dict(changes | hidden)
+        its = EvaluationCases(config, (1,), 1, split="train", planes=[place])
+        assert {(case.plane, case.position) for case in its.cases} == {place}
+        assert {case.subject for case in its.cases} == set(SCANS)
+        shown = its.episodes(its.cases[:1], 1)
+        assert shown["context_out"].sum() >= config.classes.min_pixels
+        axis, data = PLANE_NAMES.index(place[0]), its.stream.collection.datasets[0]
+        subject = next(n for n, e in enumerate(its.stream.collection.entries) if e["subject"] == its.cases[0].subject)
+        image = np.take(data.images[data.first_image[subject]], place[1] - ORIGIN[axis], axis) / 65535
+        if axis < 2:
+            image = image.T[::-1]  # superior at the top
+            image = image[:, 16:-16] if axis == 0 else image
+        else:
+            image = image.T[::-1][16:-16]  # anterior at the top
+        np.testing.assert_allclose(shown["target_in"][0, ..., 0], image, atol=1e-4)
+
+    def test_planes_of_an_evaluation_have_the_same_contexts(self, folders):
+        config = make_stream(folders[:1]).config
+        its = EvaluationCases(config, (1, 3), 1, split="train", planes=[("coronal", -17), ("axial", 12)])
+        members = {}
+        for case in its.cases:
+            members.setdefault((*case.columns[:4], case.subject), []).append(its.context(case))
+        assert max(map(len, members.values())) == 2
+        assert all(found[0] == found[-1] for found in members.values())
+
+    def test_planes_that_show_nothing(self, folders):
+        config = make_stream(folders[1:]).config
+        for place, expected in (
+            (("axial", 112), "no case in the axial plane at 112 mm"),
+            (("sagittal", 96), "sagittal 96 mm: outside of the grid, expected -96 to 95"),
+        ):
+            with pytest.raises(InputError, match=expected):
+                EvaluationCases(config, (1,), 1, split="train", planes=[("coronal", -17), place])
 
     def test_small_images_show_the_class(self, folders):
         changes = {"only.tasks": ("segmentation",), "only.classes": ("freesurfer:17", "freesurfer:53"), **STILL}

@@ -139,7 +139,7 @@ class TestScores:
     def test_a_prediction_that_is_not_finite(self, tmp_path):
         broken = Predictor("Broken", lambda episodes: np.full_like(episodes["target_in"][..., 0], np.nan))
         with pytest.raises(
-            InputError, match=r"Broken: the prediction of segmentation ixi T1 freesurfer:17, subject s0"
+            InputError, match=r"Broken: the prediction of segmentation ixi T1 freesurfer:17, coronal -17 mm, subject s0"
         ):
             evaluated(tmp_path, [broken])
 

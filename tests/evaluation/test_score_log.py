@@ -17,7 +17,7 @@ from neuralizer_jax.evaluation.scores import HEADER, read_scores
 def row(number, value=0.5, metric="dice"):
     return (
         *("experiment1", "Neuralizer", "in-context", "", 0, 8),
-        *("segmentation", "ixi", "T1", "freesurfer:17", f"s{number}", 0),
+        *("segmentation", "ixi", "T1", "freesurfer:17", "axial", 12, f"s{number}", 0),
         metric,
         value,
     )
@@ -39,9 +39,9 @@ class TestTable:
             table.append(rows[2:])
         assert on_disk == (
             "experiment,model,kind,train_subjects,training,context_size,"
-            "task,dataset,modality,class,subject,draw,metric,value\n"
-            "experiment1,Neuralizer,in-context,,0,8,segmentation,ixi,T1,freesurfer:17,s0,0,dice,0.333333\n"
-            "experiment1,Neuralizer,in-context,,0,8,segmentation,ixi,T1,freesurfer:17,s0,0,hd95,nan\n"
+            "task,dataset,modality,class,plane,position,subject,draw,metric,value\n"
+            "experiment1,Neuralizer,in-context,,0,8,segmentation,ixi,T1,freesurfer:17,axial,12,s0,0,dice,0.333333\n"
+            "experiment1,Neuralizer,in-context,,0,8,segmentation,ixi,T1,freesurfer:17,axial,12,s0,0,hd95,nan\n"
         )
         scores = read_scores(path)
         assert [tuple(one[:-1]) for one in scores[HEADER].itertuples(index=False)] == [one[:-1] for one in rows]
@@ -74,10 +74,13 @@ class TestTable:
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            ("experiment1,Neuralizer,segmentation", "line 3: 3 values, expected 14"),
-            ("e,m,in-context,,0,eight,t,d,T1,,s,0,dice,0.5", "line 3, context_size: 'eight', expected a whole number"),
-            ("e,m,in-context,,0,8,t,d,T1,,s,0,dice,high", "line 3: score 'high', expected a number"),
-            ("e,m,in-context,,0,8,t,d,T1,,s,0,dice,nan", "line 3: dice is nan, expected a finite number"),
+            ("experiment1,Neuralizer,segmentation", "line 3: 3 values, expected 16"),
+            (
+                "e,m,in-context,,0,eight,t,d,T1,,coronal,-17,s,0,dice,0.5",
+                "line 3, context_size: 'eight', expected a whole number",
+            ),
+            ("e,m,in-context,,0,8,t,d,T1,,coronal,-17,s,0,dice,high", "line 3: score 'high', expected a number"),
+            ("e,m,in-context,,0,8,t,d,T1,,coronal,-17,s,0,dice,nan", "line 3: dice is nan, expected a finite number"),
         ],
     )
     def test_damaged(self, tmp_path, line, expected):

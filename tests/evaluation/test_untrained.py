@@ -189,7 +189,7 @@ class TestEvaluation:
 
     def test_a_batch_that_is_no_one_s(self, tmp_path):
         """Masks alone: the input is left out and the others are not."""
-        case = Case("segmentation", "ixi", "T1", "freesurfer:17", "s0", 0, (1,), True)
+        case = Case("segmentation", "ixi", "T1", "freesurfer:17", "coronal", -17, "s0", 0, (1,), True)
         made, found = evaluated(tmp_path, [case])
         assert made == 3
         assert {key[1] for key in found} == set(NAMES[1:])

@@ -21,7 +21,7 @@ UNTRAINED = ("Input as it is", "Mean context output")
 
 def row(label, subject, value, n=1, draw=0):
     model = ("Neuralizer-seen", "in-context", "", 0)
-    return "experiment1", *model, n, "segmentation", "scans", "T1", label, subject, draw, "dice", value
+    return "experiment1", *model, n, "segmentation", "scans", "T1", label, "coronal", -17, subject, draw, "dice", value
 
 
 class TestStructures:

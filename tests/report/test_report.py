@@ -16,7 +16,9 @@ from neuralizer_jax.cli import report as command
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.evaluation.scores import KEYS, Kind, scores_of
 from neuralizer_jax.report.comparison import compare, of_t1
+from neuralizer_jax.report.planes import planes_table
 from neuralizer_jax.report.report import write_report
+from neuralizer_jax.report.results import LeftOut
 from neuralizer_jax.report.statistics import Estimate
 from neuralizer_jax.report.table_formats import Cell, Table, latex, markdown
 from neuralizer_jax.report.tables import classes_table, differences_table, runtime_table, scores_table
@@ -31,7 +33,7 @@ EVERYTHING = {
         for ending in ("md", "tex")
     ),
     *(f"{name}.{ending}" for name in ("table_seen_unseen", "table_modalities") for ending in ("md", "tex")),
-    *(f"{name}.{ending}" for name in ("table_ablations", "table_runtime") for ending in ("md", "tex")),
+    *(f"{name}.{ending}" for name in ("table_ablations", "table_planes", "table_runtime") for ending in ("md", "tex")),
     "qualitative_experiment1.png",
     "scores.json",
     "index.html",
@@ -44,6 +46,8 @@ def some_rows():
         "experiment3", (UNSEEN, BASELINE), sizes=(8,), classes=CLASSES, **FEW | {"tasks": FEW["tasks"][:1]}
     )
     rows += made_up_rows("experiment1_modalities", (SEEN, UNSEEN), sizes=(8,), classes=CLASSES, **FEW)
+    planes = made_up_rows("planes", (SEEN,), sizes=(8,), classes=CLASSES, **FEW | {"tasks": FEW["tasks"][:2]})
+    rows += planes + [(*row[:10], "axial", 12, *row[12:]) for row in planes]
     return rows + made_up_rows("ablations", ABLATIONS, sizes=(8,), classes=CLASSES, **FEW)
 
 
@@ -63,7 +67,7 @@ def report(results, tmp_path_factory):
 def simple_means(rows, model, n, metric, **only):
     """Of each task the mean of means, written down a second time."""
     found = {}
-    for _, its, _, subjects, _, members, task, dataset, modality, label, subject, _, name, value in rows:
+    for _, its, _, subjects, _, members, task, dataset, modality, label, *_, subject, _, name, value in rows:
         where, size = {"modality": modality}, members or (64 if subjects == "all" else int(subjects))
         if (its, size, name) == (model, n, metric) and all(where[key] == wanted for key, wanted in only.items()):
             cell = found.setdefault(task, {}).setdefault((dataset, modality, label), {})
@@ -251,6 +255,7 @@ class TestLittle:
             "table3: no Dice of a class",
             "ablations: scores.csv has no ablations",
             "table_ablations: scores.csv has no ablations",
+            "table_planes: scores.csv has no planes",
             "table_runtime: no runtime.json",
             "qualitative: no examples",
         ]
@@ -353,6 +358,24 @@ class TestTables:
         (row,) = table.parts[1]
         assert [cell.text for cell in row][:2] == ["Mean of 2 tasks, Dice", "0.800"]
         assert row[2].text == "–"  # noqa: RUF001
+
+    def test_planes_beside_the_same_structures(self):
+        """Class 4 is not in the axial slice; what the reference scores with it does not count beside that slice."""
+        own = {"experiment": "planes", "tasks": ("segmentation",), "modalities": ("T1",), "subjects": 3, "draws": 1}
+        rows = made_up_rows(**own, models=(SEEN, *UNTRAINED), sizes=(1, 8), classes=("freesurfer:4", "freesurfer:17"))
+        axial = [
+            (*row[:10], "axial", 12, *row[12:-1], row[-1] - 0.25) for row in rows if row[9] == "freesurfer:17"
+        ]  # fmt: skip
+        table = planes_table("t", "", compare(scores_of([*rows, *axial])))
+        values = [row[-1] for row in rows if row[1] == SEEN and row[5] == 8 and row[-2] == "dice" and row[9][-1] == "7"]
+        mean = np.mean(values)
+        (line,) = [row for row in table.parts[0] if row[0].text == "Axial 12 mm, Dice"]
+        assert [cell.text for cell in line[1:3]] == [f"{mean - 0.25:.3f}", f"{mean:.3f}"]
+        assert line[3].text == "-0.250 [-0.250, -0.250]"
+        assert table.parts[0][1][0].text == "Coronal -17 mm, Dice, 2 classes"
+        assert float(line[4].text) < mean - 0.25
+        with pytest.raises(LeftOut, match="only slices at Axial 12 mm"):
+            planes_table("t", "", compare(scores_of(axial)))
 
     def test_less_distance_is_better(self):
         table = scores_table("t", "", {"A": {"s": sure(9.5)}, "B": {"s": sure(10.5)}}, {"s": "hd95"})

@@ -33,6 +33,8 @@ DEFAULTS = {
     "dataset": "ixi",
     "modality": "T1",
     "class": "",
+    "plane": "coronal",
+    "position": -17,
     "subject": "a",
     "draw": 0,
     "metric": "psnr",
@@ -309,7 +311,7 @@ class TestLaws:
             scores_of(rows)
 
 
-GOOD = ["e", "m", "in-context", "", "0", "1", "t", "d", "T1", "", "s", "1", "psnr", "1"]
+GOOD = ["e", "m", "in-context", "", "0", "1", "t", "d", "T1", "", "axial", "-3", "s", "1", "psnr", "1"]
 
 
 def changed(value="1", **changes):
@@ -329,9 +331,10 @@ class TestFile:
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            (GOOD[:-1], "line 3: 13 values, expected 14"),
+            (GOOD[:-1], "line 3: 15 values, expected 16"),
             (changed(context_size="x"), "line 3, context_size: 'x', expected a whole number"),
             (changed(draw="-1"), "line 3, draw: '-1', expected a whole"),
+            (changed(position="4.5"), "line 3, position: '4.5', expected a whole"),
             (changed(""), "line 3: score '', expected a number"),
             (changed("nan"), "line 3: psnr is nan, expected a finite"),
             (changed("inf", metric="dice"), "line 3: dice is inf, expected a finite"),
@@ -359,7 +362,7 @@ class TestFile:
             (b"model,value\na,1\n", "its columns are model,value, expected experiment,model,kind"),
             (",".join(HEADER).encode() + b"\n", "has no row, expected scores"),
             (
-                b"experiment,model,task,dataset,modality,class,n,subject,draw,metric,value\n",
+                b"experiment,model,task,dataset,modality,class,subject,draw,metric,value\n",
                 "(from an earlier version: evaluate again, into another folder)",
             ),
             (b"\xff\xfe\x00", "is no table of scores"),
