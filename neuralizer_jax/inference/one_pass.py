@@ -89,7 +89,7 @@ def one_pass(
 
     if classes is None:
         return np.asarray(output(None)[None, ..., 0])
-    return np.stack([_probability(model, output(label)[..., 0]) for label in classes])
+    return np.stack([probability(model, output(label)[..., 0]) for label in classes])
 
 
 def _together(forward, model, target, size, classes):
@@ -118,7 +118,7 @@ def _forward(model, params, target, context_in, context_out, affines, context_ma
 
     if classes is None:
         return output(None)[None]
-    return _probability(model, jax.vmap(output)(classes))
+    return probability(model, jax.vmap(output)(classes))
 
 
 @jax.jit
@@ -132,5 +132,5 @@ def _context(context_in, context_out, affines, label):
     return context_in, context_out
 
 
-def _probability(model, scores):
+def probability(model, scores):
     return jax.nn.sigmoid(scores) if model.segmentation_sigmoid else jnp.clip(scores, 0, 1)

@@ -1,0 +1,133 @@
+"""Alignment of scans to MNI152 by their intensities, kept on disk by content: target and examples alike.
+
+Labels are not used: an example may have one structure alone, and a target has none. Both get the same errors.
+"""
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from neuralizer_jax.compilation_cache import user_cache
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.volumes.scan import Scan
+
+# Changes with the registration, so that older results are not used.
+_VERSION = 1
+
+# A brain without its skull has at most so many litres, and around it a constant background.
+_LARGEST_BRAIN_LITRES = 2.0
+_LEAST_BACKGROUND = 0.3
+
+# Mutual information with the template below which a scan is no head, or was not aligned (`align.checks`), nats.
+_LEAST_INFORMATION = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Where a scan lies in MNI152.
+
+    Attributes:
+        to_mni: `[4, 4]`, world of the scan in mm -> MNI152 in mm.
+        mutual_information: with the template, nats; None: the alignment was given.
+    """
+
+    to_mni: np.ndarray
+    mutual_information: float | None = None
+
+
+def align(scan: Scan, *, cache: Path | None = None) -> Alignment:
+    """Registers a scan to MNI152, or looks up what was found for the same voxels and affine before.
+
+    Args:
+        scan: the scan. If its `to_mni` is known, that is the result.
+        cache: folder of the results; None: `alignments` in the user's cache folder. If it is not writable, nothing is
+            kept. A damaged entry is computed again.
+
+    Raises:
+        InputError: the scan is no head, or cannot be aligned; the message names it.
+    """
+    if scan.to_mni is not None:
+        return Alignment(scan.to_mni)
+    scan = scan.canonical()
+    entry = _entry(scan, cache)
+    found = _kept(entry)
+    if found is None:
+        found = _register(scan)
+        if entry is not None:
+            with suppress(OSError, InputError):
+                entry.parent.mkdir(parents=True, exist_ok=True)
+                with written_whole(entry) as temporary:
+                    temporary.write_text(
+                        json.dumps({"to_mni": found.to_mni.tolist(), "mutual_information": found.mutual_information})
+                    )
+    if found.mutual_information is not None and found.mutual_information < _LEAST_INFORMATION:
+        raise InputError(
+            f"{scan.name}: its mutual information with the MNI152 template is {found.mutual_information:.2f}, expected"
+            f" at least {_LEAST_INFORMATION}: it is no scan of a head, or could not be aligned"
+        )
+    return found
+
+
+def aligned(scan: Scan, *, cache: Path | None = None) -> Scan:
+    """The scan with its alignment to MNI152, so that it is not looked for again."""
+    return replace(scan, to_mni=align(scan, cache=cache).to_mni)
+
+
+def is_skull_stripped(values: np.ndarray, voxel_mm3: float) -> bool:
+    """Whether an image shows a brain alone: on a constant background, and not larger than brains are.
+
+    Example:
+        >>> brain = np.zeros((20, 20, 20))
+        >>> brain[5:15, 5:15, 5:15] = np.arange(1000).reshape(10, 10, 10) + 1
+        >>> is_skull_stripped(brain, 1000.0), is_skull_stripped(brain, 5000.0)
+        (True, False)
+    """
+    edge = np.concatenate([np.take(values, (0, -1), axis).ravel() for axis in range(3)])
+    background = np.median(edge)
+    inside = np.count_nonzero(values != background)
+    return inside * voxel_mm3 < _LARGEST_BRAIN_LITRES * 1e6 and inside < (1 - _LEAST_BACKGROUND) * values.size
+
+
+def _register(scan: Scan) -> Alignment:
+    from input_pipeline.align.intensities import register_to_template
+
+    values = scan.values
+    stripped = is_skull_stripped(values, abs(np.linalg.det(scan.affine[:3, :3])))
+    if stripped:
+        values = values - np.median(values[0])
+    try:
+        fit = register_to_template(values, scan.affine, skull_stripped=stripped)
+    except InputError as error:
+        raise InputError(f"{scan.name}: {error}") from None
+    return Alignment(fit.matrix, fit.mutual_information)
+
+
+def _entry(scan: Scan, cache: Path | None) -> Path | None:
+    """The file of a scan's alignment; None if there is no place for it."""
+    if cache is None:
+        try:
+            cache = user_cache() / "alignments"
+        except RuntimeError:
+            return None
+    digest = hashlib.sha256(f"{_VERSION} {scan.values.shape} {scan.affine.tolist()}".encode())
+    digest.update(np.ascontiguousarray(scan.values).data)
+    return cache / f"{digest.hexdigest()[:32]}.json"
+
+
+def _kept(entry: Path | None) -> Alignment | None:
+    """The alignment of a file; None if it is missing or damaged."""
+    if entry is None:
+        return None
+    try:
+        content = json.loads(entry.read_text(encoding="utf-8"))
+        matrix = np.array(content["to_mni"], np.float64)
+        information = float(content["mutual_information"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    usable = matrix.shape == (4, 4) and np.isfinite(matrix).all() and abs(np.linalg.det(matrix[:3, :3])) > 1e-3
+    return Alignment(matrix, information) if usable and np.isfinite(information) else None

@@ -1,0 +1,69 @@
+"""Boxes of the MNI152 grid of 1 mm: where a structure lies, and volumes cut out there by one interpolation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+# Lengths of the crops in voxels: few, so that few programs are compiled, and multiples of 16.
+SIZES = (48, 64, 80, 96, 112, 128, 160, 192, 224, 256)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box of voxels of 1 mm: the MNI152 coordinates of voxel 0 in mm, whole numbers, and the number of voxels."""
+
+    low: tuple[int, int, int]
+    shape: tuple[int, int, int]
+
+    @property
+    def affine(self) -> np.ndarray:
+        """Voxel -> MNI152 in mm, `[4, 4]`."""
+        affine = np.eye(4)
+        affine[:3, 3] = self.low
+        return affine
+
+
+def box_around(low: np.ndarray, high: np.ndarray, margin: float) -> Box:
+    """The box with one of the `SIZES` along each axis that holds an extent (`[3]` mm each) and a margin around it.
+
+    Example:
+        >>> box_around(np.array([0, 0, 0]), np.array([30, 10, 40]), margin=10)
+        Box(low=(-17, -19, -12), shape=(64, 48, 64))
+    """
+    lows, shape = [], []
+    for first, last in zip(np.floor(low - margin).astype(int), np.ceil(high + margin).astype(int), strict=True):
+        needed = int(last - first) + 1
+        size = next((size for size in SIZES if size >= needed), -(-needed // 16) * 16)
+        lows.append(int(first) - (size - needed) // 2)
+        shape.append(size)
+    return Box((lows[0], lows[1], lows[2]), (shape[0], shape[1], shape[2]))
+
+
+def cut(volume: np.ndarray, to_mni: np.ndarray, box: Box, *, label: int | None = None) -> np.ndarray:
+    """Cuts a volume at a box: linearly, 0 outside of the volume.
+
+    Args:
+        volume: `[X, Y, Z]`.
+        to_mni: `[4, 4]`, voxel of the volume -> MNI152 in mm.
+        box: where.
+        label: the volume is a label map, and the result the mask of this label: 1 where at least half of it is.
+
+    Returns:
+        float32 `[*box.shape]`.
+    """
+    to_voxel = np.linalg.inv(to_mni) @ box.affine
+    corners = np.indices((2, 2, 2)).reshape(3, -1) * (np.array(box.shape)[:, None] - 1)
+    places = to_voxel[:3, :3] @ corners + to_voxel[:3, 3:]
+    # Only the part that is needed is converted to float32.
+    low = np.clip(np.floor(places.min(axis=1)).astype(int) - 1, 0, volume.shape)
+    high = np.clip(np.ceil(places.max(axis=1)).astype(int) + 2, 0, volume.shape)
+    if (high <= low).any():
+        return np.zeros(box.shape, np.float32)
+    part = volume[tuple(slice(*ends) for ends in zip(low, high, strict=True))]
+    part = part.astype(np.float32) if label is None else (part == label).astype(np.float32)
+    result = ndimage.affine_transform(
+        part, to_voxel[:3, :3], to_voxel[:3, 3] - low, output_shape=box.shape, order=1, mode="grid-constant",
+        prefilter=False,
+    )  # fmt: skip
+    return result if label is None else (result >= 0.5).astype(np.float32)

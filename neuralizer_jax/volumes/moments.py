@@ -1,0 +1,90 @@
+"""Place, size and extent of a structure in MNI152, and the map that gives one structure those of another."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+# Realignment beyond these limits is not believed: ratio of sizes along an axis, distance in mm.
+_SCALES = (0.7, 1.4)
+_MOST_MM = 20.0
+# As little of a volume, or as much, is no segmentation of the structure.
+_VOLUMES = (0.3, 3.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Where a structure lies.
+
+    Attributes:
+        centre: `[3]`, mm.
+        spread: `[3]`, standard deviation along the axes of MNI152, mm.
+        low: `[3]`, the smallest coordinates, mm.
+        high: `[3]`, the largest, mm.
+        mm3: volume in MNI152, after alignment.
+    """
+
+    centre: np.ndarray
+    spread: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    mm3: float
+
+
+def moments(mask: np.ndarray, to_mni: np.ndarray) -> Moments | None:
+    """Moments of a mask `[X, Y, Z]`, voxel -> MNI152 in mm by `to_mni`; None if it is empty.
+
+    Example:
+        >>> found = moments(np.ones((3, 1, 1), bool), np.diag([2.0, 1, 1, 1]))
+        >>> found.centre[0], found.mm3
+        (np.float64(2.0), 6.0)
+    """
+    voxels = np.argwhere(mask)
+    if not len(voxels):
+        return None
+    points = voxels @ to_mni[:3, :3].T + to_mni[:3, 3]
+    return Moments(
+        points.mean(axis=0),
+        points.std(axis=0),
+        points.min(axis=0),
+        points.max(axis=0),
+        len(points) * abs(float(np.linalg.det(to_mni[:3, :3]))),
+    )
+
+
+def label_moments(labels: np.ndarray, to_mni: np.ndarray, wanted: tuple[int, ...]) -> dict[int, Moments]:
+    """Moments of the labels that occur, of those that are wanted."""
+    index = np.searchsorted(wanted, labels)
+    index = np.where(np.take(wanted, index, mode="clip") == labels, index + 1, 0)
+    found = {}
+    for position, place in enumerate(ndimage.find_objects(index)):
+        if place is None:
+            continue
+        shifted = to_mni.copy()
+        shifted[:3, 3] += to_mni[:3, :3] @ [part.start for part in place]
+        here = moments(index[place] == position + 1, shifted)
+        if here is not None:
+            found[wanted[position]] = here
+    return found
+
+
+def realignment(example: Moments, target: Moments) -> np.ndarray | None:
+    """The map `[4, 4]` of MNI152 that gives the example's structure centre and extent of the target's.
+
+    None if it is implausible: the target's structure was not found, or not whole.
+
+    Example:
+        >>> one = moments(np.ones((3, 3, 3), bool), np.eye(4))
+        >>> other = moments(np.ones((3, 3, 3), bool), np.diag([1.2, 1, 1, 1]))
+        >>> realignment(one, other).round(6)[0].tolist()
+        [1.2, 0.0, 0.0, 0.0]
+    """
+    if not _VOLUMES[0] < target.mm3 / example.mm3 < _VOLUMES[1]:
+        return None
+    # A structure of one plane has no extent across it.
+    scale = np.where(np.minimum(example.spread, target.spread) > 0, target.spread / np.maximum(example.spread, 1e-6), 1)
+    if np.linalg.norm(target.centre - example.centre) > _MOST_MM:
+        return None
+    matrix = np.diag([*np.clip(scale, *_SCALES), 1.0])
+    matrix[:3, 3] = target.centre - matrix[:3, :3] @ example.centre
+    return matrix

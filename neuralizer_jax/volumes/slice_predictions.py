@@ -1,0 +1,80 @@
+"""The network on many slices at once: crops of a target and its examples in, the probability of each voxel out."""
+
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from neuralizer_jax.inference.one_pass import probability
+from neuralizer_jax.model import Neuralizer
+from neuralizer_jax.preprocess import bucket_size
+from neuralizer_jax.volumes.slices import PLANES, slices_of, volume_of
+
+# Bytes of the widest activation of the slices that are computed together: small ones stay in the cache of a CPU.
+_CPU_BYTES, _DEVICE_BYTES = 1 << 25, 1 << 29
+
+
+def predict_planes(
+    model: Neuralizer,
+    params: dict[str, Any],
+    target: np.ndarray,
+    images: np.ndarray,
+    masks: np.ndarray,
+    inside: tuple[slice, slice, slice],
+    planes: tuple[str, ...],
+) -> np.ndarray:
+    """Predicts a structure slice by slice in each of the planes.
+
+    Args:
+        model: the network.
+        params: its parameters.
+        target: `[X, Y, Z]` in [0, 1], lengths are multiples of 2^(stages - 1).
+        images: `[N, X, Y, Z]`, the examples at the same place.
+        masks: `[N, X, Y, Z]`, the structure in them, 0 or 1.
+        inside: the part of the crop that is predicted. The slices are whole, for the network sees what is around.
+        planes: some of `slices.PLANES`.
+
+    Returns:
+        float32 `[planes, *inside]`, the probability of the structure.
+    """
+    members = bucket_size(len(images))
+    found = []
+    for plane in planes:
+        arrays = [np.moveaxis(slices_of(x, plane), 0, 1) for x in (images, masks)]
+        target_slices = slices_of(target, plane)
+        scores = np.zeros(target_slices.shape, np.float32)
+        axis = PLANES[plane]
+        wanted = np.arange(target.shape[axis])[inside[axis]]
+        batch = _batch_size(model, target_slices.shape[1:], members)
+        for start in range(0, len(wanted), batch):
+            chosen = wanted[start : start + batch]
+            # Every batch has the same size, so one program is compiled.
+            filled = np.pad(chosen, (0, batch - len(chosen)), mode="edge")
+            scores[chosen] = _predict(model, params, target_slices[filled], *(x[filled] for x in arrays), members)[
+                : len(chosen)
+            ]
+        found.append(volume_of(scores, plane)[inside])
+    return np.stack(found)
+
+
+def _predict(model, params, target, images, masks, members):
+    """Probabilities `[B, H, W]` of target slices `[B, H, W]` and example slices `[B, N, H, W]`."""
+    count = images.shape[1]
+    padding = ((0, 0), (0, members - count), (0, 0), (0, 0))
+    images, masks = (np.pad(x, padding)[..., None] for x in (images, masks))
+    valid = np.broadcast_to(np.arange(members) < count, (len(target), members))
+    return np.asarray(_forward(model, params, target[..., None], images, masks, valid))
+
+
+@partial(jax.jit, static_argnames="model")
+def _forward(model, params, target, context_in, context_out, context_mask):
+    """The compiled program."""
+    return probability(model, model.apply({"params": params}, target, context_in, context_out, context_mask)[..., 0])
+
+
+def _batch_size(model: Neuralizer, size: tuple[int, ...], members: int) -> int:
+    widest = model.features if isinstance(model.features, int) else max(model.features)
+    limit = _CPU_BYTES if jax.default_backend() == "cpu" else _DEVICE_BYTES
+    return max(1, limit // (4 * widest * members * math.prod(size)))
