@@ -12,12 +12,18 @@ import importlib
 __version__ = "0.1.0"
 
 _WHERE = {
+    "Example": "volumes.scan",
     "InputError": "errors",
     "Neuralizer": "model",
     "Prediction": "inference.predict",
+    "Scan": "volumes.scan",
     "UNet": "unet",
+    "VolumePrediction": "volumes.volume_prediction",
     "load_weights": "weights",
     "predict": "inference.predict",
+    "predict_volume": "volumes.predict",
+    "read_example": "volumes.read_scan",
+    "read_scan": "volumes.read_scan",
     "save_weights": "weights",
     "use_compilation_cache": "compilation_cache",
 }

@@ -15,6 +15,9 @@ ALLOWED = {
     "neuralizer_jax/files": {"errors"},
     "neuralizer_jax/weights": NETWORK | CORE,
     "neuralizer_jax/inference": NETWORK | CORE | {"preprocess", "intensity"},
+    "neuralizer_jax/volumes": NETWORK
+    | CORE
+    | {"compilation_cache", "inference", "weights", "intensity", "preprocess", "align", "space"},
     "neuralizer_jax/training": NETWORK | CORE | {"weights", "experiment_config"},
     "neuralizer_jax/evaluation": NETWORK | CORE | {"weights", "inference", "case"},
     "neuralizer_jax/report": CORE | {"metrics", "evaluation"},

@@ -132,5 +132,6 @@ def _context(context_in, context_out, affines, label):
     return context_in, context_out
 
 
-def probability(model, scores):
+def probability(model: Neuralizer, scores: jax.Array) -> jax.Array:
+    """The probability of a class from the scores of the network, which are linear or go through a sigmoid."""
     return jax.nn.sigmoid(scores) if model.segmentation_sigmoid else jnp.clip(scores, 0, 1)

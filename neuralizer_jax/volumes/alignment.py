@@ -6,7 +6,7 @@ Labels are not used: an example may have one structure alone, and a target has n
 import hashlib
 import json
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -71,11 +71,6 @@ def align(scan: Scan, *, cache: Path | None = None) -> Alignment:
             f" at least {_LEAST_INFORMATION}: it is no scan of a head, or could not be aligned"
         )
     return found
-
-
-def aligned(scan: Scan, *, cache: Path | None = None) -> Scan:
-    """The scan with its alignment to MNI152, so that it is not looked for again."""
-    return replace(scan, to_mni=align(scan, cache=cache).to_mni)
 
 
 def is_skull_stripped(values: np.ndarray, voxel_mm3: float) -> bool:

@@ -1,9 +1,32 @@
 """Which examples a structure is predicted from: those that resemble the target most where the structure lies."""
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan
+from neuralizer_jax.volumes.boxes import Box, cut
+
+# Around a structure, examples are compared with the target so far, mm.
+_COMPARED_MM = 10
 
 # Grey values of an image in the joint histogram.
 _BINS = 24
+
+
+def choose(
+    target: AlignedScan, examples: Sequence[AlignedExample], label: int, count: int
+) -> list[tuple[AlignedExample, float]]:
+    """The examples that resemble the target most around the structure, with their similarity."""
+    showing = [example.moments[label] for example in examples if label in example.moments]
+    low = np.floor(np.min([x.low for x in showing], axis=0)).astype(int) - _COMPARED_MM
+    high = np.ceil(np.max([x.high for x in showing], axis=0)).astype(int) + _COMPARED_MM
+    shape = (high - low + 1).tolist()
+    box = Box((int(low[0]), int(low[1]), int(low[2])), (shape[0], shape[1], shape[2]))
+    own = cut(target.values, target.to_mni, box)
+    like = [similarity(own, cut(example.scan.values, example.scan.to_mni, box)) for example in examples]
+    order = np.argsort(-np.array(like), kind="stable")[:count]
+    return [(examples[index], like[index]) for index in order]
 
 
 def similarity(target: np.ndarray, example: np.ndarray) -> float:

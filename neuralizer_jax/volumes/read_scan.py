@@ -1,6 +1,5 @@
 """Reads scans and their label maps: from files, or from images of nibabel."""
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ def read_scan(path: Path) -> Scan:
     return Scan(*_read(path), one_line(path))
 
 
-def read_example(path: Path, labels: Path, annotated: Collection[int] | None = None) -> Example:
+def read_example(path: Path, labels: Path, annotated: tuple[int, ...] | None = None) -> Example:
     """Reads an annotated scan, with its axes in the closest RAS order.
 
     Raises:

@@ -4,8 +4,7 @@ The axes of an array are kept in the order they have. Computations use the close
 all 48 ways to store a scan give the same result.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -71,8 +70,8 @@ class Example:
     Attributes:
         scan: the scan.
         labels: `[X, Y, Z]` on the scan's voxels, whole numbers of at least 0, 0 the background.
-        annotated: the labels that were looked for. The scan shows none of them where `labels` does not. None: the
-            labels that occur.
+        annotated: the labels that were looked for, in ascending order: the scan shows none of them where `labels` does
+            not. None becomes the labels that occur.
 
     Raises:
         InputError: for labels on other voxels than the scan's, that are not whole numbers, or all 0 although nothing is
@@ -80,14 +79,13 @@ class Example:
 
     Example:
         >>> scan = Scan(np.arange(60).reshape(3, 4, 5), np.eye(4))
-        >>> Example(scan, scan.values > 30).values
+        >>> Example(scan, scan.values > 30).annotated
         (1,)
     """
 
     scan: Scan
     labels: np.ndarray
-    annotated: Collection[int] | None = None
-    values: tuple[int, ...] = field(init=False)
+    annotated: tuple[int, ...] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:  # noqa: D105
         labels = np.asarray(self.labels)
@@ -107,7 +105,7 @@ class Example:
             raise InputError(f"labels of {self.scan.name}: are 0 everywhere, expected at least one labelled voxel")
         object.__setattr__(self, "labels", smallest_integers(labels, (np.uint16, np.int32)))
         wanted = present if self.annotated is None else set(self.annotated) - {0}
-        object.__setattr__(self, "values", tuple(sorted(wanted)))
+        object.__setattr__(self, "annotated", tuple(sorted(wanted)))
 
 
 def to_ras(values: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

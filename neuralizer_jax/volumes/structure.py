@@ -7,36 +7,13 @@ from typing import Any
 import numpy as np
 
 from neuralizer_jax.model import Neuralizer
+from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan
 from neuralizer_jax.volumes.boxes import Box, box_around, cut
-from neuralizer_jax.volumes.moments import Moments, moments, realignment
+from neuralizer_jax.volumes.moments import moments, realignment
 from neuralizer_jax.volumes.slice_predictions import predict_planes
 
 # Around a structure the network sees so much, and slices are predicted so far beyond the examples' ends, mm.
 MARGIN_MM, ENDS_MM = 24, 5
-
-
-@dataclass(frozen=True, eq=False)
-class GridScan:
-    """A scan in [0, 1] with its axes in RAS order, and where its voxels lie.
-
-    Attributes:
-        name: of the scan.
-        values: float32 `[X, Y, Z]`.
-        to_mni: `[4, 4]`, voxel -> MNI152 in mm.
-    """
-
-    name: str
-    values: np.ndarray
-    to_mni: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class GridExample:
-    """An annotated scan: its labels, and where each of them lies (missing: the example does not show it)."""
-
-    scan: GridScan
-    labels: np.ndarray
-    moments: dict[int, Moments]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +43,8 @@ class StructurePrediction:
 def predict_structure(
     model: Neuralizer,
     params: dict[str, Any],
-    target: GridScan,
-    examples: Sequence[tuple[GridExample, float]],
+    target: AlignedScan,
+    examples: Sequence[tuple[AlignedExample, float]],
     label: int,
     *,
     planes: tuple[str, ...],
@@ -77,8 +54,8 @@ def predict_structure(
     """Predicts a structure from examples with their similarity, and `refine` times again from realigned examples."""
     maps = [np.eye(4)] * len(examples)
     for realigned in range(refine + 1):
-        box, found = _one_pass(model, params, target, [example for example, _ in examples], label, maps, planes)
         on_pass()
+        box, found = _one_pass(model, params, target, [example for example, _ in examples], label, maps, planes)
         own = moments(found.mean(axis=0) > 0.5, box.affine)
         if own is None or realigned == refine:
             break
