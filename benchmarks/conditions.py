@@ -4,22 +4,14 @@ import datetime
 import json
 import os
 import platform
-import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 
 from write_tables import table, update
 
+from neuralizer_jax.hardware import cpu_model
+
 __all__ = ["available_cores", "conditions", "cpu_model", "heading", "table", "write_results"]
-
-
-def cpu_model():
-    if sys.platform == "darwin":
-        return subprocess.check_output(["sysctl", "-n", "machdep.cpu.brand_string"], text=True).strip()
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def available_cores():

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 # What the modules of a folder may import besides their own folder. A name without a folder is a module of the package.
 CORE = {"errors", "files"}
-NETWORK = {"errors", "convolution", "layers", "model", "unet", "forward", "losses", "metrics"}
+NETWORK = {"errors", "hardware", "convolution", "layers", "model", "unet", "forward", "losses", "metrics"}
 ALLOWED = {
     "neuralizer_jax": NETWORK | {"files", "compilation_cache", "experiment_commands"},
     "neuralizer_jax/files": {"errors"},

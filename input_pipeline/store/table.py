@@ -4,9 +4,11 @@ A *row* is one slice of one subject. Subjects, persons and rows are numbered acr
 the same tables of datasets of volumes.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,12 @@ class SliceCollection:
     def synthetic(self) -> np.ndarray:
         """Which subjects have no images: they are synthesised from the labels `[G]` bool."""
         return np.zeros(len(self.entries), bool)
+
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 of each dataset by name: of its subjects, their splits, modalities and sizes of structures."""
+        keys = ("subject", "person", "split", "modalities", "label_pixels", "label_voxels")
+        texts = [json.dumps([[entry.get(key) for key in keys] for entry in its.index]) for its in self.datasets]
+        return {name: sha256(text.encode()).hexdigest() for name, text in zip(self.names, texts, strict=True)}
 
     def rows_of(self, subject: int) -> np.ndarray:
         """The rows of a subject."""

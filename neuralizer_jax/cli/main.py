@@ -13,10 +13,22 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from neuralizer_jax import __version__
-from neuralizer_jax.cli import convert, demo, episodes, evaluate, experiment, predict, prepare, report, runtime, train
+from neuralizer_jax.cli import (
+    card,
+    convert,
+    demo,
+    episodes,
+    evaluate,
+    experiment,
+    predict,
+    prepare,
+    report,
+    runtime,
+    train,
+)
 from neuralizer_jax.errors import InputError, one_line
 
-_COMMANDS = (predict, demo, prepare, episodes, train, evaluate, runtime, report, experiment, convert)
+_COMMANDS = (predict, demo, prepare, episodes, train, evaluate, runtime, report, card, experiment, convert)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -20,14 +20,19 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
-    from input_pipeline.space.structure_names import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_CLASSES
     from neuralizer_jax.report.report import write_report
 
-    protocols = {"freesurfer": FREESURFER_CLASSES, "hammers": HAMMERS_CLASSES}
-    protocols["neuromorphometrics"] = NEUROMORPHOMETRICS_CLASSES
-    names = {f"{protocol}:{label}": name for protocol, classes in protocols.items() for label, name in classes.items()}
-    written, left_out = write_report(options.folder, options.out or options.folder / "report", names)
+    written, left_out = write_report(options.folder, options.out or options.folder / "report", class_names())
     for path in written:
         print(path)
     for line in left_out:
         print(f"left out: {line}")
+
+
+def class_names() -> dict[str, str]:
+    """Names of the classes of all protocols, as `left hippocampus` for `freesurfer:17`."""
+    from input_pipeline.space.structure_names import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_CLASSES
+
+    protocols = {"freesurfer": FREESURFER_CLASSES, "hammers": HAMMERS_CLASSES}
+    protocols["neuromorphometrics"] = NEUROMORPHOMETRICS_CLASSES
+    return {f"{protocol}:{label}": name for protocol, classes in protocols.items() for label, name in classes.items()}

@@ -1,6 +1,7 @@
 """`neuralizer train --config FILE --workdir DIR`: an experiment, from its file to weights."""
 
 import argparse
+import json
 import sys
 from collections.abc import Generator
 from contextlib import closing
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.cli.start_jax import start_jax
     from neuralizer_jax.evaluation.leakage import TRAINING_SUBJECTS_FILE, check_same_subjects, write_training_subjects
     from neuralizer_jax.experiment_config import change_config, load_config
+    from neuralizer_jax.files.atomic_file import written_whole
     from neuralizer_jax.training.loop import train
     from neuralizer_jax.training.parallel import initialize_processes
     from neuralizer_jax.training.work_folder import has_begun, open_work_folder
@@ -70,6 +72,8 @@ def run(options: argparse.Namespace) -> None:
             if has_begun(folder) and (trained_on := folder / TRAINING_SUBJECTS_FILE).exists():
                 check_same_subjects(trained_on, stream.subjects())
             write_training_subjects(folder, stream.subjects())
+            with written_whole(folder / "training_data.json") as temporary:
+                temporary.write_text(json.dumps(stream.collection.fingerprints(), indent=1) + "\n", encoding="utf-8")
         summary = train(config, folder, _episodes(config, stream))
     if options.process:
         return

@@ -1,6 +1,5 @@
 """`runtime.json`: parameters of models; operations, time and memory of one prediction (paper, supplement)."""
 
-import os
 import statistics
 import time
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ import numpy as np
 
 from neuralizer_jax.evaluation.records import Record, read_records, training_summary, write_records
 from neuralizer_jax.forward import forward
+from neuralizer_jax.hardware import device_name
 from neuralizer_jax.inference.memory import free_bytes
 from neuralizer_jax.weights.parameters import Params
 
@@ -77,14 +77,6 @@ def training_time(weights: Path) -> tuple[float | None, int | None]:
         return float(summary["seconds"]), int(summary["step"])
     except (ValueError, KeyError, TypeError):
         return None, None
-
-
-def device_name(device: jax.Device) -> str:
-    """The device's model; for a CPU also how many cores this process may use."""
-    if device.platform != "cpu":
-        return device.device_kind
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{device.device_kind}, {cores} core{'s' * (cores != 1)}"
 
 
 def record_runtime(folder: Path, records: Iterable[Record]) -> None:

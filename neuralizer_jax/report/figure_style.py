@@ -95,18 +95,19 @@ def sizes_axis(axes: "Axes", sizes: Sequence[float]) -> None:
     axes.set_xlim(min(places) / 2**0.4, max(places) * 2**0.4)
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+def save_figure(figure: Figure, folder: Path, name: str, endings: Sequence[str] = (".png", ".svg")) -> list[Path]:
     """Writes NAME.png (200 dots an inch) and NAME.svg into a folder; the same figure gives the same bytes.
 
     Raises:
         InputError: if they cannot be written.
     """
-    paths = [folder / f"{name}.png", folder / f"{name}.svg"]
+    paths = [folder / f"{name}{ending}" for ending in endings]
     with paper_style():
         # The layout is computed once, so that it is the same in both.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        for path, metadata in zip(paths, ({"Software": None}, {"Date": None, "Creator": None}), strict=True):
+        for path in paths:
+            metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
             with written_whole(path) as temporary:
                 figure.savefig(temporary, dpi=200, metadata=metadata)
     return paths

@@ -27,13 +27,13 @@ def planes_table(name: str, caption: str, comparison: Comparison) -> Table:
         LeftOut: there is no slice `REFERENCE`, or none beside it.
     """
     scores = comparison.scores[comparison.scores["size"] == comparison.size]
-    places = list(dict.fromkeys(zip(scores["plane"], scores["position"], strict=True)))
+    places = sorted(set(zip(scores["plane"], scores["position"], strict=True)))
     if REFERENCE not in places or len(places) < 2:
         raise LeftOut(f"only slices at {', '.join(map(shown_place, places))}, none beside {shown_place(REFERENCE)}")
     models = models_in_order(scores.loc[scores["kind"] == Kind.IN_CONTEXT, "model"])
     untrained = models_in_order(scores.loc[scores["kind"] == Kind.UNTRAINED, "model"])
     rows: dict[str, list[tuple[Cell, ...]]] = {"dice": [], "psnr": []}
-    for place in places:
+    for place in sorted(places, key=lambda place: place != REFERENCE):
         here, there = in_both(scores, place, REFERENCE)
         for metric, lines in rows.items():
             of_place = _means(here, metric)

@@ -17,6 +17,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.hardware import device_names
 from neuralizer_jax.training.checkpoints import Checkpoints
 from neuralizer_jax.training.early_stopping import EarlyStopping
 from neuralizer_jax.training.logging import RunLog, image_count
@@ -86,8 +87,10 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
             log.message(f"{folder}: going on from step {start}")
         # A failed run may try again: the cause may be gone.
         state = steps.put_state(restored.state.replace(failed=np.zeros((), bool)) if restored else fresh)
-        seconds_before = restored.meta["seconds"] if restored else 0.0  # of the run, up to this checkpoint
-        run = _Run(config, folder, episodes, steps, checkpoints, log, stopping, began - seconds_before)
+        meta = restored.meta if restored else {}
+        seconds_before = meta.get("seconds", 0.0)  # of the run, up to this checkpoint
+        spent = meta.get("devices", {})
+        run = _Run(config, folder, episodes, steps, checkpoints, log, stopping, began - seconds_before, spent)
         ended, step = run.go(state, start, stack.enter_context(StopSignals()))
         summary = {
             "ended": ended,
@@ -96,7 +99,7 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
             "best_loss": stopping.best_loss,
             "parameters": sum(x.size for x in jax.tree.leaves(fresh.params)),
             "seconds": run.seconds() if step > start else seconds_before,
-            "devices": [str(device.device_kind) for device in jax.devices()],
+            "devices": run.devices() if step > start else spent,
             "versions": {name: version(name) for name in ("neuralizer-jax", "jax", "flax", "optax")},
         }
         log.finish(summary)
@@ -105,7 +108,12 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
 
 @dataclass
 class _Run:
-    """The loop and its parts. `began`: when the run would have begun had it never been interrupted."""
+    """The loop and its parts.
+
+    Attributes:
+        began: when the run would have begun had it never been interrupted.
+        spent: seconds on each kind of device, before this process.
+    """
 
     config: ConfigDict
     folder: Path
@@ -115,10 +123,17 @@ class _Run:
     log: RunLog
     stopping: EarlyStopping
     began: float
+    spent: dict[str, float]
 
     def seconds(self) -> float:
         """Duration of the run, without the time between an interrupted process and the next."""
         return time.perf_counter() - self.began
+
+    def devices(self) -> dict[str, float]:
+        """Seconds of the run on each kind of device."""
+        own = device_names()
+        now = self.seconds() - sum(self.spent.values())
+        return self.spent | {own: self.spent.get(own, 0.0) + now}
 
     def go(self, state: TrainState, step: int, signals: StopSignals) -> tuple[str, int]:
         """Trains on from a step. Returns why and after which step the run ended."""
@@ -189,5 +204,6 @@ class _Run:
             "config": self.config.to_dict(),
             "early_stopping": asdict(self.stopping),
             "seconds": self.seconds(),
+            "devices": self.devices(),
         }
         self.checkpoints.save(step, self.steps.to_host(state), meta, validation_loss)

@@ -372,7 +372,7 @@ class TestTables:
         (line,) = [row for row in table.parts[0] if row[0].text == "Axial 12 mm, Dice"]
         assert [cell.text for cell in line[1:3]] == [f"{mean - 0.25:.3f}", f"{mean:.3f}"]
         assert line[3].text == "-0.250 [-0.250, -0.250]"
-        assert table.parts[0][1][0].text == "Coronal -17 mm, Dice, 2 classes"
+        assert table.parts[0][0][0].text == "Coronal -17 mm, Dice, 2 classes"
         assert float(line[4].text) < mean - 0.25
         with pytest.raises(LeftOut, match="only slices at Axial 12 mm"):
             planes_table("t", "", compare(scores_of(axial)))

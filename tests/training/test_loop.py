@@ -16,6 +16,7 @@ from training_child import TASKS, batch, run
 from neuralizer_jax import load_weights
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.forward import forward
+from neuralizer_jax.hardware import device_names
 from neuralizer_jax.training.metrics_log import read_metrics
 
 CHILD = Path(__file__).parents[1].joinpath("training_child.py")
@@ -106,6 +107,7 @@ class TestWhatIsLeft:
         again = run(whole[0])
         assert again["step"] == 24
         assert 0 < again["seconds"] <= whole[1]["seconds"]
+        assert sum(again["devices"].values()) == pytest.approx(again["seconds"], abs=0.1)
         assert_equal(parameters(whole[0]), before)
 
 
@@ -124,6 +126,7 @@ class TestStopped:
         summary = json.loads((folder / "summary.json").read_text())
         assert summary["best_step"] == whole[1]["best_step"]
         assert summary["seconds"] > 24 * 0.1 / 2  # of all four processes; the last one was not slowed down
+        assert summary["devices"] == {device_names(): pytest.approx(summary["seconds"], abs=0.1)}
         mine, theirs = (read_metrics(path / "metrics.csv") for path in (folder, whole[0]))
         for name in ("train/loss", "validation/loss"):
             np.testing.assert_array_equal(mine[name][0], theirs[name][0])
