@@ -20,7 +20,7 @@ ALLOWED = {
     | {"compilation_cache", "inference", "weights", "intensity", "preprocess", "align", "space"},
     "neuralizer_jax/training": NETWORK | CORE | {"weights", "experiment_config"},
     "neuralizer_jax/evaluation": NETWORK | CORE | {"weights", "inference", "case"},
-    "neuralizer_jax/report": CORE | {"metrics", "evaluation"},
+    "neuralizer_jax/report": CORE | {"metrics", "evaluation", "space"},
     "input_pipeline": {"store"},
     "input_pipeline/space": CORE,
     "input_pipeline/raw": CORE | {"space"},

@@ -1,0 +1,64 @@
+"""The index of the pages of several scans, those to check first on top.
+
+Each page holds a summary of itself, so that pages of an earlier run are listed too.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.files.html_page import render_page
+from neuralizer_jax.files.natural_order import natural_order
+
+_TEMPLATE = Path(__file__).parent / "templates/volumes.html.j2"
+
+# The summary stands in the head of a page, before the volumes.
+_SUMMARY = re.compile(r'<script type="application/json" id="summary">(.*?)</script>', re.DOTALL)
+_HEAD_BYTES = 2**19
+_KEYS = {"name", "found", "structures", "warnings", "picture"}
+
+
+def write_volume_index(path: Path, folder: Path) -> int:
+    """Writes a page that lists all pages in a folder that `write_volume_page` wrote.
+
+    Args:
+        path: an HTML file.
+        folder: where the pages are, below the folder of `path`.
+
+    Returns:
+        How many pages it lists.
+
+    Raises:
+        InputError: the index cannot be written, or a page cannot be read.
+    """
+    entries = []
+    for page in sorted(folder.glob("[!.]*.html"), key=lambda page: natural_order(page.name)):
+        if summary := _summary(page):
+            entries.append(summary | {"link": page.relative_to(path.parent)})
+    entries.sort(key=lambda entry: -len(entry["warnings"]))
+    to_check = sum(bool(entry["warnings"]) for entry in entries)
+    text = render_page(
+        _TEMPLATE, title="Segmented scans", entries=entries, numbers=[("scans", len(entries)), ("to check", to_check)]
+    )
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return len(entries)
+
+
+def _summary(page: Path) -> dict[str, Any] | None:
+    """What a page says of itself; None if it is another page."""
+    try:
+        with open(page, "rb") as stream:
+            head = stream.read(_HEAD_BYTES).decode(errors="replace")
+    except OSError as error:
+        raise InputError(f"{page}: cannot be read ({error.strerror or error})") from None
+    if not (found := _SUMMARY.search(head)):
+        return None
+    try:
+        summary = json.loads(found[1])
+    except ValueError:
+        return None
+    return summary if isinstance(summary, dict) and summary.keys() >= _KEYS else None
