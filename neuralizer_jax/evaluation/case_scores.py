@@ -1,5 +1,7 @@
 """Scores of one prediction: Dice and surface distance of a mask, PSNR and SSIM of an image."""
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 
@@ -38,27 +40,27 @@ def case_scores(
     return {"psnr": float(_psnr(*with_axes)[0]), "ssim": ssim(prediction, truth)}
 
 
-def hd95(mask: np.ndarray, other: np.ndarray, pixel: float) -> float:
+def hd95(mask: np.ndarray, other: np.ndarray, pixel: float | Sequence[float]) -> float:
     """The 95th percentile of the surface distance, the larger of both directions.
 
-    A pixel belongs to the surface if one of its four neighbours is outside of the mask or of the image. Distances are
-    from each surface pixel's centre to the nearest one of the other surface; the percentile is interpolated linearly
-    (Maier-Hein et al. 2024, https://doi.org/10.1038/s41592-023-02151-z).
+    A pixel belongs to the surface if one of its neighbours along an axis (four in a plane, six in a volume) is outside
+    of the mask or of the image. Distances are from each surface pixel's centre to the nearest one of the other surface;
+    the percentile is interpolated linearly (Maier-Hein et al. 2024, https://doi.org/10.1038/s41592-023-02151-z).
 
     >>> mask = np.zeros((8, 8), bool)
     >>> mask[2:4, 2:4] = True
     >>> hd95(mask, np.roll(mask, 1, axis=1), pixel=1.5)
     1.5
 
-    The masks are bool `[H, W]`, and `pixel` is the size of a pixel in mm. The distance is in mm; 0 if both masks are
-    empty, NaN if one is.
+    The masks are bool `[H, W]` or `[X, Y, Z]`, and `pixel` is the size of a pixel in mm, one number or one for each
+    axis. The distance is in mm; 0 if both masks are empty, NaN if one is.
     """
     from scipy.ndimage import binary_erosion
     from scipy.spatial import KDTree
 
     if not (mask.any() and other.any()):
         return 0.0 if mask.any() == other.any() else float("nan")
-    surfaces = [pixel * np.argwhere(one & ~binary_erosion(one)) for one in (mask, other)]
+    surfaces = [np.asarray(pixel) * np.argwhere(one & ~binary_erosion(one)) for one in (mask, other)]
     distances = (KDTree(there).query(here)[0] for here, there in (surfaces, surfaces[::-1]))
     return float(max(np.percentile(distance, 95) for distance in distances))
 

@@ -33,8 +33,11 @@ _COUNTS = [KEYS.index(name) for name in ("training", "context_size", "draw")]
 _POSITION = KEYS.index("position")
 _KIND, _SUBJECTS, _SIZE = (KEYS.index(name) for name in ("kind", "train_subjects", "context_size"))
 
-# Metrics that may be missing: there is no distance to an empty mask.
-_MAY_BE_MISSING = ("hd95",)
+# Dice in each tenth of a structure's length along y, from posterior to anterior.
+TENTHS = tuple(f"dice_y{tenth}" for tenth in range(1, 11))
+
+# Metrics that may be missing: there is no distance to an empty mask, and no Dice where truth and prediction are empty.
+_MAY_BE_MISSING = ("hd95", *TENTHS)
 
 
 class Kind(StrEnum):

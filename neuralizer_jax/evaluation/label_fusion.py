@@ -1,0 +1,67 @@
+"""Baselines without a network for whole scans: each voxel gets the label that most of the aligned examples have there.
+
+Examples are aligned and chosen as for a network, see `volumes.predict`.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan
+from neuralizer_jax.volumes.boxes import Box, box_around, cut
+from neuralizer_jax.volumes.choose import choose
+from neuralizer_jax.volumes.compete import Competition, on_grid
+
+# From an example, a label and a box to the mask of the label there, float32 `[*box.shape]` in [0, 1].
+Carry = Callable[[AlignedExample, int, Box], np.ndarray]
+
+
+def affine_labels(example: AlignedExample, label: int, box: Box) -> np.ndarray:
+    """The mask of a label where the affine alignment puts it."""
+    return cut(example.labels, example.scan.to_mni, box, label=label)
+
+
+def majority_vote(
+    target: AlignedScan,
+    examples: Sequence[AlignedExample],
+    labels: Sequence[int],
+    count: int,
+    carry: Carry = affine_labels,
+    margin: float = 2,
+) -> np.ndarray:
+    """The vote of the examples on each voxel of a scan.
+
+    Args:
+        target: the scan.
+        examples: annotated scans.
+        labels: to find; each is in an example.
+        count: a label is voted on by so many of the examples that were annotated for it, those that resemble the
+            target most where it lies.
+        carry: carries labels of an example to the target.
+        margin: so far beyond where the examples have a label the vote looks for it, mm.
+
+    Returns:
+        int32 `[X, Y, Z]`, on the target's voxels in RAS order. A label has the share of votes that it gets, and the
+        background what is left; the most votes win.
+
+    Example:
+        >>> from neuralizer_jax import Example, Scan
+        >>> from neuralizer_jax.volumes.aligned import align_example
+        >>> scan, labels = np.random.default_rng(0).random((9, 9, 9)), np.zeros((9, 9, 9), np.int32)
+        >>> labels[3:6, 3:6, 3:6] = 17
+        >>> example = align_example(Example(Scan(scan, np.eye(4)), labels), aligned=True)
+        >>> (majority_vote(example.scan, [example], [17], count=1) == labels).all()
+        np.True_
+    """
+    competition = Competition(target.values.shape)
+    for label in labels:
+        usable = [example for example in examples if label in example.annotated]
+        chosen = [example for example, _ in choose(target, usable, label, count)]
+        places = [example.moments[label] for example in chosen if label in example.moments]
+        if not places:
+            continue
+        low, high = np.min([x.low for x in places], axis=0), np.max([x.high for x in places], axis=0)
+        box = box_around(low, high, margin)
+        votes = np.mean([carry(example, label, box) for example in chosen], axis=0)
+        competition.enter(label, *on_grid(votes, box, target.to_mni, target.values.shape))
+    return competition.labels()
