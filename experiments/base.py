@@ -43,7 +43,7 @@ def get_config() -> ConfigDict:
                 "dice_threshold": 0.5,  # a lower one makes masks, thresholded at 0.5, smaller
             },
             "validation": {
-                "every": 2000,  # steps
+                "every": 2000,  # steps; there is also one after the last step; 0: never
                 "episodes": 8,  # for each task and context size
                 "patience": 25,  # validations without a lower loss before training stops
             },

@@ -85,7 +85,7 @@ class EpisodeStream:
         return self.planner.plan(step, self.rows)
 
     def gather(self, plan: Plan, step: int) -> Arrays:
-        """Fetches the slices of a plan. The context is padded to `context.pad_to` and to a `bucket_size`.
+        """Fetches the slices of a plan. The context is padded to a multiple of `context.pad_to` and to a `bucket_size`.
 
         Args:
             plan: of at most as many episodes as this process makes.
@@ -97,7 +97,8 @@ class EpisodeStream:
             uint8, `flip` `[B, 1 + N]` bool; of volumes what `gather_volumes` returns, integers that say where the
             slices lie.
         """
-        padded = bucket_size(max(plan.members, self.config.context.pad_to)) if plan.members else 0
+        multiple = self.config.context.pad_to
+        padded = bucket_size(-(-plan.members // multiple) * multiple) if plan.members else 0
         if isinstance(self.collection, VolumeCollection):
             gathered = gather_volumes(plan, self.collection, padded)
         else:

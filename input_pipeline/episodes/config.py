@@ -44,7 +44,7 @@ def default_config() -> ConfigDict:
             "context": {
                 "min": 1,  # members, uniform from min to max for each batch; 0: for networks without a context
                 "max": 32,
-                "pad_to": 4,  # padded with masked members to 4, 6, 8, 12, 16, 24 or 32: few compiled programs
+                "pad_to": 4,  # padded with masked members to a multiple, 4, 8, 12, 16, 24 or 32: few compiled programs
                 "other_source_probability": 0.25,  # a member shows another modality or dataset than the target
             },
             "classes": {

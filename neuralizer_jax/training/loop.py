@@ -67,10 +67,10 @@ def train(config: ConfigDict, folder: Path, episodes: Episodes) -> dict[str, Any
     Raises:
         InputError: impossible settings, or a loss or gradient that is not finite; the state before that step is saved.
     """
-    for key in ("validation.every", "checkpoint.every", "log.every", "validation.patience"):
+    for key, least in (("validation.every", 0), ("checkpoint.every", 1), ("log.every", 1), ("validation.patience", 1)):
         section, name = key.split(".")
-        if config[section][name] < 1:
-            raise InputError(f"{key}: {config[section][name]}, expected 1 or more")
+        if config[section][name] < least:
+            raise InputError(f"{key}: {config[section][name]}, expected {least} or more")
     steps = compile_steps(config.parallel, episodes.finish, episodes.stored)
     fresh = create_state(config, jax.random.key(config.seed))
     began = time.perf_counter()
@@ -148,7 +148,8 @@ class _Run:
                 self._finish(started, state)
                 step += 1
                 started = step, metrics, image_count(batch), waited
-                validating = step % config.validation.every == 0 or step == config.train.steps
+                every = config.validation.every
+                validating = every > 0 and (step % every == 0 or step == config.train.steps)
                 if validating or step % config.checkpoint.every == 0:
                     self._finish(started, state)
                     started = None

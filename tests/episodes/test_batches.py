@@ -140,6 +140,13 @@ class TestSize:
                 batch[name] = batch[name][:, :members]
             assert_same(batch, expected)
 
+    @pytest.mark.parametrize(
+        ("multiple", "sizes"), [(1, {1, 2, 3, 4, 6, 8, 12, 16}), (4, {4, 8, 12, 16}), (8, {8, 16})]
+    )
+    def test_few_sizes_of_the_context(self, multiple, sizes):
+        stream = make_stream(configured(**{"context.max": 16, "context.pad_to": multiple}))
+        assert sizes == {stream.slices(step)["context_mask"].shape[1] for step in range(80)}
+
     def test_without_a_context(self):
         batch = make_stream(configured(**{"context.min": 0, "context.max": 0}, **FEW)).episodes(0)
         assert batch["target_in"].shape == (4, SIZE, SIZE, 3)

@@ -181,6 +181,12 @@ class TestEnds:
         assert losses.argmin() == len(losses) - 3
         assert summary["best_loss"] == losses.min()
 
+    def test_without_validation(self, tmp_path):
+        summary = run(tmp_path, **{"validation.every": 0, "train.steps": 4})
+        assert (summary["ended"], summary["step"], summary["best_loss"]) == ("steps", 4, None)
+        assert not any(name.startswith("validation") for name in read_metrics(tmp_path / "metrics.csv"))
+        assert (tmp_path / "checkpoints/4").exists()
+
     def test_where_a_loss_is_not_finite(self, tmp_path):
         at = 10
         tasks = sorted({TASKS[batch(at)["task"][1]]})
