@@ -39,6 +39,10 @@ class ShownVolume:
         """Size of a voxel in mm, `[3]`."""
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
+    def world(self, voxel: Sequence[int]) -> list[float]:
+        """Where the middle of a voxel lies in mm (RAS)."""
+        return [round(float(x), 2) for x in self.affine[:3] @ [*voxel, 1]]
+
 
 def shown_volume(scan: np.ndarray, labels: np.ndarray, affine: np.ndarray, values: Sequence[int]) -> ShownVolume:
     """Prepares a scan and its labels for a page.
@@ -72,17 +76,20 @@ def shown_volume(scan: np.ndarray, labels: np.ndarray, affine: np.ndarray, value
     return ShownVolume(np.ascontiguousarray(grey[part]), np.ascontiguousarray(places[part]), affine @ to_scan, step)
 
 
-def nifti_base64(values: np.ndarray, affine: np.ndarray) -> str:
+def nifti_base64(values: np.ndarray, affine: np.ndarray, *, labels: bool = False) -> str:
     """A volume as a `.nii.gz` file in base64. The same volume gives the same text.
 
     Args:
         values: `[X, Y, Z]`, uint8 or uint16.
         affine: `[4, 4]`, voxel -> world in mm (RAS).
+        labels: the header says that the values are labels.
     """
     import nibabel as nib
 
     image = nib.Nifti1Image(values, affine)
     image.header.set_xyzt_units("mm")
+    if labels:
+        image.header.set_intent("label")
     return base64.b64encode(gzip.compress(image.to_bytes(), 6, mtime=0)).decode()
 
 

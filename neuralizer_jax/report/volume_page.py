@@ -14,15 +14,13 @@ from input_pipeline.space.structure_colours import colours_by_name
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.html_page import render_page
 from neuralizer_jax.report.shown_volume import ShownVolume, nifti_base64, shown_volume
-from neuralizer_jax.report.volume_pictures import Row, draw_rows, middle, thumbnail
+from neuralizer_jax.report.volume_pictures import Row, draw_rows, middle, thumbnail, voxels_by_place
 
 _TEMPLATE = Path(__file__).parent / "templates/volume.html.j2"
 _VIEWER = Path(__file__).parents[1] / "niivue/niivue.js"
 
 # Warnings of structures at the top of the page; the table has them all.
 _MOST_WARNINGS = 5
-
-_PLANES = ("x", "y", "z")
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,8 @@ def write_volume_page(path: Path, segmented: SegmentedScan) -> None:
     colours = colours_by_name([x.name for x in structures])
     volume = shown_volume(segmented.scan, segmented.labels, segmented.affine, [x.label for x in structures])
     order = sorted(range(len(structures)), key=lambda index: (not structures[index].warnings, -structures[index].mm3))
-    rows = draw_rows(volume, colours, [index + 1 for index in order])
+    voxels = voxels_by_place(volume.places)
+    rows = draw_rows(volume, voxels, colours, [index + 1 for index in order])
     cautions = _cautions(segmented.warnings, structures)
     page = render_page(
         _TEMPLATE,
@@ -113,7 +112,7 @@ def write_volume_page(path: Path, segmented: SegmentedScan) -> None:
         examples=_examples(structures),
         segmented=segmented,
         viewer=Markup(_VIEWER.read_text(encoding="utf-8")),
-        data=_viewer_data(volume, structures, colours, rows[0]),
+        data=_viewer_data(volume, voxels, structures, colours, rows[0]),
         step=volume.step,
     )
     with written_whole(path) as temporary:
@@ -140,8 +139,7 @@ def _cautions(whole: Sequence[str], structures: Sequence[FoundStructure]) -> lis
 
 def _shown_row(row: Row, volume: ShownVolume, structures: Sequence[FoundStructure], colours) -> dict:
     """A row of pictures with its caption and legend."""
-    place = volume.affine[:3] @ [*row.place, 1]
-    where = ", ".join(f"{axis} = {value:.0f}" for axis, value in zip(_PLANES, place, strict=True))
+    where = ", ".join(f"{axis} = {x:.0f}" for axis, x in zip("xyz", volume.world(row.place), strict=True))
     what = "Whole scan" if row.around is None else structures[row.around - 1].name
     legend = {structures[index - 1].name: _css(colours[index - 1]) for index in row.seen}
     return {"picture": row.picture, "caption": f"{what}: slices at {where} mm", "legend": legend}
@@ -157,24 +155,18 @@ def _examples(structures: Sequence[FoundStructure]) -> list[tuple[str, int, floa
     return sorted(rows, key=lambda row: (-row[1], -row[2]))
 
 
-def _viewer_data(volume: ShownVolume, structures, colours, overview: Row) -> dict:
+def _viewer_data(volume: ShownVolume, voxels, structures, colours, overview: Row) -> dict:
     """What the script of the page reads: volumes as files in base64, names, colours, places in mm."""
-    present = np.bincount(volume.places.ravel(), minlength=len(structures) + 1)
-    places = []
-    for index in range(1, len(structures) + 1):
-        if present[index]:
-            voxel = middle(np.argwhere(volume.places == index))
-            places.append((volume.affine[:3] @ [*voxel, 1]).round(2).tolist())
-        else:
-            places.append(None)
     narrow = np.uint8 if len(structures) < 256 else np.uint16
     return {
         "scan": nifti_base64(volume.scan, volume.affine),
-        "labels": nifti_base64(volume.places.astype(narrow), volume.affine),
+        "labels": nifti_base64(volume.places.astype(narrow), volume.affine, labels=True),
         "names": [x.name for x in structures],
         "colours": [list(colour) for colour in colours],
-        "places": places,
-        "start": (volume.affine[:3] @ [*overview.place, 1]).round(2).tolist(),
+        "places": [
+            volume.world(middle(voxels[place])) if place in voxels else None for place in range(1, len(structures) + 1)
+        ],
+        "start": volume.world(overview.place),
     }
 
 

@@ -2,10 +2,11 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from neuralizer_jax.report.figure_style import paper_style
 from neuralizer_jax.report.shown_volume import ShownVolume
@@ -43,11 +44,14 @@ class Row:
     seen: tuple[int, ...]
 
 
-def draw_rows(volume: ShownVolume, colours: Sequence[Colour], order: Sequence[int]) -> list[Row]:
+def draw_rows(
+    volume: ShownVolume, voxels: Mapping[int, np.ndarray], colours: Sequence[Colour], order: Sequence[int]
+) -> list[Row]:
     """Draws the slices that show most structures, then slices through structures, enlarged.
 
     Args:
         volume: scan and labels.
+        voxels: those of each label, `voxels_by_place(volume.places)`.
         colours: RGB of each label, 0 to 255.
         order: places of the labels in `colours`, from 1, those to look at first. A structure that is seen already gets
             no slices of its own.
@@ -56,12 +60,8 @@ def draw_rows(volume: ShownVolume, colours: Sequence[Colour], order: Sequence[in
     rows = [_row(volume, colours, _overview(volume.places), whole, None)]
     seen: set[int] = set()
     for place in order:
-        if len(rows) > _MOST_ROWS:
-            break
-        if place in seen:
-            continue
-        inside = np.argwhere(volume.places == place)
-        if inside.size:
+        if len(rows) <= _MOST_ROWS and place in voxels and place not in seen:
+            inside = voxels[place]
             rows.append(_row(volume, colours, middle(inside), _around(volume, inside), place))
             seen.update(rows[-1].seen)
     return rows
@@ -77,6 +77,20 @@ def thumbnail(row: Row) -> str:
     content = io.BytesIO()
     small.save(content, "JPEG", quality=80)
     return _uri(content, "jpeg")
+
+
+def voxels_by_place(places: np.ndarray) -> dict[int, np.ndarray]:
+    """The voxels of each label that occurs, `[voxels, 3]`, by its place in the list of labels.
+
+    Example:
+        >>> {place: voxels.tolist() for place, voxels in voxels_by_place(np.array([[[0, 2, 0, 2]]])).items()}
+        {2: [[0, 0, 1], [0, 0, 3]]}
+    """
+    found = {}
+    for place, box in enumerate(ndimage.find_objects(places), start=1):
+        if box is not None:
+            found[place] = np.argwhere(places[box] == place) + [x.start for x in box]
+    return found
 
 
 def middle(inside: np.ndarray) -> tuple[int, int, int]:
@@ -149,9 +163,11 @@ def _draw(axes, image: np.ndarray, labels: np.ndarray, colours: Sequence[Colour]
     """A slice, `[across, up]`, with the outline of each label."""
     edges = (-0.5, image.shape[0] - 0.5, -0.5, image.shape[1] - 0.5)
     axes.imshow(image.T, cmap="gray", vmin=0, vmax=255, origin="lower", aspect="auto", interpolation="bilinear")
-    for label in np.unique(labels[labels > 0]):
-        mask = np.pad((labels == label).T, 1).astype(float)  # so that an outline closes at the edge
-        x, y = np.arange(-1, labels.shape[0] + 1), np.arange(-1, labels.shape[1] + 1)
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        mask = np.pad((labels[box] == label).T, 1).astype(float)  # so that an outline closes at the edge
+        x, y = (np.arange(part.start - 1, part.stop + 1) for part in box)
         axes.contour(x, y, mask, levels=[0.5], colors=[np.array(colours[label - 1]) / 255], linewidths=1.1)
     axes.set(xlim=edges[:2], ylim=edges[2:])
     axes.set_axis_off()
