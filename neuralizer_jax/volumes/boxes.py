@@ -47,7 +47,7 @@ def cut(volume: np.ndarray, to_mni: np.ndarray, box: Box, *, label: int | None =
         volume: `[X, Y, Z]`.
         to_mni: `[4, 4]`, voxel of the volume -> MNI152 in mm.
         box: where.
-        label: the volume is a label map, and the result the mask of this label: 1 where at least half of it is.
+        label: the volume is a label map, and the result the mask of this label.
 
     Returns:
         float32 `[*box.shape]`.
@@ -66,4 +66,15 @@ def cut(volume: np.ndarray, to_mni: np.ndarray, box: Box, *, label: int | None =
         part, to_voxel[:3, :3], to_voxel[:3, 3] - low, output_shape=box.shape, order=1, mode="grid-constant",
         prefilter=False,
     )  # fmt: skip
-    return result if label is None else (result >= 0.5).astype(np.float32)
+    return result if label is None else _mask(result)
+
+
+def _mask(share: np.ndarray) -> np.ndarray:
+    """The mask of a label from its share of each voxel: half or more, or less where thin parts would be lost."""
+    voxels = round(float(share.sum()))
+    if not voxels:
+        return np.zeros_like(share)
+    threshold = min(0.5, float(np.partition(share, -voxels, axis=None)[-voxels]))
+    # Many voxels may have the same share: all of them or none, whichever changes the volume by the smaller factor.
+    candidates = (share >= max(threshold, 1e-3), share > threshold)
+    return min(candidates, key=lambda mask: abs(np.log((mask.sum() + 0.1) / voxels))).astype(np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 from neuralizer_jax.inference.one_pass import probability
 from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.preprocess import bucket_size
-from neuralizer_jax.volumes.slices import PLANES, slices_of, volume_of
+from neuralizer_jax.volumes.slices import PLANES, slices_of
 
 # Bytes of the widest activation of the slices that are computed together: small ones stay in the cache of a CPU.
 _CPU_BYTES, _DEVICE_BYTES = 1 << 25, 1 << 29
@@ -24,6 +24,7 @@ def predict_planes(
     masks: np.ndarray,
     inside: tuple[slice, slice, slice],
     planes: tuple[str, ...],
+    every: int = 1,
 ) -> np.ndarray:
     """Predicts a structure slice by slice in each of the planes.
 
@@ -35,6 +36,7 @@ def predict_planes(
         masks: `[N, X, Y, Z]`, the structure in them, 0 or 1.
         inside: the part of the crop that is predicted. The slices are whole, for the network sees what is around.
         planes: some of `slices.PLANES`.
+        every: every n-th slice is computed, those between are interpolated.
 
     Returns:
         float32 `[planes, *inside]`, the probability of the structure.
@@ -42,21 +44,30 @@ def predict_planes(
     members = bucket_size(len(images))
     found = []
     for plane in planes:
-        arrays = [np.moveaxis(slices_of(x, plane), 0, 1) for x in (images, masks)]
-        target_slices = slices_of(target, plane)
-        scores = np.zeros(target_slices.shape, np.float32)
-        axis = PLANES[plane]
-        wanted = np.arange(target.shape[axis])[inside[axis]]
-        batch = _batch_size(model, target_slices.shape[1:], members)
-        for start in range(0, len(wanted), batch):
-            chosen = wanted[start : start + batch]
+        part = inside[PLANES[plane]]
+        wanted = np.arange(part.start, part.stop)
+        computed = np.unique(np.append(wanted[::every], wanted[-1]))
+        own, *others = (slices_of(x, plane) for x in (target, images, masks))
+        batch = _batch_size(model, own.shape[1:], members)
+        scores = []
+        for start in range(0, len(computed), batch):
+            chosen = computed[start : start + batch]
             # Every batch has the same size, so one program is compiled.
             filled = np.pad(chosen, (0, batch - len(chosen)), mode="edge")
-            scores[chosen] = _predict(model, params, target_slices[filled], *(x[filled] for x in arrays), members)[
-                : len(chosen)
-            ]
-        found.append(volume_of(scores, plane)[inside])
+            context = (np.moveaxis(x[:, filled], 0, 1) for x in others)
+            scores.append(_predict(model, params, own[filled], *context, members)[: len(chosen)])
+        crop = np.zeros(target.shape, np.float32)
+        slices_of(crop, plane)[wanted] = _between(computed, np.concatenate(scores), wanted)
+        found.append(crop[inside])
     return np.stack(found)
+
+
+def _between(places: np.ndarray, slices: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Slices `[wanted, H, W]`, interpolated between those at some of the places."""
+    after = np.minimum(np.searchsorted(places, wanted), len(places) - 1)
+    before = np.where(places[after] > wanted, after - 1, after)
+    share = (wanted - places[before]) / np.maximum(places[after] - places[before], 1)
+    return slices[before] + share[:, None, None].astype(np.float32) * (slices[after] - slices[before])
 
 
 def _predict(model, params, target, images, masks, members):

@@ -1,4 +1,4 @@
-"""Slices of crops in three planes, shown as the network was trained on them, and volumes made of slices again."""
+"""Slices of crops in three planes, shown as the network was trained on them."""
 
 import numpy as np
 
@@ -18,15 +18,3 @@ def slices_of(crop: np.ndarray, plane: str) -> np.ndarray:
     """
     moved = np.moveaxis(crop, PLANES[plane] - 3, -3)
     return np.swapaxes(moved, -1, -2)[..., ::-1, :]
-
-
-def volume_of(slices: np.ndarray, plane: str) -> np.ndarray:
-    """The crop `[..., X, Y, Z]` of all its slices `[..., slices, H, W]`; a view.
-
-    Example:
-        >>> crop = np.arange(24).reshape(2, 3, 4)
-        >>> all((volume_of(slices_of(crop, plane), plane) == crop).all() for plane in PLANES)
-        True
-    """
-    moved = np.swapaxes(slices[..., ::-1, :], -1, -2)
-    return np.moveaxis(moved, -3, PLANES[plane] - 3)
