@@ -23,6 +23,14 @@ class Box:
         affine[:3, 3] = self.low
         return affine
 
+    def part(self, inner: "Box") -> tuple[slice, slice, slice]:
+        """Where a box lies in this one that holds it."""
+        x, y, z = (
+            slice(first - start, first - start + length)
+            for start, first, length in zip(self.low, inner.low, inner.shape, strict=True)
+        )
+        return x, y, z
+
 
 def box_around(low: np.ndarray, high: np.ndarray, margin: float) -> Box:
     """The box with one of the `SIZES` along each axis that holds an extent (`[3]` mm each) and a margin around it.
