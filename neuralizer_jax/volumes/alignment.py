@@ -85,7 +85,7 @@ def is_skull_stripped(values: np.ndarray, voxel_mm3: float) -> bool:
     edge = np.concatenate([np.take(values, (0, -1), axis).ravel() for axis in range(3)])
     background = np.median(edge)
     inside = np.count_nonzero(values != background)
-    return inside * voxel_mm3 < _LARGEST_BRAIN_LITRES * 1e6 and inside < (1 - _LEAST_BACKGROUND) * values.size
+    return bool(inside * voxel_mm3 < _LARGEST_BRAIN_LITRES * 1e6 and inside < (1 - _LEAST_BACKGROUND) * values.size)
 
 
 def _register(scan: Scan) -> Alignment:

@@ -17,7 +17,10 @@ _BINS = 24
 def choose(
     target: AlignedScan, examples: Sequence[AlignedExample], label: int, count: int
 ) -> list[tuple[AlignedExample, float]]:
-    """The examples that resemble the target most around the structure, with their similarity."""
+    """The examples that resemble the target most around the structure, with their similarity, most similar first.
+
+    At least one of them shows the structure.
+    """
     showing = [example.moments[label] for example in examples if label in example.moments]
     low = np.floor(np.min([x.low for x in showing], axis=0)).astype(int) - _COMPARED_MM
     high = np.ceil(np.max([x.high for x in showing], axis=0)).astype(int) + _COMPARED_MM
@@ -25,8 +28,10 @@ def choose(
     box = Box((int(low[0]), int(low[1]), int(low[2])), (shape[0], shape[1], shape[2]))
     own = cut(target.values, target.to_mni, box)
     like = [similarity(own, cut(example.scan.values, example.scan.to_mni, box)) for example in examples]
-    order = np.argsort(-np.array(like), kind="stable")[:count]
-    return [(examples[index], like[index]) for index in order]
+    order = np.argsort(-np.array(like), kind="stable").tolist()
+    first = next(index for index in order if label in examples[index].moments)
+    chosen = sorted({first, *[index for index in order if index != first][: count - 1]}, key=order.index)
+    return [(examples[index], like[index]) for index in chosen]
 
 
 def similarity(target: np.ndarray, example: np.ndarray) -> float:

@@ -1,15 +1,17 @@
 """Place, size and extent of a structure in MNI152, and the map that gives one structure those of another."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-# Realignment beyond these limits is not believed: ratio of sizes along an axis, distance in mm.
+# How much an example is scaled along an axis at most.
 _SCALES = (0.7, 1.4)
-_MOST_MM = 20.0
-# As little of a volume, or as much, is no segmentation of the structure.
+
+# What was found is believed where its volume is so many times that of the examples, and its centre so far from theirs.
 _VOLUMES = (0.3, 3.0)
+_MOST_MM = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +70,22 @@ def label_moments(labels: np.ndarray, to_mni: np.ndarray, wanted: tuple[int, ...
     return found
 
 
-def realignment(example: Moments, target: Moments) -> np.ndarray | None:
-    """The map `[4, 4]` of MNI152 that gives the example's structure centre and extent of the target's.
+def plausible(found: Moments, examples: Sequence[Moments]) -> bool:
+    """Whether what was found has about the volume and the place that the structure has in the examples.
 
-    None if it is implausible: the target's structure was not found, or not whole.
+    Example:
+        >>> one = moments(np.ones((10, 10, 10), bool), np.eye(4))
+        >>> speck = moments(np.ones((2, 2, 2), bool), np.eye(4))
+        >>> plausible(one, [one]), plausible(speck, [one])
+        (True, False)
+    """
+    ratio = found.mm3 / np.median([example.mm3 for example in examples])
+    distance = np.linalg.norm(found.centre - np.median([example.centre for example in examples], axis=0))
+    return bool(_VOLUMES[0] < ratio < _VOLUMES[1] and distance < _MOST_MM)
+
+
+def realignment(example: Moments, target: Moments) -> np.ndarray:
+    """The map `[4, 4]` of MNI152 that gives the example's structure the centre and extent of the target's.
 
     Example:
         >>> one = moments(np.ones((3, 3, 3), bool), np.eye(4))
@@ -79,12 +93,9 @@ def realignment(example: Moments, target: Moments) -> np.ndarray | None:
         >>> realignment(one, other).round(6)[0].tolist()
         [1.2, 0.0, 0.0, 0.0]
     """
-    if not _VOLUMES[0] < target.mm3 / example.mm3 < _VOLUMES[1]:
-        return None
     # A structure of one plane has no extent across it.
-    scale = np.where(np.minimum(example.spread, target.spread) > 0, target.spread / np.maximum(example.spread, 1e-6), 1)
-    if np.linalg.norm(target.centre - example.centre) > _MOST_MM:
-        return None
+    flat = np.minimum(example.spread, target.spread) <= 0
+    scale = np.where(flat, 1, target.spread / np.where(flat, 1, example.spread))
     matrix = np.diag([*np.clip(scale, *_SCALES), 1.0])
     matrix[:3, 3] = target.centre - matrix[:3, :3] @ example.centre
     return matrix

@@ -88,6 +88,11 @@ def predict_volume(
         place = on_grid(structure.probability, structure.box, own.to_mni, own.values.shape)
         competition.enter(label, *place)
         found[label] = structure, place
+    if not any(structure.in_view for structure, _ in found.values()):
+        raise InputError(
+            f"{target.name}: none of the structures lies inside of it, expected a scan of the same part of the head as"
+            " the examples" + (", in the same world" if aligned else "")
+        )
     on_progress("predicting", steps, steps)
 
     in_ras = competition.labels()

@@ -119,8 +119,8 @@ def to_ras(values: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarr
     axes = [axis for axis, _ in directions]
     turned = affine.copy()
     result = values
-    for axis, (_, positive) in enumerate(directions):
-        if not positive:
+    for axis, (_, sign) in enumerate(directions):
+        if sign < 0:
             result = np.flip(result, axis)
             turned[:3, 3] += turned[:3, axis] * (values.shape[axis] - 1)
             turned[:3, axis] *= -1

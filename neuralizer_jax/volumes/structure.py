@@ -10,11 +10,14 @@ from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan
 from neuralizer_jax.volumes.boxes import Box, box_around, cut
 from neuralizer_jax.volumes.fuse import local_vote, share_of_vote
-from neuralizer_jax.volumes.moments import moments, realignment
+from neuralizer_jax.volumes.moments import moments, plausible, realignment
 from neuralizer_jax.volumes.slice_predictions import predict_planes
 
 # Around a structure the network sees so much, and it is predicted so far beyond the examples' ends, mm.
 MARGIN_MM, ENDS_MM = 16, 5
+
+# A structure of which less is inside of the target is cut off.
+WHOLE = 0.95
 
 # Every third slice is predicted, as accurate as all, in a third of the time.
 EVERY = 3
@@ -30,6 +33,7 @@ class StructurePrediction:
         planes: float16 `[planes, *box.shape]`, the network's probability in each plane.
         vote: float16 `[*box.shape]`, the vote of the examples' labels (`fuse.local_vote`).
         share: how much the vote counts beside the network, 0 to 1.
+        in_view: share of the structure, where the examples have it, that lies inside of the target, 0 to 1.
         examples: names of the examples that it was predicted from, and their similarity, most similar first.
         realigned: how often the examples were realigned to the structure.
     """
@@ -39,6 +43,7 @@ class StructurePrediction:
     planes: np.ndarray
     vote: np.ndarray
     share: float
+    in_view: float
     examples: tuple[tuple[str, float], ...]
     realigned: int = 0
 
@@ -60,18 +65,19 @@ def predict_structure(
     refine: int,
     on_pass: Callable[[], object] = lambda: None,
 ) -> StructurePrediction:
-    """Predicts a structure from examples with their similarity, and `refine` times again from realigned examples."""
+    """Predicts a structure from examples with their similarity, and `refine` times again from realigned examples.
+
+    Nothing is realigned to a structure that is not found, is not whole, or lies where none is expected.
+    """
     maps = [np.eye(4)] * len(examples)
+    places = [x.moments[label] for x, _ in examples if label in x.moments]
     for realigned in range(refine + 1):
         on_pass()
         found = replace(_one_pass(model, params, target, examples, label, maps, planes), realigned=realigned)
         own = moments(found.probability > 0.5, found.box.affine)
-        if own is None or realigned == refine:
+        if own is None or found.in_view < WHOLE or not plausible(own, places):
             break
-        again = [realignment(x.moments[label], own) if label in x.moments else np.eye(4) for x, _ in examples]
-        if any(matrix is None for matrix in again):
-            break
-        maps = [matrix for matrix in again if matrix is not None]
+        maps = [realignment(x.moments[label], own) if label in x.moments else np.eye(4) for x, _ in examples]
     return found
 
 
@@ -90,11 +96,20 @@ def _one_pass(model, params, target, examples, label, maps, planes) -> Structure
 
     box = Box(_whole(np.floor(low) - ENDS_MM), _whole(np.ceil(high) - np.floor(low) + 2 * ENDS_MM + 1))
     inside = crop.part(box)
-    by_plane = predict_planes(model, params, own, images, masks, inside, planes, every=EVERY)
-    vote = local_vote(own[inside], images[:, *inside], masks[:, *inside])
+    votes = masks[:, *inside]
+    in_view = float((votes * _field_of_view(target, box)).sum() / max(1.0, float(votes.sum())))
+    by_plane = np.zeros((len(planes), *box.shape), np.float32)
+    if in_view > 0:
+        by_plane = predict_planes(model, params, own, images, masks, inside, planes, every=EVERY)
+    vote = local_vote(own[inside], images[:, *inside], votes)
     share = share_of_vote(by_plane.mean(axis=0), vote)
     used = tuple((x.scan.name, like) for x, like in examples)
-    return StructurePrediction(label, box, by_plane.astype(np.float16), vote.astype(np.float16), share, used)
+    return StructurePrediction(label, box, by_plane.astype(np.float16), vote.astype(np.float16), share, in_view, used)
+
+
+def _field_of_view(target: AlignedScan, box: Box) -> np.ndarray:
+    """Where on a box the target has voxels, 0 to 1."""
+    return cut(np.broadcast_to(np.float32(1), target.values.shape), target.to_mni, box)
 
 
 def _whole(values: np.ndarray) -> tuple[int, int, int]:

@@ -1,5 +1,6 @@
 """What `predict_volume` returns: a label map on the target's grid; size and probabilities of each structure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.compete import on_grid
 from neuralizer_jax.volumes.scan import Scan, to_ras
-from neuralizer_jax.volumes.structure import StructurePrediction
+from neuralizer_jax.volumes.structure import WHOLE, StructurePrediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,3 +59,22 @@ class VolumePrediction:
         part, probability = on_grid(found.probability, found.box, self.alignment.to_mni @ affine, in_ras.shape)
         in_ras[part] = probability
         return values
+
+    def notes(self, names: Mapping[int, str] | None = None) -> list[str]:
+        """What is odd: structures that lie outside of the scan, partly or all of them, or were not found.
+
+        Args:
+            names: how notes call labels; their number otherwise.
+        """
+        found = []
+        for label, structure in self.structures.items():
+            name, in_view = (names or {}).get(label, f"label {label}"), structure.prediction.in_view
+            if not in_view:
+                found.append(f"{self.target.name}: {name} lies outside of the scan")
+            elif not structure.voxels:
+                found.append(f"{self.target.name}: {name} was not found")
+            elif in_view < WHOLE:
+                found.append(
+                    f"{self.target.name}: {name} is cut off, about {in_view:.0%} of it lies inside of the scan"
+                )
+        return found

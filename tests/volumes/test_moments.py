@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neuralizer_jax.volumes.moments import label_moments, moments, realignment
+from neuralizer_jax.volumes.moments import label_moments, moments, plausible, realignment
 
 
 def ellipsoid(centre, half, shape=(60, 70, 50)):
@@ -29,11 +29,17 @@ def test_moments_do_not_depend_on_the_storage():
 
 
 def test_implausible_structures_are_not_followed():
-    example = moments(ellipsoid((20, 30, 20), (8, 12, 9)), np.eye(4))
-    speck = moments(ellipsoid((20, 30, 20), (2, 3, 2)), np.eye(4))
-    far = moments(ellipsoid((20, 30, 20), (8, 12, 9)), np.eye(4) + 30 * np.eye(4, k=3))
-    assert realignment(example, speck) is None
-    assert realignment(example, far) is None
+    examples = [moments(ellipsoid((20 + i, 30, 20), (8, 12, 9)), np.eye(4)) for i in range(3)]
+    assert plausible(moments(ellipsoid((24, 33, 20), (6, 12, 9)), np.eye(4)), examples)
+    assert not plausible(moments(ellipsoid((20, 30, 20), (2, 3, 2)), np.eye(4)), examples)
+    assert not plausible(moments(ellipsoid((20, 30, 20), (8, 12, 9)), np.eye(4) + 30 * np.eye(4, k=3)), examples)
+
+
+def test_a_plane_has_no_extent_across_it():
+    plane = moments(np.ones((1, 5, 5), bool), np.eye(4))
+    solid = moments(np.ones((5, 5, 5), bool), np.eye(4))
+    assert np.isfinite(realignment(plane, solid)).all()
+    assert realignment(plane, solid)[0, 0] == 1
 
 
 def test_labels_that_an_example_does_not_show_have_no_moments():
