@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 PYTHON312 ?= $(or $(shell python3.12 -c "print('python3.12')" 2>/dev/null),$(firstword $(wildcard $(HOME)/.pyenv/versions/3.12*/bin/python3.12)))
 SHORT = tests/test_layout.py tests/model tests/inference tests/files
 
-.PHONY: help demo experiments-smoke test test-optimized test-312 fuzz lint types docs tables bench clean
+.PHONY: help demo experiments-smoke test test-optimized test-312 fuzz lint types docs tables bench gpu-train clean
 
 help:
 	@echo "make demo               predict on a brain template, then train a small model on phantoms (writes demo/)"
@@ -19,6 +19,7 @@ help:
 	@echo "make docs               build the documentation (docs/_build/html/index.html)"
 	@echo "make tables             write the results of the benchmarks into README and documentation"
 	@echo "make bench              measure time and memory beside PyTorch, on a quiet machine (writes benchmarks/results/)"
+	@echo "make gpu-train          pack a training for a machine with a GPU (writes build/gpu/); train, if this one has one"
 	@echo "make experiments-smoke  run every experiment of the paper, small, on phantoms (writes data/, results/smoke/)"
 	@echo "make clean              remove what was installed and built"
 
@@ -63,6 +64,16 @@ tables: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch
 	for script in predict_cpu context_memory start_up train_step episodes; do $(BIN)/python benchmarks/$$script.py || exit; done
+
+# Folder of the experiment, volumes, options of pack.py and of run.py.
+GPU_OUT ?= results/pretrained
+GPU_DATA ?= data/labelmaps-volumes
+PACK ?= --stage slices
+RUN ?= --minutes 9
+gpu-train: $(VENV)/installed
+	$(BIN)/python benchmarks/gpu_train/pack.py --out $(GPU_OUT) --data $(GPU_DATA) $(PACK)
+	@! command -v nvidia-smi >/dev/null || { $(BIN)/python build/gpu/run.py $(RUN) --out build/gpu-results && \
+		$(BIN)/python benchmarks/gpu_train/take_back.py build/gpu-results --out $(GPU_OUT) --data $(GPU_DATA); }
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

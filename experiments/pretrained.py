@@ -15,8 +15,9 @@ it whenever you like: the same command goes on. `--list` prints the commands. A 
 
 The rate is constant until the last stage, and the average of the parameters (EMA) is kept: every checkpoint is good,
 and more steps can be added later. `crops=20000` adds them; the stages after it then train again. On a GPU, `batch=8`
-makes batches of eight times the episodes, in bfloat16. The twelve maps of the training and test splits are trained on;
-the two of the validation split show how far the training is.
+makes batches of eight times the episodes, in bfloat16. Some minutes of a GPU help too (`docs/howto/train_on_gpu.md`):
+`small_from=results/pretrained/runs/gpu-1-small-crops-batch8/checkpoints` goes on from them. The twelve maps of the
+training and test splits are trained on; the two of the validation split show how far the training is.
 
 Every slice is cut from a volume: all planes and positions, tilted, deformed, each image displaced by what registration
 leaves and more; contrasts of eight modalities or random ones, slices of up to 6 mm, heads with and without skull. The
@@ -115,6 +116,8 @@ def get_commands(
     slices: int = 4_000,
     decay: int = 1_500,
     batch: int = 1,
+    small_from: str = "",
+    base_from: str = "",
 ) -> list[Command]:
     """The commands.
 
@@ -123,38 +126,45 @@ def get_commands(
         data: folder of the prepared datasets.
         raw: folder of the label maps.
         crops: steps of that stage.
-        slices: steps of that stage, for each network.
-        decay: steps of that stage, for each network.
+        slices: steps of that stage, for each network; 0: without it.
+        decay: steps of that stage, for each network; 0: without it.
         batch: as for `get_config`.
+        small_from: checkpoints of another run that `small` goes on from, instead of the stage crops.
+        base_from: likewise for `base`, instead of the slices of `small`.
     """
     volumes = data / "labelmaps-volumes"
     steps = {"crops": crops, "slices": slices, "decay": decay}
     prepare = ("prepare", "labelmaps", "--raw", raw, "--volumes", "--out", shown_path(data))
 
-    def train(stage: str, features: int, folder: str, before: Command | None = None) -> Command:
+    commands = [Command(prepare, volumes)]
+
+    def train(stage: str, features: int, folder: str, before: Path | None = None) -> Path:
+        """Adds a stage. Returns its checkpoints."""
+        if steps[stage] == 0 and before:
+            return before
         arguments: dict[str, object] = {"stage": stage, "features": features, "steps": steps[stage], "batch": batch}
         if before:
-            arguments["init_from"] = shown_path(before.makes)
+            arguments["init_from"] = shown_path(before)
         config = with_arguments("pretrained", arguments)
         workdir = out / "runs" / folder
         command = ("train", "--config", config, "--workdir", shown_path(workdir), "--data", shown_path(volumes))
-        return Command(command, workdir / "checkpoints")
+        commands.append(Command(command, workdir / "checkpoints"))
+        return workdir / "checkpoints"
 
-    def export(run: Command, name: str) -> Command:
+    def export(checkpoints: Path, name: str) -> None:
         path = out / f"{name}.safetensors"
-        return Command(("convert", "--half", shown_path(run.makes), shown_path(path)), path, always=True)
+        commands.append(Command(("convert", "--half", shown_path(checkpoints), shown_path(path)), path, always=True))
 
-    # A folder is named after the steps before it: other steps there make another run.
-    first = train("crops", 32, "small-crops")
-    small = train("slices", 32, f"small-slices-after-{crops}", first)
-    small_end = train("decay", 32, f"small-decay-after-{crops}-{slices}", small)
-    base_run = train("slices", 64, f"base-slices-after-{crops}-{slices}", small)
-    base_end = train("decay", 64, f"base-decay-after-{crops}-{slices}", base_run)
-    return [
-        Command(prepare, volumes),
-        *(first, small, small_end, export(small_end, "small")),
-        *(base_run, base_end, export(base_end, "base")),
-    ]
+    # A folder is named after the steps before it, or the run: others there make another run.
+    before = Path(small_from) if small_from else train("crops", 32, "small-crops")
+    after = before.parent.name if small_from else crops
+    small = train("slices", 32, f"small-slices-after-{after}", before)
+    export(train("decay", 32, f"small-decay-after-{after}-{slices}", small), "small")
+    before = Path(base_from) if base_from else small
+    after = before.parent.name if base_from else f"{after}-{slices}"
+    base_slices = train("slices", 64, f"base-slices-after-{after}", before)
+    export(train("decay", 64, f"base-decay-after-{after}", base_slices), "base")
+    return commands
 
 
 if __name__ == "__main__":

@@ -146,6 +146,16 @@ def test_a_stage_of_the_recipe_starts_where_the_one_before_ends():
     assert not set(folders[0][1:]) & set(folders[1][1:])  # begin anew
 
 
+def test_the_recipe_goes_on_from_a_run_on_a_gpu():
+    arguments = "small_from=out/runs/gpu-1/checkpoints,base_from=out/runs/gpu-2/checkpoints,slices=0"
+    commands = load_commands(f"{FOLDER / 'pretrained.py'}:{arguments}", Path("out"), Path("data"))
+    trainings = [command.line for command in commands if command.arguments[0] == "train"]
+    assert ["stage=decay" in line for line in trainings] == [True, True]
+    for line, run in zip(trainings, ("gpu-1", "gpu-2"), strict=True):
+        assert f"init_from=out/runs/{run}/checkpoints " in line
+        assert f"-after-{run}" in line
+
+
 def test_the_recipe_on_a_gpu_has_larger_batches():
     one, eight = (load_config(f"{FOLDER / 'pretrained.py'}:stage=slices,batch={batch}") for batch in (1, 8))
     assert [crop[2] for crop in eight.data.crops] == [8 * crop[2] for crop in one.data.crops]

@@ -1,0 +1,121 @@
+"""What is packed is what is needed; what comes back lies where the recipe goes on from it."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "benchmarks/gpu_train"
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(f"gpu_train_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_run(folder, steps, start=""):
+    for step in steps:
+        checkpoint = folder / "checkpoints" / str(step)
+        (checkpoint / "state").mkdir(parents=True)
+        (checkpoint / "meta").mkdir()
+        (checkpoint / "state/d").write_text(f"step {step}")
+    config = {"train": {"init_from": start}, "data": {"datasets": ["data/maps-volumes"]}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "metrics.csv").write_text("step,loss\n")
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path):
+    volumes = tmp_path / "data/maps-volumes/volumes"
+    volumes.mkdir(parents=True)
+    (volumes / "index.json").write_text("{}")
+    (volumes / "labels.npy").write_bytes(b"labels")
+    return volumes.parent
+
+
+def pack(tmp_path, data, *options):
+    command = [sys.executable, FOLDER / "pack.py", "--out", tmp_path / "out", "--data", data, "--wheels"]
+    command += ["--folder", tmp_path / "gpu", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def packed(tmp_path):
+    with tarfile.open(tmp_path / "gpu/load.tar.xz") as archive:
+        return json.loads((tmp_path / "gpu/plan.json").read_text()), set(archive.getnames())
+
+
+def test_the_newest_checkpoint_code_and_volumes(tmp_path, data):
+    write_run(tmp_path / "out/runs/small-crops", [100, 300, 200])
+    done = pack(tmp_path, data)
+    assert done.returncode == 0, done.stderr
+    plan, names = packed(tmp_path)
+    assert (plan["name"], plan["start"]) == ("gpu-1-small-slices", "runs/small-crops/checkpoints")
+    assert plan["data"] == ["data/maps-volumes"]
+    assert {
+        "code/neuralizer_jax/model.py",
+        "code/experiments/pretrained.py",
+        "data/maps-volumes/volumes/labels.npy",
+    } < names
+    assert "runs/small-crops/checkpoints/300/state/d" in names
+    assert not any(name.startswith("runs/small-crops/checkpoints/100") or "__pycache__" in name for name in names)
+    assert {"plan.json", "run.py", "measure.py"} < {path.name for path in (tmp_path / "gpu").iterdir()}
+
+
+def test_a_run_of_a_gpu_goes_on_in_its_stage_and_starts_the_next(tmp_path, data):
+    first = write_run(tmp_path / "out/runs/small-crops", [100])
+    run = write_run(tmp_path / "out/runs/gpu-2-small-slices-batch8", [40], f"{first}/checkpoints")
+    assert pack(tmp_path, data, "--start", run).returncode == 0
+    plan, names = packed(tmp_path)
+    assert (plan["name"], plan["number"], plan["batch"]) == ("gpu-2-small-slices", 2, 8)
+    # The start of the run is checked again when it goes on.
+    assert plan["start"] == "runs/small-crops/checkpoints"
+    for needed in ("small-crops/checkpoints/100", "gpu-2-small-slices-batch8/checkpoints/40"):
+        assert f"runs/{needed}/state/d" in names
+    assert pack(tmp_path, data, "--start", run, "--features", "64").returncode == 0
+    plan, _ = packed(tmp_path)
+    assert (plan["name"], plan["number"], plan["batch"]) == ("gpu-3-base-slices", 3, 0)
+    assert plan["start"] == "runs/gpu-2-small-slices-batch8/checkpoints"
+
+
+def test_too_much_to_carry(tmp_path, data):
+    done = pack(tmp_path, data, "--start", "random", "--mib", "0.001")
+    assert done.returncode == 1
+    assert "expected at most 0.001" in done.stderr
+
+
+def write_archive(path, run, tmp_path):
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(run, run.relative_to(tmp_path / "there"))
+
+
+def test_back_in_its_place(tmp_path, data):
+    name = "gpu-1-small-slices-batch8"
+    run = write_run(tmp_path / "there/runs" / name, [40], "runs/small-crops/checkpoints")
+    write_archive(tmp_path / "run.tar.gz", run, tmp_path)
+    out, take_back = tmp_path / "out", script("take_back")
+    out.mkdir()
+    assert take_back.take_run(tmp_path / "run.tar.gz", out, data) == out / "runs" / name
+    config = json.loads((out / "runs" / name / "config.json").read_text())
+    assert config["train"]["init_from"] == str(out / "runs/small-crops/checkpoints")
+    assert config["data"]["datasets"] == [str(data)]
+    assert (out / "runs" / name / "checkpoints/40/state/d").exists()
+    # An archive of an earlier step, found later, changes nothing.
+    (out / "runs" / name / "checkpoints/60").mkdir()
+    assert take_back.take_run(tmp_path / "run.tar.gz", out, data) is None
+    assert (out / "runs" / name / "checkpoints/60").exists()
+    assert [path.name for path in out.iterdir()] == ["runs"]
+
+
+def test_an_archive_that_leaves_its_folder(tmp_path, data):
+    with tarfile.open(tmp_path / "run.tar.gz", "w:gz") as archive:
+        archive.add(data / "volumes/labels.npy", "../../labels.npy")
+    with pytest.raises(SystemExit, match=r"run\.tar\.gz: .*outside the destination, expected the archive of a run"):
+        script("take_back").take_run(tmp_path / "run.tar.gz", tmp_path, data)
