@@ -1,6 +1,6 @@
 """Compiles the programs of a training into the cache that the training reads, and times them.
 
-    python measure.py --config pretrained:stage=crops --batches 4 8 16 [--seconds 30] [--trace FILE] [KEY=VALUE ...]
+    python measure.py --config pretrained:stage=crops --seed 1000 --data DATASET --batches 4 8 16
 
 One line of JSON for each thing that is known, at once: an interruption loses nothing. Called by `run.py`.
 """
@@ -37,13 +37,13 @@ LOOKED_AT = 60
 class Training:
     """The compiled steps of a configuration, and a batch of each shape."""
 
-    def __init__(self, config):
+    def __init__(self, config, state):
         """Plans some batches; compiles nothing."""
         stream = training_stream(config.data, open_collection(config.data.datasets, config.data.split))
         self.steps = compile_steps(config.parallel, stream.apply_on_device, stream.stored)
         self.finish = jax.jit(stream.apply_on_device)
         self.stored = stream.stored
-        self.state = create_state(config, jax.random.key(config.seed))
+        self.state = state
         self.batches, self.shares = {}, Counter()
         for step in range(LOOKED_AT):
             batch = stream.batch(step)
@@ -100,11 +100,12 @@ def write(kind, **values):
     print(json.dumps({"kind": kind} | values), flush=True)
 
 
-def configured(experiment, batch, data, changes):
-    """The configuration of a batch size, as `neuralizer train` reads it."""
-    config = load_config(f"{experiment},batch={batch}")
-    config.data.datasets = tuple(data)
-    change_config(config, changes)
+def configured(options, batch):
+    """The configuration of a batch size, as `neuralizer train` has it."""
+    config = load_config(f"{options.config},batch={batch}")
+    config.data.datasets = tuple(options.data)
+    change_config(config, options.changes)
+    config.seed = options.seed + batch
     return config
 
 
@@ -148,6 +149,7 @@ def main():
     """Chooses the batch size, then compiles and times every program of its training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, help="experiment with its arguments, but for the batch size")
+    parser.add_argument("--seed", type=int, required=True, help="that the size of the batch is added to")
     parser.add_argument("--data", nargs="+", required=True)
     parser.add_argument("--batches", type=int, nargs="+", required=True, help="one of them is chosen")
     parser.add_argument("--seconds", type=float, default=30, help="to measure for; 0: only compile")
@@ -160,9 +162,9 @@ def main():
         name: metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     }
     write("device", name=device.device_kind, cores=os.cpu_count(), versions=versions, memory=device.memory_stats())
-    trainings = {
-        batch: Training(configured(options.config, batch, options.data, options.changes)) for batch in options.batches
-    }
+    configs = {batch: configured(options, batch) for batch in options.batches}
+    state = create_state(configs[options.batches[0]], jax.random.key(0))
+    trainings = {batch: Training(config, state) for batch, config in configs.items()}
     batch = options.batches[0]
     if len(trainings) > 1:
         batch = choose(trainings, options.seconds / 10)

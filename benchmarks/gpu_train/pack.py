@@ -85,12 +85,12 @@ def make_plan(out, stage, features, start):
 
 def write_load(path, data, runs, programs):
     """Writes the archive of code, volumes, runs and compiled programs."""
-    with tarfile.open(path, "w:xz", preset=1) as archive:
+    with tarfile.open(path, "w:xz", preset=1, dereference=True) as archive:
         for package in PACKAGES:
-            archive.add(ROOT / package, f"code/{package}", filter=_without_caches)
+            archive.add(ROOT / package, f"source/{package}", filter=_without_caches)
         version = metadata.version("neuralizer-jax")
         text = f"Metadata-Version: 2.1\nName: neuralizer-jax\nVersion: {version}\n".encode()
-        entry = tarfile.TarInfo(f"code/neuralizer_jax-{version}.dist-info/METADATA")
+        entry = tarfile.TarInfo(f"source/neuralizer_jax-{version}.dist-info/METADATA")
         entry.size = len(text)
         archive.addfile(entry, io.BytesIO(text))
         archive.add(data / "volumes", f"data/{data.name}/volumes")
@@ -115,7 +115,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("results/pretrained"), help="folder of the experiment")
     parser.add_argument("--data", type=Path, default=Path("data/labelmaps-volumes"), help="prepared volumes")
-    parser.add_argument("--stage", choices=("crops", "slices", "decay"), default="slices", help="default: slices")
+    parser.add_argument("--stage", choices=("crops", "slices"), default="slices", help="default: slices")
     parser.add_argument("--features", type=int, default=32, help="of the network (default: 32)")
     parser.add_argument("--start", help="a run, weights or their name, or random (default: the newest run in OUT)")
     parser.add_argument("--wheels", nargs="*", default=WHEELS, help=f"packages (default: {' '.join(WHEELS)})")

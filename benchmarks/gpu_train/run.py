@@ -50,12 +50,14 @@ class Lease:
         self.results = {"command": " ".join(sys.argv), "plan": self.plan, "measured": [], "runs": []}
         for folder in (self.work / "programs", self.out):
             folder.mkdir(parents=True, exist_ok=True)
-        if not (self.work / "unpacked").exists():
-            with tarfile.open(HERE / "load.tar.xz") as archive:
+        load, unpacked = HERE / "load.tar.xz", self.work / "unpacked"
+        packed = f"{load.stat().st_size} bytes, {self.plan}"
+        if not unpacked.exists() or unpacked.read_text() != packed:
+            with tarfile.open(load) as archive:
                 archive.extractall(self.work, filter="data")
-            (self.work / "unpacked").touch()
+            unpacked.write_text(packed)
         self.environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(self.work / "code"), str(self.work / "site")]),
+            "PYTHONPATH": os.pathsep.join([str(self.work / "source"), str(self.work / "installed")]),
             "PYTHONUNBUFFERED": "1",
             "JAX_COMPILATION_CACHE_DIR": str(self.work / "programs"),
             "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.85",
@@ -67,9 +69,9 @@ class Lease:
     def install(self):
         """Installs the wheels of packages that the machine does not have."""
         missing = [path for path in sorted(HERE.glob("wheels/*.whl")) if not _installed(path)]
-        if missing and not (self.work / "site").exists():
+        if missing and not (self.work / "installed").exists():
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-            subprocess.run([*pip, "--no-deps", "--target", self.work / "site", *missing], check=True)
+            subprocess.run([*pip, "--no-deps", "--target", self.work / "installed", *missing], check=True)
         self.say(f"unpacked; installed {', '.join(_package(path) for path in missing) or 'nothing'}")
 
     def say(self, text):
@@ -80,13 +82,13 @@ class Lease:
         partial.write_text(json.dumps(self.results | {"seconds": seconds}, indent=1) + "\n")
         os.replace(partial, self.out / "gpu_train.json")
 
-    def arguments(self, stage, start="", steps=10**6, more=0):
-        """The experiment of a stage and what changes in it. `more` makes other episodes."""
-        warmup = {"train.warmup_steps": min(100, steps // 10)}
-        seed = 1000 * self.plan["number"] + ("crops", "slices", "decay").index(stage) * 100 + more
+    def arguments(self, stage, start="", steps=10**6):
+        """The experiment of a stage, its seed, to which the size of the batch is added, and what changes in it."""
+        seed = 1000 * self.plan["number"] + ("crops", "slices", "decay").index(stage) * 100
         experiment = f"pretrained:stage={stage},features={self.plan['features']},steps={steps},init_from={start}"
-        changes = {"seed": seed, "data.apply": "device", "validation.every": 0, "checkpoint.every": 200} | warmup
-        return experiment, [*(f"--config.{key}={value}" for key, value in changes.items()), *self.changes]
+        changes = {"data.apply": "device", "validation.every": 0, "checkpoint.every": 200}
+        changes["train.warmup_steps"] = min(100, steps // 10)
+        return experiment, seed, [*(f"--config.{key}={value}" for key, value in changes.items()), *self.changes]
 
     def start(self, arguments, output=None, **environment):
         """Starts Python; what it prints goes to the log."""
@@ -116,16 +118,18 @@ class Lease:
 
     def start_measuring(self, arguments, batches, seconds, lines, **environment):
         """Starts `measure.py`, which writes its results to the file `lines`."""
-        experiment, changes = arguments
-        command = [HERE / "measure.py", "--config", experiment, "--data", *self.plan["data"], "--seconds", seconds]
+        experiment, seed, changes = arguments
+        command = [HERE / "measure.py", "--config", experiment, "--seed", seed, "--data", *self.plan["data"]]
+        command += ["--seconds", seconds]
         command += ["--trace", self.work / "trace.xplane.pb.gz"] if seconds else []
         with open(lines, "w") as output:
             return self.start([*command, "--batches", *batches, "--", *changes], output, **environment)
 
     def train(self, name, batch, arguments, until):
         """Trains a run until the clock says so. Returns whether it did not fail, and the step of its checkpoint."""
-        experiment, changes = arguments
+        experiment, seed, changes = arguments
         command = ["-m", "neuralizer_jax", "train", "--config", f"{experiment},batch={batch}"]
+        command += ["--workdir", f"runs/{name}", "--data", *self.plan["data"], f"--config.seed={seed + batch}"]
         began = archived = time.monotonic()
 
         def archive():
@@ -135,7 +139,7 @@ class Lease:
                 self.bring_back(name)
 
         self.say(f"training {name}")
-        process = self.start([*command, "--workdir", f"runs/{name}", "--data", *self.plan["data"], *changes])
+        process = self.start([*command, *changes])
         status, step = self.wait(process, until, archive), self.bring_back(name)
         seconds = time.monotonic() - began
         self.results["runs"].append({"name": name, "batch": batch, "status": status, "step": step, "seconds": seconds})
@@ -203,11 +207,9 @@ def choose_batch(lease, given, seconds):
 def train_stage(lease, batch, until):
     """Trains the stage; after each failure with half the batch. Returns name, step and batch of the last run."""
     start, name, step = lease.plan["start"], None, None
-    for failures in range(batch.bit_length()):
-        if batch < LEAST_BATCH or time.monotonic() > until:
-            break
+    while batch >= LEAST_BATCH and time.monotonic() < until:
         name = f"{lease.plan['name']}-batch{batch}"
-        fine, step = lease.train(name, batch, lease.arguments(lease.plan["stage"], start, more=failures), until)
+        fine, step = lease.train(name, batch, lease.arguments(lease.plan["stage"], start), until)
         if fine:
             return name, step, batch
         if step:
@@ -237,7 +239,7 @@ def train(lease, options):
         arguments = lease.arguments("decay", f"runs/{name}/checkpoints", steps)
         lease.train(last, batch, arguments, lease.end - STOPPING)
     programs = lease.work / "programs"
-    if sum(path.stat().st_size for path in programs.iterdir()) < LARGEST:
+    if sum(path.stat().st_size for path in programs.rglob("*")) < LARGEST:
         with tarfile.open(lease.work / "archive", "w") as archive:
             archive.add(programs, programs.name)
         lease.keep(lease.work / "archive", "programs.tar")
@@ -254,13 +256,15 @@ def main():
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=9, help="until all is written (default: 9)")
-    parser.add_argument("--decay", type=float, default=0, help="of these, for the stage decay at the end (default: 0)")
+    parser.add_argument("--decay", type=float, default=0, help="of these, for the stage decay after the stage slices")
     parser.add_argument("--batch", type=int, default=0, help="multiple of the recipe's batches (default: measured)")
     parser.add_argument("--measure", type=float, default=30, help="seconds to measure for; 0: not (default: 30)")
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", "out")), help="default: $OUT, or out")
     parser.add_argument("--work", type=Path, default=Path("/tmp/neuralizer-gpu"), help="folder of everything else")
     parser.add_argument("changes", nargs="*", help="--config.KEY=VALUE, after --")
     options = parser.parse_args()
+    if options.decay and json.loads((HERE / "plan.json").read_text())["stage"] != "slices":
+        parser.error("--decay: the stage decay comes after the stage slices alone")
     # Asked to stop, it stops what it has started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(0 if train(Lease(options), options) else 1)

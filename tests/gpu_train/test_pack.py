@@ -60,8 +60,8 @@ def test_the_newest_checkpoint_code_and_volumes(tmp_path, data):
     assert (plan["name"], plan["start"]) == ("gpu-1-small-slices", "runs/small-crops/checkpoints")
     assert plan["data"] == ["data/maps-volumes"]
     assert {
-        "code/neuralizer_jax/model.py",
-        "code/experiments/pretrained.py",
+        "source/neuralizer_jax/model.py",
+        "source/experiments/pretrained.py",
         "data/maps-volumes/volumes/labels.npy",
     } < names
     assert "runs/small-crops/checkpoints/300/state/d" in names

@@ -32,7 +32,7 @@ def folder(tmp_path):
         json.dumps(plan | {"start": "runs/crops/checkpoints", "data": ["data/maps-volumes"]})
     )
     with tarfile.open(folder / "load.tar.xz", "w:xz") as archive:
-        archive.add(STUB, "code/neuralizer_jax/__main__.py")
+        archive.add(STUB, "source/neuralizer_jax/__main__.py")
     return folder
 
 
@@ -78,7 +78,7 @@ def test_it_ends_in_time_with_half_the_batch_after_a_failure(folder):
     config = json.loads((folder.parent / "work/runs/gpu-3-small-slices-batch4/config.json").read_text())
     # Its weights are those before the failure; its episodes are others.
     assert config["train"]["init_from"] == "runs/gpu-3-small-slices-batch8/checkpoints"
-    assert "--config.seed=3101" in config["arguments"]
+    assert "--config.seed=3104" in config["arguments"]
     assert "--config.model.stages=2" in config["arguments"]
 
 
@@ -105,7 +105,7 @@ def test_where_jax_does_not_start(folder):
 def test_where_nothing_fits(folder):
     with tarfile.open(folder / "load.tar.xz", "w:xz") as archive:
         folder.joinpath("fails.py").write_text("raise SystemExit('out of memory')")
-        archive.add(folder / "fails.py", "code/neuralizer_jax/__main__.py")
+        archive.add(folder / "fails.py", "source/neuralizer_jax/__main__.py")
     results, done = run(folder, "--measure", "0")
     assert done.returncode == 1
     assert [run["batch"] for run in results["runs"]] == [8, 4, 2]
