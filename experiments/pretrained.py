@@ -3,7 +3,8 @@
     neuralizer experiment --config experiments/pretrained.py:raw=training_label_maps --out results/pretrained
 
 prepares the label maps as volumes, trains stage after stage and writes `small.safetensors` and `base.safetensors`. Stop
-it whenever you like: the same command goes on. `--list` prints the commands. A stage by itself:
+it whenever you like: the same command goes on. `--list` prints the commands. With `scans=FOLDER`, scans of the MICCAI
+2012 challenge, it also scores both weights (`pretrained_evaluation.py`) and writes the card of each. A stage by itself:
 
     neuralizer train --config experiments/pretrained.py:stage=crops --data data/labelmaps-volumes --workdir runs/crops
 
@@ -30,7 +31,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from experiments import base
+from experiments import base, pretrained_evaluation
 from experiments.common.command_builder import with_arguments
 from neuralizer_jax.cli.experiment_file import run_file
 from neuralizer_jax.errors import InputError
@@ -118,6 +119,7 @@ def get_commands(
     batch: int = 1,
     small_from: str = "",
     base_from: str = "",
+    scans: str = "",
 ) -> list[Command]:
     """The commands.
 
@@ -131,6 +133,7 @@ def get_commands(
         batch: as for `get_config`.
         small_from: checkpoints of another run that `small` goes on from, instead of the stage crops.
         base_from: likewise for `base`, instead of the slices of `small`.
+        scans: folder of scans of the MICCAI 2012 challenge; empty: no scores and no card.
     """
     volumes = data / "labelmaps-volumes"
     steps = {"crops": crops, "slices": slices, "decay": decay}
@@ -154,6 +157,10 @@ def get_commands(
     def export(checkpoints: Path, name: str) -> None:
         path = out / f"{name}.safetensors"
         commands.append(Command(("convert", "--half", shown_path(checkpoints), shown_path(path)), path, always=True))
+        if scans:
+            card = {"text": "pretrained_card.md.j2", "training": shown_path(checkpoints.parent)}
+            commands.extend(pretrained_evaluation.prepare(data, raw, scans))
+            commands.extend(pretrained_evaluation.get_commands(out / f"evaluation-{name}", data, str(path), **card))
 
     # A folder is named after the steps before it, or the run: others there make another run.
     before = Path(small_from) if small_from else train("crops", 32, "small-crops")

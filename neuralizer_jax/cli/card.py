@@ -1,4 +1,4 @@
-"""`neuralizer card --weights FILE --scores TITLE=DIR --trainings DIR --out CARD.md`: the card of a weights file."""
+"""`neuralizer card --weights FILE --scores TITLE=DIR --training DIR --out CARD.md`: the card of a weights file."""
 
 import argparse
 from pathlib import Path
@@ -23,7 +23,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--scores", metavar="TITLE=DIR", nargs="+", default=[], help="folders of neuralizer evaluate, with headings"
     )
     parser.add_argument(
-        "--trainings", metavar="DIR", type=Path, nargs="+", default=[], help="folders of the trainings, in their order"
+        "--training",
+        metavar="DIR",
+        type=Path,
+        help="folder of the training; those that it started from (train.init_from) are found by themselves",
     )
     parser.add_argument("--template", metavar="FILE", type=Path, help="text around the numbers")
     parser.add_argument("--out", metavar="CARD.md", type=Path, required=True, help="file to write")
@@ -38,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.errors import InputError
     from neuralizer_jax.experiment_config import load_config
     from neuralizer_jax.report.card import write_card
+    from neuralizer_jax.report.trainings import with_those_before
 
     scores = {}
     for argument in options.scores:
@@ -47,15 +51,16 @@ def run(options: argparse.Namespace) -> None:
         scores[title] = Path(folder)
     if options.out.suffix != ".md":
         raise InputError(f"--out {options.out}: expected a name that ends in .md")
+    trainings = with_those_before(options.training) if options.training else []
     written = write_card(
         options.out,
         _facts(options.weights),
         scores,
-        options.trainings,
+        trainings,
         template=options.template,
         defaults=flatten_dict(load_config("base").to_dict(), sep="."),
         class_names=class_names(),
-        curves=_draw_curves(options.trainings, options.out),
+        curves=_draw_curves(trainings, options.out),
     )
     print("\n".join(map(str, written)))
 

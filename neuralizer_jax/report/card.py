@@ -39,11 +39,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Scored:
-    """A folder of scores: its title, its sections, and the scores of the figure, for templates by task and size."""
+    """A folder of scores: its title, its sections, and the numbers of each section by heading, for templates."""
 
     title: str
     sections: tuple[Section, ...]
-    expected: Mapping[str, Expected]
+    expected: Mapping[str, Mapping[str, Expected]]
 
 
 def write_card(
@@ -77,7 +77,7 @@ def write_card(
     """
     runs = [read_training(folder) for folder in trainings]
     scored = [_scored(title, folder, weights["sha256"], class_names or {}) for title, folder in scores.items()]
-    parts = {its.title: its.expected for its in scored if its.expected}
+    parts = {its.title: found for its in scored if (found := its.expected.get(_HEADINGS[BASELINES]))}
     written = []
     if parts:
         written = save_figure(expected_figure(parts), path.parent, f"{path.stem}_expected", (".png",))
@@ -108,12 +108,10 @@ def _scored(title: str, folder: Path, sha256: str, class_names: Mapping[str, str
         if experiment == PLANES:
             sections.append(Section(_HEADINGS[PLANES], _planes(results), tuple(made_by)))
             continue
-        found = expected_scores(_beside_untrained(scores, model), model, class_names)
-        if experiment == BASELINES and not expected:
-            expected = found
-        if found:
-            table = expected_table(experiment, "", found)
-            sections.append(Section(_heading(experiment, model), _bare(table), tuple(dict.fromkeys(made_by))))
+        if found := expected_scores(_beside_untrained(scores, model), model, class_names):
+            heading = _heading(experiment, model)
+            expected[heading] = found
+            sections.append(Section(heading, _bare(expected_table(experiment, "", found)), tuple(made_by)))
     return Scored(title, tuple(sections), expected)
 
 

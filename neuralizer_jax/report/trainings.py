@@ -36,6 +36,20 @@ class Training:
     data: Mapping[str, str]
 
 
+def with_those_before(folder: Path) -> list[Path]:
+    """The folders of a run and of those that its parameters come from, as far as they are there, the first one first.
+
+    Raises InputError if a configuration is missing or damaged.
+    """
+    found = [folder]
+    while start := str(dict(_leaves(_read_json(found[0] / "config.json"))).get("train.init_from") or ""):
+        before = next((its for its in Path(start).parents if (its / "config.json").exists()), None)
+        if before is None or before in found:
+            break
+        found.insert(0, before)
+    return found
+
+
 def read_training(folder: Path) -> Training:
     """Reads a run's folder. Raises InputError if it did not end yet, or a file is missing or damaged."""
     config, summary = (_read_json(folder / name) for name in ("config.json", "summary.json"))

@@ -164,7 +164,8 @@ def test_commands_of_the_evaluation_of_trained_weights(tmp_path, monkeypatch):
     """Of data that the training did not see, under names that the report knows, each dataset in a folder of its own."""
     arguments = f"weights={tmp_path / 'best.safetensors'},maps=3,scans=4,regions=2"
     experiment = f"{FOLDER / 'pretrained_evaluation.py'}:{arguments}"
-    commands = load_commands(experiment, tmp_path / "out", tmp_path / "data")
+    *commands, last = load_commands(experiment, tmp_path / "out", tmp_path / "data")
+    assert last.arguments[0] == "card"
     trained_on = load_config(FOLDER / "pretrained.py").data
     taken = []
     for module in (evaluate, report):
@@ -178,7 +179,8 @@ def test_commands_of_the_evaluation_of_trained_weights(tmp_path, monkeypatch):
             continue
         evaluated.add(options.out)
         assert each.makes == options.out / "scores.csv"
-        assert options.experiment in (report_items.BASELINES, report_items.PROTOCOL, report_items.ABLATIONS)
+        known = (report_items.BASELINES, report_items.PROTOCOL, report_items.ABLATIONS, report_items.PLANES)
+        assert options.experiment in known
         assert {weights.partition("=")[2] for weights in options.weights} == {str(tmp_path / "best.safetensors")}
         config = load_config(options.config)
         config.data.datasets = tuple(options.data)

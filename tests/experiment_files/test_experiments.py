@@ -1,5 +1,6 @@
 """Every experiment file gives a configuration that works, and no key of it is there for nothing."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from input_pipeline.episodes import batches as episode_stream
 from input_pipeline.episodes.batches import EpisodeStream
 from input_pipeline.episodes.config import check_config
 from input_pipeline.store.table import open_collection
+from neuralizer_jax.cli import card
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.experiment_config import load_commands, load_config
@@ -154,6 +156,22 @@ def test_the_recipe_goes_on_from_a_run_on_a_gpu():
     for line, run in zip(trainings, ("gpu-1", "gpu-2"), strict=True):
         assert f"init_from=out/runs/{run}/checkpoints " in line
         assert f"-after-{run}" in line
+
+
+def test_the_recipe_ends_in_a_card_of_what_it_trained():
+    commands = load_commands(f"{FOLDER / 'pretrained.py'}:scans=challenge", Path("out"), Path("data"))
+    made = {str(command.makes) for command in commands}
+    cards = [command for command in commands if command.arguments[0] == "card"]
+    assert commands[-1] == cards[-1]
+    parser = argparse.ArgumentParser()
+    card.add_parser(parser.add_subparsers())
+    for command in cards:
+        options = parser.parse_args(command.arguments)
+        assert {str(options.weights), f"{options.training}/checkpoints"} < made
+        assert {f"{scores.partition('=')[2]}/scores.csv" for scores in options.scores} < made
+        assert options.template.is_file()
+    assert len(cards) == 2
+    assert {f"data/{name}{kind}" for name in ("labelmaps", "multiatlas2012") for kind in ("", "-volumes")} < made
 
 
 def test_the_recipe_on_a_gpu_has_larger_batches():

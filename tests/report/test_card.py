@@ -86,10 +86,11 @@ class TestCard:
     def test_numbers_of_files(self, tmp_path, capsys):
         scores = write_scores(tmp_path / "scores", experiments=("experiment1", "planes"))
         first = write_training(tmp_path / "runs/first", 7200)
-        second = write_training(tmp_path / "runs/second", 600, init_from="runs/first/checkpoints", learning_rate=0.25)
+        start = {"init_from": str(first / "checkpoints"), "learning_rate": 0.25}
+        second = write_training(tmp_path / "runs/second", 600, **start)
         card = tmp_path / "card.md"
         arguments = ["card", "--weights", "small", "--scores", f"Scans={scores}", "--out", str(card)]
-        assert main([*arguments, "--trainings", str(first), str(second)]) == 0
+        assert main([*arguments, "--training", str(second)]) == 0
         text = card.read_text()
         rows = rows_of(text)
         assert SHA in text
@@ -124,7 +125,7 @@ class TestCard:
         template = tmp_path / "text.md.j2"
         template.write_text(
             '{% extends "card.md.j2" %}\n{% block limits %}\nHippocampus: '
-            '{{ "%.3f"|format(scores[0].expected["Hippocampus"].model[8]) }}\n{% endblock %}\n'
+            '{{ "%.3f"|format(scores[0].expected["Tasks"]["Hippocampus"].model[8]) }}\n{% endblock %}\n'
         )
         scores = write_scores(tmp_path / "scores")
         arguments = ["card", "--weights", "small", "--scores", f"A={scores}", "--out", str(tmp_path / "c.md")]
