@@ -37,7 +37,7 @@ def box_around(low: np.ndarray, high: np.ndarray, margin: float) -> Box:
 
     Example:
         >>> box_around(np.array([0, 0, 0]), np.array([30, 10, 40]), margin=10)
-        Box(low=(-17, -19, -12), shape=(64, 48, 64))
+        Box(low=(-16, -18, -11), shape=(64, 48, 64))
     """
     lows, shape = [], []
     for first, last in zip(np.floor(low - margin).astype(int), np.ceil(high + margin).astype(int), strict=True):

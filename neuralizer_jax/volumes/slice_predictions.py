@@ -12,8 +12,9 @@ from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.preprocess import bucket_size
 from neuralizer_jax.volumes.slices import PLANES, slices_of
 
-# Bytes of the widest activation of the slices that are computed together: small ones stay in the cache of a CPU.
-_CPU_BYTES, _DEVICE_BYTES = 1 << 25, 1 << 29
+# Slices that are computed together at most, and bytes of their widest activation: on a CPU it stays in the cache.
+_CPU_SLICES, _CPU_BYTES = 8, 1 << 25
+_DEVICE_SLICES, _DEVICE_BYTES = 64, 1 << 31
 
 
 def predict_planes(
@@ -87,5 +88,6 @@ def _forward(model, params, target, context_in, context_out, context_mask):
 
 def _batch_size(model: Neuralizer, size: tuple[int, ...], members: int) -> int:
     widest = model.features if isinstance(model.features, int) else max(model.features)
-    limit = _CPU_BYTES if jax.default_backend() == "cpu" else _DEVICE_BYTES
-    return max(1, limit // (4 * widest * members * math.prod(size)))
+    on_cpu = jax.default_backend() == "cpu"
+    most, limit = (_CPU_SLICES, _CPU_BYTES) if on_cpu else (_DEVICE_SLICES, _DEVICE_BYTES)
+    return max(1, min(most, limit // (4 * widest * members * math.prod(size))))
