@@ -13,6 +13,9 @@ _MOST_VOXELS = 2**24
 # Intensities that become black and white, over the voxels that are not the least.
 _PERCENTILES = (0.5, 99.5)
 
+# Grey values that are shown as black: noise around the head, which would be most of a page's bytes.
+_NOISE = 10
+
 # A plane shows the head if it is so bright, as a share of the brightest plane. Around the head so much remains, mm.
 _HEAD = 0.05
 _MARGIN_MM = 5
@@ -101,7 +104,9 @@ def _grey(scan: np.ndarray) -> np.ndarray:
         low = float(scan.min())
     scaled = scan - np.float32(low)
     scaled *= 255 / max(high - low, 1e-12)
-    return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+    grey = np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+    grey[grey < _NOISE] = 0
+    return grey
 
 
 def _places(labels: np.ndarray, values: Sequence[int]) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from input_pipeline.space.structure_colours import colours_by_name
+from input_pipeline.space.structure_colours import colours_by_name, without_side
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.html_page import render_page
 from neuralizer_jax.report.shown_volume import ShownVolume, nifti_base64, shown_volume
@@ -138,11 +138,20 @@ def _cautions(whole: Sequence[str], structures: Sequence[FoundStructure]) -> lis
 
 
 def _shown_row(row: Row, volume: ShownVolume, structures: Sequence[FoundStructure], colours) -> dict:
-    """A row of pictures with its caption and legend."""
-    where = ", ".join(f"{axis} = {x:.0f}" for axis, x in zip("xyz", volume.world(row.place), strict=True))
+    """A row of pictures with its caption and legend, in which left and right are one."""
+    where = ", ".join(f"{axis} {x:.0f}" for axis, x in zip("xyz", volume.world(row.place), strict=True))
     what = "Whole scan" if row.around is None else structures[row.around - 1].name
-    legend = {structures[index - 1].name: _css(colours[index - 1]) for index in row.seen}
-    return {"picture": row.picture, "caption": f"{what}: slices at {where} mm", "legend": legend}
+    legend: dict[str, list[int]] = {}
+    for place in row.seen:
+        legend.setdefault(without_side(structures[place - 1].name), []).append(place - 1)
+    return {
+        "picture": row.picture,
+        "caption": f"{what}: slices through {where} mm",
+        "legend": {
+            name if len(sides) > 1 else structures[sides[0]].name: _css(colours[sides[0]])
+            for name, sides in legend.items()
+        },
+    }
 
 
 def _examples(structures: Sequence[FoundStructure]) -> list[tuple[str, int, float, float]]:
