@@ -1,6 +1,5 @@
 """`models.json`: the weights and commands behind the scores of a folder."""
 
-import hashlib
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -9,6 +8,7 @@ from neuralizer_jax.errors import InputError
 from neuralizer_jax.evaluation.predictor import Predictor
 from neuralizer_jax.evaluation.records import Record, read_records, training_summary, write_records
 from neuralizer_jax.evaluation.scores import MODEL_KEYS
+from neuralizer_jax.weights.weights_hash import weights_sha256
 
 MODELS_FILE = "models.json"
 
@@ -23,7 +23,7 @@ def describe_model(model: Predictor, experiment: str, weights: Path | None, comm
         **dict(zip(MODEL_KEYS, model.columns, strict=True)),
         "experiment": experiment,
         "weights": weights and str(weights),
-        "sha256": weights and _sha256(weights),
+        "sha256": weights and weights_sha256(weights),
         "command": command,
         "config": config,
         "step": weights and training_summary(weights).get("best_step"),
@@ -52,11 +52,3 @@ def record_models(folder: Path, entries: Iterable[Record]) -> None:
 
 def _name(entry: Record) -> tuple[str, str, str | None]:
     return entry["model"], entry["experiment"], entry["weights"]
-
-
-def _sha256(weights: Path) -> str:
-    files = sorted(path for path in weights.rglob("*") if path.is_file()) if weights.is_dir() else [weights]
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

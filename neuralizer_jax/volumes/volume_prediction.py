@@ -29,6 +29,17 @@ class Structure:
     confidence: float
     prediction: StructurePrediction
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd: the structure lies outside of the scan, partly or all of it, or was not found."""
+        if not self.prediction.in_view:
+            return ("lies outside of the scan",)
+        if not self.voxels:
+            return ("was not found",)
+        if self.prediction.in_view < WHOLE:
+            return (f"is cut off, about {self.prediction.in_view:.0%} of it lies inside of the scan",)
+        return ()
+
 
 @dataclass(frozen=True, eq=False)
 class VolumePrediction:
@@ -61,20 +72,14 @@ class VolumePrediction:
         return values
 
     def notes(self, names: Mapping[int, str] | None = None) -> list[str]:
-        """What is odd: structures that lie outside of the scan, partly or all of them, or were not found.
+        """The warnings of all structures, each in one line.
 
         Args:
             names: how notes call labels; their number otherwise.
         """
-        found = []
-        for label, structure in self.structures.items():
-            name, in_view = (names or {}).get(label, f"label {label}"), structure.prediction.in_view
-            if not in_view:
-                found.append(f"{self.target.name}: {name} lies outside of the scan")
-            elif not structure.voxels:
-                found.append(f"{self.target.name}: {name} was not found")
-            elif in_view < WHOLE:
-                found.append(
-                    f"{self.target.name}: {name} is cut off, about {in_view:.0%} of it lies inside of the scan"
-                )
-        return found
+        names = names or {}
+        return [
+            f"{self.target.name}: {names.get(label, f'label {label}')} {line}"
+            for label, structure in self.structures.items()
+            for line in structure.warnings
+        ]
