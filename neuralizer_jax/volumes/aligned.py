@@ -7,6 +7,7 @@ import numpy as np
 
 from neuralizer_jax.intensity import normalize
 from neuralizer_jax.volumes.alignment import Alignment, align
+from neuralizer_jax.volumes.background import is_skull_stripped, with_dark_background
 from neuralizer_jax.volumes.moments import Moments, label_moments
 from neuralizer_jax.volumes.scan import Example, Scan, to_ras
 
@@ -59,7 +60,10 @@ def align_scan(scan: Scan, *, aligned: bool = False, cache: Path | None = None) 
     alignment = Alignment(np.eye(4)) if aligned else align(scan, cache=cache)
     canonical = scan.canonical()
     values = np.ascontiguousarray(canonical.values)
-    return AlignedScan(scan.name, normalize(values).astype(np.float16), alignment.to_mni @ canonical.affine, alignment)
+    if is_skull_stripped(values, canonical.affine):
+        values = with_dark_background(values)
+    scaled = normalize(values).astype(np.float16)
+    return AlignedScan(scan.name, scaled, alignment.to_mni @ canonical.affine, alignment)
 
 
 def align_example(example: Example, *, aligned: bool = False, cache: Path | None = None) -> AlignedExample:

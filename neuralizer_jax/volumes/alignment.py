@@ -14,14 +14,11 @@ import numpy as np
 from neuralizer_jax.compilation_cache import user_cache
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.volumes.background import is_skull_stripped, with_dark_background
 from neuralizer_jax.volumes.scan import Scan
 
 # Changes with the registration, so that older results are not used.
 _VERSION = 1
-
-# A brain without its skull has at most so many litres, and around it a constant background.
-_LARGEST_BRAIN_LITRES = 2.0
-_LEAST_BACKGROUND = 0.3
 
 # Mutual information with the template below which a scan is no head, or was not aligned (`align.checks`), nats.
 _LEAST_INFORMATION = 0.1
@@ -73,28 +70,11 @@ def align(scan: Scan, *, cache: Path | None = None) -> Alignment:
     return found
 
 
-def is_skull_stripped(values: np.ndarray, voxel_mm3: float) -> bool:
-    """Whether an image shows a brain alone: on a constant background, and not larger than brains are.
-
-    Example:
-        >>> brain = np.zeros((20, 20, 20))
-        >>> brain[5:15, 5:15, 5:15] = np.arange(1000).reshape(10, 10, 10) + 1
-        >>> is_skull_stripped(brain, 1000.0), is_skull_stripped(brain, 5000.0)
-        (True, False)
-    """
-    edge = np.concatenate([np.take(values, (0, -1), axis).ravel() for axis in range(3)])
-    background = np.median(edge)
-    inside = np.count_nonzero(values != background)
-    return bool(inside * voxel_mm3 < _LARGEST_BRAIN_LITRES * 1e6 and inside < (1 - _LEAST_BACKGROUND) * values.size)
-
-
 def _register(scan: Scan) -> Alignment:
     from input_pipeline.align.intensities import register_to_template
 
-    values = scan.values
-    stripped = is_skull_stripped(values, abs(np.linalg.det(scan.affine[:3, :3])))
-    if stripped:
-        values = values - np.median(values[0])
+    stripped = is_skull_stripped(scan.values, scan.affine)
+    values = with_dark_background(scan.values) if stripped else scan.values
     try:
         fit = register_to_template(values, scan.affine, skull_stripped=stripped)
     except InputError as error:

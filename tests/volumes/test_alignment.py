@@ -7,7 +7,7 @@ import pytest
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.volumes import alignment
-from neuralizer_jax.volumes.alignment import Alignment, align, is_skull_stripped
+from neuralizer_jax.volumes.alignment import Alignment, align
 from neuralizer_jax.volumes.scan import Scan
 
 FOUND = Alignment(np.diag([1.1, 0.9, 1, 1]), 0.7)
@@ -85,14 +85,3 @@ def test_refuses_what_is_no_head(tmp_path, monkeypatch):
     monkeypatch.setattr(alignment, "_register", lambda scan: Alignment(np.eye(4), 0.05))
     with pytest.raises(InputError, match=r"knee: .*0\.05.*0\.1"):
         align(Scan(scan().values, np.eye(4), "knee"), cache=tmp_path)
-
-
-def test_brains_are_told_from_heads():
-    grid = np.indices((64, 64, 64)) - 32
-    inside = (grid**2).sum(axis=0) < 18**2  # 1.5 litres at 4 mm
-    rng = np.random.default_rng(0)
-    texture = 1 + rng.random(inside.shape)
-    assert is_skull_stripped(np.where(inside, texture, 0), 4.0**3)
-    assert is_skull_stripped(np.where(inside, texture, -5), 4.0**3)
-    assert not is_skull_stripped(np.where(inside, texture, 0.1 * rng.random(inside.shape)), 4.0**3)
-    assert not is_skull_stripped(np.where((grid**2).sum(axis=0) < 25**2, texture, 0), 4.0**3)
