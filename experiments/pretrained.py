@@ -22,8 +22,8 @@ training and test splits are trained on; the two of the validation split show ho
 
 Every slice is cut from a volume: all planes and positions, tilted, deformed, each image displaced by what registration
 leaves and more; contrasts of eight modalities or random ones, slices of up to 6 mm, heads with and without skull. The
-context has 1 to 16 pairs, mostly of the target's contrast. Loss, shares of the tasks and optimiser were chosen by the
-trials in `benchmarks/results/training.md`.
+context has 1 to 16 pairs (1 to 8 in the first stage), mostly of the target's contrast. Loss, shares of the tasks and
+optimiser were chosen by the trials in `benchmarks/results/training.md` and `trials.md`.
 """
 
 from pathlib import Path
@@ -72,7 +72,12 @@ _CROPS = ((96, 96, 4, 3.0), (128, 192, 2, 1.0))
 _SLICES = ((96, 96, 4, 2.0), (192, 192, 2, 1.0))
 
 STAGES: dict[str, dict[str, Any]] = {
-    "crops": {"train.learning_rate": 2e-3, "train.ema_decay": 0.998, "data.crops": _CROPS},
+    "crops": {
+        "train.learning_rate": 2e-3,
+        "train.ema_decay": 0.998,
+        "data.crops": _CROPS,
+        "data.context.max": 8,  # half the time of a step
+    },
     "slices": {"train.learning_rate": 1e-3, "train.ema_decay": 0.998, "data.crops": _SLICES, "seed": 1},
     "decay": {
         "train.learning_rate": 1e-3,

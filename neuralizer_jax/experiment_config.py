@@ -146,6 +146,6 @@ def _value(before: object, text: str) -> object:
     if all(isinstance(part, str) for part in before) and not text.startswith("("):
         return tuple(name for name in text.split(",") if name)
     value = tuple(ast.literal_eval(text))
-    if before and not isinstance(before[0], str) and len(value) != len(before):
+    if before and isinstance(before[0], int | float) and len(value) != len(before):
         raise ValueError
     return value

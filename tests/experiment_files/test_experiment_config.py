@@ -8,7 +8,8 @@ from neuralizer_jax.experiment_config import change_config, load_config
 
 
 def configured():
-    return ConfigDict({"a": {"rate": 0.5, "steps": 3, "name": "x", "range": (0.1, 0.2), "names": (), "on": True}})
+    values = {"rate": 0.5, "steps": 3, "name": "x", "range": (0.1, 0.2), "names": (), "crops": ((1, 2.0),), "on": True}
+    return ConfigDict({"a": values})
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,8 @@ def configured():
         ("--config.a.names=one,two", "names", ("one", "two")),
         ("--config.a.names=('one', 'two')", "names", ("one", "two")),
         ("--config.a.names=", "names", ()),
+        ("--config.a.crops=()", "crops", ()),
+        ("--config.a.crops=((8, 2.0),)", "crops", ((8, 2.0),)),
         ("--config.a.on=False", "on", False),
     ],
 )
