@@ -25,8 +25,8 @@ def with_dark_background(values: np.ndarray) -> np.ndarray:
     """A skull-stripped scan whose background is 0 and darker than the brain, as around z-scores it is not.
 
     Example:
-        >>> with_dark_background(np.array([[[0.0, 0, 0, -1, 2, 0, 0, 0]]])).tolist()
-        [[[0.0, 0.0, 0.0, 0.0003000000142492354, 3.000300168991089, 0.0, 0.0, 0.0]]]
+        >>> with_dark_background(np.array([[[0.0, 0, 0, -1, 2, 0, 0, 0]]])).round(2).tolist()
+        [[[0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0]]]
     """
     inside = values != _background(values)
     low, high = values[inside].min(), values[inside].max()
