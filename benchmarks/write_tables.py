@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("README.md", "docs/**/*.md", "neuralizer_jax/weights_files/*.md")
+FILES = ("README.md", "docs/**/*.md")
 MARKED = re.compile(r"(<!-- begin: (\w+) -->)(.*?)(<!-- end: \2 -->)", re.DOTALL)
 
 MODEL, UNET = "Neuralizer-seen", "Baseline-seen"
@@ -110,37 +110,6 @@ def pretrained_by_size():
     return table(("targets", "Dice", "N = 1", "N = 2", "N = 4", "N = 8"), rows)
 
 
-def card_dice():
-    """For the model card: Dice of `small` by size of the context, the best untrained baseline in brackets."""
-    rows = []
-    for data, sizes in (
-        ("15 real T1 scans (MICCAI 2012)", results("pretrained")[SCANS]["structures_by_size"]),
-        (
-            "one T1 scan published with VoxelMorph, those 15 as context",
-            results("pretrained_comparisons")["pretrained_others"]["experiment1"]["structures_by_size"],
-        ),
-        ("2 label maps", results("pretrained")[MAPS]["structures_by_size"]),
-    ):
-        best = {n: best_untrained({name: own[n] for name, own in sizes.items()}) for n in "148"}
-        rows.append((data, *(f"{sizes[MODEL][n]:.2f} ({best[n]:.2f})" for n in "148")))
-    return table(("Dice, mean of seven structures", "N = 1", "N = 4", "N = 8"), rows)
-
-
-def card_tasks():
-    """For the model card: the other tasks at N = 8, the best untrained baseline in brackets."""
-    found = results("pretrained")
-    rows = []
-    for task, metric in found[MAPS]["metrics"].items():
-        if task != "segmentation":
-            cells = []
-            for dataset in (SCANS, MAPS):
-                scores = found[dataset]["tasks"].get(task)
-                form = "{:.2f} ({:.2f})" if metric == "dice" else "{:.1f} ({:.1f})"
-                cells.append(form.format(scores[MODEL], best_untrained(scores)) if scores else "-")
-            rows.append((f"{task.replace('_', ' ')}, {'Dice' if metric == 'dice' else 'dB'}", *cells))
-    return table(("N = 8", "real scans", "2 label maps"), rows)
-
-
 def heldout_summary():
     """Models that have and have not seen a task, at N = 8."""
     found = results("pretrained_comparisons")["heldout"]["experiment1"]
@@ -225,8 +194,6 @@ def _marked(match):
 TEXTS = {
     function.__name__: function
     for function in (
-        card_dice,
-        card_tasks,
         cpu_ratio,
         dice_1,
         dice_8,

@@ -92,7 +92,9 @@ def stages_table(trainings: Sequence[Training]) -> Table:
 
 def settings_table(trainings: Sequence[Training], defaults: Mapping[str, Any]) -> Table:
     """The settings that differ from the defaults in one of the trainings: a row for each, a column a training."""
-    keys = sorted({key for its in trainings for key, value in its.config.items() if defaults.get(key) != value})
+    keys = sorted(
+        {key for its in trainings for key in its.config if _shown(its.config[key]) != _shown(defaults.get(key))}
+    )
     keys = [key for key in keys if key not in _LEFT_OUT and not key.startswith(_LEFT_OUT_GROUPS)]
     rows = [
         (Cell(key), Cell(_shown(defaults.get(key))), *(Cell(_shown(its.config.get(key))) for its in trainings))

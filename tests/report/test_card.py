@@ -43,7 +43,7 @@ def write_scores(folder, sha256=SHA, experiments=("experiment1",)):
 
 def write_training(folder, seconds, **config):
     folder.mkdir(parents=True)
-    data = {"size": 96, "extent": 144, "datasets": ["a"]}
+    data = {"size": 96, "extent": 144, "datasets": ["a"], "only": {"tasks": []}}
     train = {"learning_rate": 0.5, "decay": "cosine", "init_from": "", "batch_size": 3, "steps": 9}
     (folder / "config.json").write_text(json.dumps({"seed": 7, "data": data, "train": train | config}))
     summary = {"step": 12345, "ended": "steps", "seconds": seconds, "versions": {"jax": "1.2.3"}}
@@ -101,6 +101,8 @@ class TestCard:
         assert rows["first"][5:] == ["2.0 h", "A CPU: 2.0 h, A GPU: 1.0 min", "steps"]
         assert rows["second"][0] == "first"
         assert rows["train.learning\\_rate"][-2:] == ["0.5", "0.25"]
+        assert set(rows) >= {"data.size", "data.extent"}
+        assert "data.only.tasks" not in rows  # as in the default
         assert rows["maps"] == ["2", "0123456789abcdef"]
         assert rows["Axial 12 mm, PSNR (dB)"][2].startswith("-")
         assert "jax 1.2.3" in text
