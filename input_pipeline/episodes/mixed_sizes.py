@@ -25,6 +25,7 @@ class MixedSizes:
 
     Attributes:
         config: `config.default_config`, changed.
+        collection: the volumes of its datasets.
         streams: one for each of `config.crops`.
 
     Example:
@@ -37,6 +38,7 @@ class MixedSizes:
     def __init__(self, config: ConfigDict, collection: SliceCollection, *, process: int = 0, processes: int = 1):
         """Makes the streams. Arguments and errors are those of `EpisodeStream`."""
         self.config = config
+        self.collection = collection
         self.streams = [
             EpisodeStream(_of_size(config, crop), collection, process=process, processes=processes)
             for crop in config.crops
