@@ -35,7 +35,7 @@ MEASURING = 0.5
 LARGEST = 15 * 2**20
 
 # Kept of a run besides its newest checkpoint.
-KEPT = ("config.json", "training_subjects.csv", "metrics.csv", "summary.json", "curves.png")
+KEPT = (".json", ".csv", ".png")
 
 
 class Lease:
@@ -159,7 +159,7 @@ class Lease:
         newest = run / "checkpoints" / str(max(steps))
         try:
             with tarfile.open(self.work / "archive", "w:gz") as archive:
-                for path in (*(path for path in (run / file for file in KEPT) if path.exists()), newest):
+                for path in (*(path for path in sorted(run.glob("*.*")) if path.suffix in KEPT), newest):
                     archive.add(path, path.relative_to(self.work))
         except FileNotFoundError:  # the run has deleted this checkpoint: there is a newer one
             return max(steps)
