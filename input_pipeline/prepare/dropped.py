@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.files.table_cell import plain_cell
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,4 @@ def write_dropped_table(path: Path, dropped: Sequence[Dropped]) -> None:
     ):
         writer = csv.writer(stream)
         writer.writerow(("subject", "image", "reason"))
-        for drop in dropped:
-            cells = astuple(drop)
-            writer.writerow(f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell for cell in cells)
+        writer.writerows(map(plain_cell, astuple(drop)) for drop in dropped)

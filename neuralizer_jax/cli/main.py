@@ -1,6 +1,7 @@
 """`neuralizer COMMAND ...`: runs a command and returns the exit status.
 
-0: done; 2: wrong input; 130: interrupted; 141: the reader of the output is gone, as with `| head`.
+0: done; 1: some of several scans failed; 2: wrong input; 130: interrupted; 141: the reader of the output is gone, as
+with `| head`.
 """
 
 import argparse
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # for file names that this terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        options.run(options)
+        status = options.run(options) or 0
         if sys.stdout is not None:  # as after `>&-`
             sys.stdout.flush()
     except InputError as error:
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("neuralizer: interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status
 
 
 def _failed(message: str) -> int:

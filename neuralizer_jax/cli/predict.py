@@ -1,29 +1,49 @@
-"""`neuralizer predict`: image files and context pairs in, predicted image files out.
-
-All files are read and all options are checked before the first prediction.
-"""
+"""`neuralizer predict`: the options. `predict_planes` predicts images and planes, `predict_volumes` whole scans."""
 
 import argparse
-import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from neuralizer_jax.volumes.volume_prediction import VolumePrediction
 
-    from neuralizer_jax.files.context_files import ContextPairs
-    from neuralizer_jax.files.image_files import ImageFile
-    from neuralizer_jax.inference.predict import Prediction
-    from neuralizer_jax.preprocess import Resampling
+# Options that only one kind of images has.
+_OF_PLANES = ("figure", "normalize", "resample", "bootstrap", "bootstrap_size", "augment", "seed", "context_chunk")
+_OF_PLANES += ("all_devices",)
+_OF_SCANS = (
+    "examples_per_target",
+    "refine",
+    "planes",
+    "aligned",
+    "partial",
+    "probabilities",
+    "transforms",
+    "overwrite",
+)
+
+_VIEWS = ("coronal", "axial", "sagittal")
 
 _EPILOG = """examples:
+  neuralizer predict --task segmentation -i sub-09_T1w.nii.gz \\
+      --context annotated/ -o sub-09_dseg.nii.gz
   neuralizer predict -i t.png --context pairs/ -o out.png
   neuralizer predict -i t1.nii.gz --slice y=-17 --context pairs/ -o out.nii.gz \\
       --task segmentation --labels 47,48
+"""
+
+
+_DESCRIPTION = """\
+Predicts the output of target images from context pairs, which show the task.
+Files are PNG, TIFF, NumPy, NIfTI or FreeSurfer.
+
+Scans are segmented as whole volumes (--task segmentation), as they are: any
+orientation, position and voxel size, aligned here. --slice predicts one plane.
+
+Exit status: 0: done; 1: some of several scans failed, the others are done;
+2: wrong input, nothing was predicted.
 """
 
 
@@ -32,8 +52,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "predict",
         help="predict the output of target images from context pairs",
-        description="Predicts the output of target images from context pairs, which show the task.\n"
-        "Files are PNG, TIFF, NumPy, NIfTI or FreeSurfer; a volume needs --slice.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -53,7 +72,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="target images, or folders of target images",
     )
     files.add_argument(
-        "--context", metavar="DIR", type=Path, help="folder of context pairs: NAME_in0.png with NAME_out0.png, ..."
+        "--context",
+        metavar="DIR",
+        type=Path,
+        help="folder of context pairs: NAME_in0.png with NAME_out0.png, ...; of scans also BIDS (sub-01_T1w.nii.gz "
+        "with sub-01_dseg.nii.gz), nnU-Net (imagesTr, labelsTr), NAME with NAME_seg, and volumes from `neuralizer "
+        "prepare --volumes`",
     )
     files.add_argument("--context-in", metavar="FILE", nargs="+", type=Path, help="inputs of the context pairs")
     files.add_argument("--context-out", metavar="FILE", nargs="+", type=Path, help="their outputs, in the same order")
@@ -79,10 +103,59 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--label-names",
         metavar="FILE",
         type=Path,
-        help="names of the labels in the figure: number and name in each line, as in a BIDS dseg.tsv or a FreeSurfer "
-        "colour table",
+        help="names of the labels: a BIDS dseg.tsv, a colour table of FreeSurfer or ITK-SNAP, nnU-Net's dataset.json, "
+        "or lines of a number and a name (default for scans: the table beside the examples)",
     )
-    images = parser.add_argument_group("images")
+    scans = parser.add_argument_group("whole scans")
+    scans.add_argument(
+        "--examples-per-target",
+        metavar="N",
+        type=int,
+        default=8,
+        help="predict each structure from the N examples that resemble the target most where it lies (default: 8)",
+    )
+    scans.add_argument(
+        "--refine",
+        metavar="N",
+        type=int,
+        default=1,
+        help="align the examples N times again, to each structure that was found (default: 1)",
+    )
+    scans.add_argument(
+        "--planes",
+        metavar="VIEWS",
+        type=_views,
+        default=_VIEWS,
+        help=f"predict slices of these planes and average them (default: {','.join(_VIEWS)})",
+    )
+    scans.add_argument(
+        "--aligned", action="store_true", help="target and examples are in MNI152 space already: do not align them"
+    )
+    scans.add_argument(
+        "--partial",
+        metavar="FILE",
+        nargs="?",
+        const=True,
+        help="each example was annotated for the labels alone that it shows, so its background may hold the others; "
+        'with FILE, for the labels that it lists, {"sub-01": [17, 53]} (default: labels.json in the folder of '
+        "examples, or every example was annotated for all labels)",
+    )
+    scans.add_argument(
+        "--probabilities", action="store_true", help="also write the probability of each label, a 4-D volume *_probseg"
+    )
+    scans.add_argument(
+        "--transforms",
+        action="store_true",
+        help="also write how the target was aligned to MNI152: a matrix (*_to-MNI152.txt: RAS mm to RAS mm) and an ITK "
+        "transform (*_to-MNI152.tfm)",
+    )
+    scans.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace results of other files or options (default: they are kept, and the command stops; results of the "
+        "same files and options are not computed again)",
+    )
+    images = parser.add_argument_group("images and planes")
     images.add_argument(
         "--slice", metavar="WHERE", help="plane of a volume: y=-17 (mm, RAS) or 1/112 (array axis / voxel index)"
     )
@@ -116,7 +189,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "fastest way that fits in the free memory)",
     )
     machine.add_argument("--all-devices", action="store_true", help="share the pairs among all GPUs (default: one GPU)")
-    parser.set_defaults(run=run, less_memory="--context-chunk 1, smaller images or another device")
+    names = (*_OF_PLANES, *_OF_SCANS)
+    parser.set_defaults(
+        run=run,
+        defaults={name: parser.get_default(name) for name in names},
+        less_memory="--context-chunk 1, smaller images or another device",
+    )
 
 
 def _label_list(text: str) -> list[int]:
@@ -126,178 +204,39 @@ def _label_list(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text!r}, expected whole numbers such as 47,48") from None
 
 
-def run(options: argparse.Namespace) -> None:
-    """Runs the command."""
-    from neuralizer_jax.cli import predict_checks as checks
-    from neuralizer_jax.cli.predict_geometry import check_overlap, geometry_notes, to_grid_of
-    from neuralizer_jax.files.image_files import read_image
-    from neuralizer_jax.files.label_names import read_label_names
-    from neuralizer_jax.files.planes import parse_slice
-
-    labels = None if options.labels is None else sorted({label for part in options.labels for label in part})
-    names = ("task", "normalize", "bootstrap", "bootstrap_size", "augment", "seed", "context_chunk")
-    settings = {name: getattr(options, name) for name in names} | {"label_values": labels}
-    checks.check_settings(settings, options.figure)
-    weights = checks.weights_to_use(options.weights)
-    choice = None if options.slice is None else parse_slice(options.slice)
-    label_names = read_label_names(options.label_names) if options.label_names else {}
-    target_paths = _target_files(options.target)
-    pairs = _pairs(options, target_paths)
-    destinations, new_folder = _destinations(options, target_paths)
-    files = [checks.output_files(path, options) for path in destinations]
-    sources = [*target_paths, *pairs.inputs, *pairs.outputs, weights]
-    checks.check_files_to_write(files, options.figure, sources, new_folder)
-
-    def read(paths: Sequence[Path]) -> "list[ImageFile]":
-        return [_scaled(read_image(path, slice_=choice), options.normalize) for path in paths]
-
-    segmentation = options.task == "segmentation"
-    targets, inputs = read(target_paths), read(pairs.inputs)
-    if segmentation:
-        outputs = [read_image(path, slice_=choice, labels=True) for path in pairs.outputs]
-    else:
-        outputs = read(pairs.outputs)
-    checks.check_images(targets, inputs, outputs, choice, resample=options.resample)
-    resamplings = [
-        [to_grid_of(target, given, choice, resample=options.resample) for given in inputs] for target in targets
-    ]
-    check_overlap(inputs, resamplings)
-    predicted = checks.labels_to_predict(resamplings, outputs, labels) if segmentation else ()
-    checks.check_formats(targets, files, predicted)
-
-    import jax
-    from tqdm import tqdm
-
-    from neuralizer_jax.cli.start_jax import start_jax
-    from neuralizer_jax.inference.figure import draw_figure
-    from neuralizer_jax.inference.plausibility import plausibility_notes
-    from neuralizer_jax.inference.predict import predict
-    from neuralizer_jax.weights import load_weights
-
-    start_jax()
-    model, params = load_weights(weights)
-    checks.check_weights(model, options.context_chunk, weights)
-    notes = [*pairs.notes, *checks.suspicions([*targets, *inputs], outputs, predicted, options.task)]
-    notes += geometry_notes(targets, inputs, outputs, choice, resample=options.resample)
-    for note in notes:
-        print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
-    with tqdm(total=len(targets) * max(1, options.bootstrap), unit="pass", disable=None) as progress:
-        for target, resampling, to_write in zip(targets, resamplings, files, strict=True):
-            progress.set_description(one_line(target.path.name))
-            context_in, context_out = _stack(inputs, resampling), _stack(outputs, resampling, labels=segmentation)
-            arrays = (target.pixels, context_in, context_out)
-            prediction = predict(
-                model,
-                params,
-                *arrays,
-                **(settings | {"normalize": "none"}),  # done when the files were read
-                devices=jax.local_devices() if options.all_devices else None,
-                on_draw=progress.update,
-            )
-            image_names = [str(image.path) for image in (target, *inputs)]
-            for note in plausibility_notes(*arrays, prediction, names=image_names, label_names=label_names):
-                if note not in notes:  # an example is as odd for every target
-                    progress.write(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
-                    notes.append(note)
-            if new_folder is not None:
-                _make_folder(new_folder)
-            written = _write(prediction, target, to_write)
-            if options.figure:
-                pairs_text = f"{len(inputs)} context pair" + "s" * (len(inputs) > 1)
-                caption = f"{options.task} · {pairs_text} · weights {weights.name}"
-                sides = target.source.geometry.sides if target.source else None
-                draw_figure(options.figure, *arrays, prediction, caption=caption, label_names=label_names, sides=sides)
-                written.append(options.figure)
-            progress.write("\n".join(map(one_line, written)))
+def _views(text: str) -> tuple[str, ...]:
+    views = tuple(view for view in text.split(",") if view)
+    if not views or len(set(views) & set(_VIEWS)) < len(views):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected some of {','.join(_VIEWS)}")
+    return views
 
 
-def _scaled(image: "ImageFile", how: str) -> "ImageFile":
-    """Scales an image to [0, 1] by the volume that it is a plane of, or by itself; an empty one stays empty."""
-    import numpy as np
+def run(options: argparse.Namespace, predict_volume: "Callable[..., VolumePrediction] | None" = None) -> int:
+    """Runs the command; returns the exit status. `predict_volume`: what predicts a whole scan, if not the function."""
+    if options.labels is not None:
+        options.labels = sorted({label for part in options.labels for label in part})
+    if options.task == "segmentation" and options.slice is None and _has_volumes(options.target):
+        from neuralizer_jax.cli.predict_volumes import predict_volumes
 
-    from neuralizer_jax.intensity import normalize
+        _refuse(options, _OF_PLANES, "is an option of images and planes, expected --slice with it")
+        return predict_volumes(options, predict_volume)
+    from neuralizer_jax.cli.predict_planes import predict_planes
 
-    if how != "none" and image.pixels.min() == image.pixels.max() != 0:
-        raise InputError(f"{image.path}: every pixel is {image.pixels.flat[0]:g}, expected an image with contrast")
-    channels = image.pixels[..., None] if image.pixels.ndim == 2 else image.pixels
-    scaled = [normalize(channel, foreground_of=image.volume, how=how) for channel in np.moveaxis(channels, -1, 0)]
-    return replace(image, pixels=scaled[0] if len(scaled) == 1 else np.stack(scaled, axis=-1), volume=None)
-
-
-def _target_files(paths: list[Path]) -> list[Path]:
-    """Returns the files among `paths`, and the image files in the folders among them."""
-    from neuralizer_jax.files.image_files import image_suffix
-
-    files = []
-    for path in paths:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        inside = sorted(p for p in path.iterdir() if image_suffix(p) and not p.name.startswith(".") and not p.is_dir())
-        if not inside:
-            raise InputError(f"{path}: no image files in this folder, expected targets")
-        files += inside
-    return files
+    _refuse(options, _OF_SCANS, "is an option of whole scans, expected scans with --task segmentation and no --slice")
+    predict_planes(options)
+    return 0
 
 
-def _pairs(options: argparse.Namespace, targets: list[Path]) -> "ContextPairs":
-    from neuralizer_jax.files.context_files import explicit_pairs, find_pairs
-
-    explicit = (options.context_in, options.context_out)
-    if options.context is not None and explicit == (None, None):
-        return find_pairs(options.context, targets=targets)
-    if options.context is None and None not in explicit:
-        return explicit_pairs(*explicit, targets=targets)
-    raise InputError("no context, expected either --context DIR or both --context-in and --context-out")
+def _refuse(options: argparse.Namespace, names: tuple[str, ...], reason: str) -> None:
+    """Raises InputError if one of some options is given."""
+    for name in names:
+        if getattr(options, name) != options.defaults[name]:
+            raise InputError(f"--{name.replace('_', '-')}: {reason}")
 
 
-def _destinations(options: argparse.Namespace, targets: list[Path]) -> tuple[list[Path], Path | None]:
-    """Returns the output of each target, a file or named as its target in a folder; and the folder to make, or None."""
-    from neuralizer_jax.files.image_files import IMAGE_SUFFIXES, image_suffix
+def _has_volumes(targets: list[Path]) -> bool:
+    """Whether a target, or a file in a folder of targets, is a volume."""
+    from neuralizer_jax.files.example_volumes import scans_in
+    from neuralizer_jax.files.volume_grid import is_volume
 
-    out = options.out
-    if options.figure and len(targets) > 1:
-        raise InputError(f"{options.figure}: a figure shows one target, expected one target with --figure")
-    if len(targets) == 1 and not options.target[0].is_dir() and not out.is_dir():
-        if not image_suffix(out):
-            kinds = ", ".join(IMAGE_SUFFIXES)
-            raise InputError(f"{out}: is no image file, expected a name that ends in {kinds}, or an existing folder")
-        return [out], None
-    if image_suffix(out) and not out.is_dir():
-        raise InputError(f"{out}: is one file for {len(targets)} targets, expected a folder")
-    names = [target.name for target in targets]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(f"{twice}: {names.count(twice)} targets have this name, expected different names in {out}")
-    return [out / name for name in names], None if out.is_dir() else out
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: the folder cannot be made ({error.strerror})") from None
-
-
-def _stack(images: "list[ImageFile]", resamplings: "list[Resampling]", *, labels: bool = False) -> "np.ndarray":
-    """Stacks images on the grid of a target to `[N, H, W]` or `[N, H, W, C]`."""
-    import numpy as np
-
-    return np.stack([resample(x.pixels, nearest=labels) for x, resample in zip(images, resamplings, strict=True)])
-
-
-def _write(prediction: "Prediction", target: "ImageFile", files: dict[str, Path]) -> list[Path]:
-    """Writes the files of one target; returns their paths."""
-    from neuralizer_jax.files.image_files import write_image
-
-    # With several labels: probability and spread of the most likely label at each pixel.
-    mean, std = prediction.mean, prediction.std
-    if len(prediction.label_values) > 1:
-        import numpy as np
-
-        best = mean.argmax(0)[None]
-        mean, std = (np.take_along_axis(x, best, axis=0)[0] for x in (mean, std))
-    result = mean if prediction.labels is None else prediction.labels
-    pixels = {"image": result, "labels": result, "prob": mean, "std": std}
-    for what, path in files.items():
-        write_image(path, pixels[what], target, kind="labels" if what == "labels" else "image")
-    return list(files.values())
+    return any(is_volume(path) for target in targets for path in (scans_in(target) if target.is_dir() else [target]))

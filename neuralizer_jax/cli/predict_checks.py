@@ -22,7 +22,7 @@ from neuralizer_jax.preprocess import Resampling
 from neuralizer_jax.weights.pretrained import DEFAULT, PRETRAINED, weights_path
 
 # A slice of a fine parcellation has fewer labels. A grey image that is read as a label map has more.
-_MANY_LABELS = 100
+MANY_LABELS = 100
 
 # Interpolated and noisy images in [0, 1] go beyond it by less.
 _OVERSHOOT = 0.2
@@ -153,24 +153,27 @@ def labels_to_predict(
         with _flags_named(["label_values"]):
             labels.update(chosen_labels(set(np.unique(resized).tolist()) - {0}, wanted))
     if wanted is None:
-        _check_masks(outputs)
+        check_masks({image.path: np.unique(image.pixels).tolist() for image in outputs})
     return tuple(sorted(labels))
 
 
-def _check_masks(outputs: Sequence[ImageFile]) -> None:
-    """Refuses outputs that are masks by their values, but not masks of one value."""
+def check_masks(values: Mapping[Path, Sequence[int]]) -> None:
+    """Refuses outputs that are masks by their values, but not masks of one value.
+
+    Args:
+        values: of each output, in ascending order.
+    """
     masks: dict[int, Path] = {}
     label_maps = 0
-    for image in outputs:
-        values = np.unique(image.pixels)
-        if values[0] == 0 and values[-1] in _WHITE and len(values) > 2:
+    for path, own in values.items():
+        if own[0] == 0 and own[-1] in _WHITE and len(own) > 2:
             raise InputError(
-                f"{image.path}: has {len(values)} grey values from 0 to {values[-1]}, expected a mask with two values "
+                f"{path}: has {len(own)} grey values from 0 to {own[-1]}, expected a mask with two values "
                 "(or a label map, with --labels)"
             )
-        labels = values[values != 0].tolist()
+        labels = [value for value in own if value]
         label_maps += len(labels) > 1
-        masks.update(dict.fromkeys(labels, image.path))
+        masks.update(dict.fromkeys(labels, path))
     if not label_maps and len(masks) > 1 and not set(_WHITE).isdisjoint(masks):
         named = ", ".join(f"{path} is a mask of {label}" for label, path in sorted(masks.items())[-2:])
         raise InputError(f"{named}, expected masks of one value (or label maps, with --labels)")
@@ -217,7 +220,7 @@ def suspicions(
         )
     if task == "image" and all(len(np.unique(image.pixels)) <= 2 for image in outputs):
         notes.append("the context outputs have two values each: for masks, --task segmentation predicts a mask")
-    if len(labels) > _MANY_LABELS:
+    if len(labels) > MANY_LABELS:
         notes.append(
             f"the context outputs hold {len(labels)} labels, from {labels[0]} to {labels[-1]}: if they are label maps, "
             "--labels chooses some"

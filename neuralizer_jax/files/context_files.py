@@ -74,9 +74,9 @@ def find_pairs(folder: str | os.PathLike[str], *, targets: Iterable[str | os.Pat
     return ContextPairs(inputs, outputs, tuple(notes))
 
 
-def has_pairs(folder: Path) -> bool:
-    """Whether `find_pairs` finds a pair in a folder. Raises InputError as it does where several files are one."""
-    return bool(_match(folder, _images(folder))[0])
+def paired_files(folder: Path) -> set[Path]:
+    """The files of the pairs of a folder. Raises InputError where several files are one of a pair."""
+    return {path for pair in _match(folder, _images(folder))[0].values() for path in pair}
 
 
 def explicit_pairs(

@@ -16,10 +16,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from neuralizer_jax.errors import InputError, one_line
-from neuralizer_jax.files.context_files import ContextPairs, find_pairs, has_pairs, identity, named, refuse_targets
+from neuralizer_jax.files.context_files import ContextPairs, find_pairs, identity, named, paired_files
 from neuralizer_jax.files.endings import ENDINGS, volume_ending
 from neuralizer_jax.files.example_bids import Found, bids_examples
 from neuralizer_jax.files.folder_tree import files_under
+from neuralizer_jax.files.image_files import image_suffix
 from neuralizer_jax.files.natural_order import natural_order
 
 _IMAGE_FOLDERS = ("imagestr", "images", "image", "imgs", "img", "scans")
@@ -40,11 +41,11 @@ def find_examples(folder: Path, *, targets: Sequence[Path] = ()) -> ContextPairs
 
     Args:
         folder: the folder.
-        targets: are no examples. Where an example has several contrasts, that of the targets is taken, by their names.
+        targets: need no labels. Where an example has several contrasts, that of the targets is taken, by their names.
 
     Raises:
         InputError: there is no such pair, or pairs in several layouts; an image has several label maps, or a label map
-            several images; a target is in a pair.
+            several images.
 
     Example:
         >>> for name in ("case1.nii.gz", "case1_seg.nii.gz", "case2.nii.gz"):
@@ -64,8 +65,8 @@ def find_examples(folder: Path, *, targets: Sequence[Path] = ()) -> ContextPairs
         layouts[f"{images.name} and {labels.name}"] = _match(of_images, of_labels, folder, targets)
         notes += _channels(of_images)
     others = [path for path in volumes if path.parent not in (images, labels)]
-    if has_pairs(folder):
-        in_out = find_pairs(folder, targets=targets)
+    if paired := {identity(path) for path in paired_files(folder)}:
+        in_out = find_pairs(folder, targets=[target for target in targets if identity(target) not in paired])
         layouts["NAME_in and NAME_out"] = Found(list(zip(in_out.inputs, in_out.outputs, strict=True)))
         notes += in_out.notes
     layouts["BIDS"] = bids_examples(others, folder, targets)
@@ -85,11 +86,33 @@ def find_examples(folder: Path, *, targets: Sequence[Path] = ()) -> ContextPairs
     pairs = sorted(found.pairs, key=lambda pair: natural_order(pair[0].relative_to(folder).as_posix().casefold()))
     inputs, outputs = zip(*pairs, strict=True)
     known = {identity(target) for target in targets}
-    refuse_targets(inputs + outputs, known)
     for paths, lack in ((found.images, "labels"), (found.labels, "image")):
         if single := [path for path in paths if identity(path) not in known]:
             notes.append(f"{one_line(folder)}: {named(single)}: no {lack}, so no example{'s' * (len(single) > 1)}")
     return ContextPairs(inputs, outputs, tuple(notes))
+
+
+def scans_in(folder: Path) -> list[Path]:
+    """The scans of a folder, at any depth if there is no image at its top: no label maps, of channels the first.
+
+    Raises:
+        InputError: the folder cannot be read.
+
+    Example:
+        >>> Path("new").mkdir()
+        >>> for name in ("b.nii.gz", "b_seg.nii.gz", "a_0000.nii.gz", "a_0001.nii.gz"):
+        ...     Path("new", name).touch()
+        >>> [path.name for path in scans_in(Path("new"))]
+        ['a_0000.nii.gz', 'b.nii.gz']
+    """
+    files = files_under(folder)
+    if any(path.parent == folder and image_suffix(path) for path in files):
+        files = [path for path in files if path.parent == folder]
+    scans: dict[tuple[Path, str], Path] = {}
+    for path in files:
+        if volume_ending(path) and not {*_LABELS, *_MASKS, "probseg"} & set(_words(path)):
+            scans.setdefault((path.parent, _without_channel(path)), path)
+    return list(scans.values())
 
 
 def _subfolder(folder: Path, names: Sequence[str]) -> Path | None:

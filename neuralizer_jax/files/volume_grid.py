@@ -13,7 +13,7 @@ from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.endings import volume_ending
 from neuralizer_jax.files.geometry import SAME_PLACE
-from neuralizer_jax.files.image_formats import smallest_integers
+from neuralizer_jax.files.image_formats import smallest_integers, whole_numbers
 from neuralizer_jax.files.nifti import LABEL_TYPES, nifti_header, nifti_or_mgh, sides_disagree
 from neuralizer_jax.files.planes import axis_directions
 from neuralizer_jax.files.volumes import NO_ORIENTATION, open_volume
@@ -72,6 +72,17 @@ def read_grid(path: Path) -> VolumeGrid:
         axis_directions(volume.affine)  # raises if it has none
         header = nifti_header(volume)
         return VolumeGrid(header, lengths, volume.affine, sides_disagree(header))
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Reads a label map, int32 `[X, Y, Z]`, in the file's order of axes.
+
+    Raises:
+        InputError: the file is damaged, or holds other values than whole numbers.
+    """
+    with open_volume(path) as volume:
+        labels = whole_numbers(volume.scaled(volume.stored()), np.int32)
+        return labels.reshape(labels.shape[:3])
 
 
 def lies_on(labels: VolumeGrid, image: VolumeGrid) -> bool:

@@ -369,7 +369,7 @@ def test_short_options(folder):
 
 def test_many_labels_are_noted(folder, capsys, monkeypatch):
     """As a grey image has, that was taken for a label map."""
-    monkeypatch.setattr("neuralizer_jax.cli.predict_checks._MANY_LABELS", 1)
+    monkeypatch.setattr("neuralizer_jax.cli.predict_checks.MANY_LABELS", 1)
     run("--task", "segmentation", context="labels_npy")
     assert "hold 2 labels, from 3 to 41" in capsys.readouterr().err
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.example_volumes import find_examples
+from neuralizer_jax.files.example_volumes import find_examples, scans_in
 
 
 def touch(folder, *names):
@@ -118,12 +118,19 @@ def test_what_is_ambiguous_is_refused_in_one_line(tmp_path, names, message):
     assert str(caught.value).isprintable()
 
 
-def test_a_target_among_the_examples_is_refused(tmp_path):
-    touch(tmp_path, "s1.nii", "s1_seg.nii")
-    with pytest.raises(InputError, match="the target is in its own context"):
-        find_examples(tmp_path, targets=[tmp_path / "s1.nii"])
-
-
 def test_a_number_is_no_part_of_another(tmp_path):
     touch(tmp_path, "case1_T1.nii", "case10_T1.nii", "case1_seg.nii")
     assert found(tmp_path) == [("case1_T1.nii", "case1_seg.nii")]
+
+
+@pytest.mark.parametrize(
+    ("files", "scans"),
+    [
+        (["s2.nii", "s10.nii", "s2_seg.nii", "deeper/s3.nii"], ["s2.nii", "s10.nii"]),
+        (["sub-1/anat/sub-1_T1w.nii", "sub-1/anat/sub-1_dseg.nii"], ["sub-1/anat/sub-1_T1w.nii"]),
+        (["a_0000.nii", "a_0001.nii", "b_0000.nii"], ["a_0000.nii", "b_0000.nii"]),
+        (["a.png", "deeper/s3.nii"], []),
+    ],
+)
+def test_scans_of_a_folder(tmp_path, files, scans):
+    assert [path.relative_to(tmp_path).as_posix() for path in scans_in(touch(tmp_path, *files))] == scans

@@ -99,7 +99,7 @@ class TestPlantedFaults:
         def broken(*_):
             raise KeyError("a bug")
 
-        monkeypatch.setattr("neuralizer_jax.cli.predict._write", broken)
+        monkeypatch.setattr("neuralizer_jax.cli.predict_planes._write", broken)
         assert self.found()
 
     def test_error_of_two_lines(self, monkeypatch):

@@ -1,0 +1,194 @@
+"""What `neuralizer predict` writes for a whole scan, and whether it is there already.
+
+    sub-09_dseg.nii.gz             the labels
+    sub-09_dseg.tsv                name, voxels, mm^3 and confidence of each label
+    sub-09_probseg.nii.gz          --probabilities: one volume a label, in the order of the table
+    sub-09_to-MNI152.txt, .tfm     --transforms
+    sub-09_dseg.json               what it was made from, and by what; written first
+
+A result is kept if its JSON file says that it was made from the same files and options. The labels are written last: if
+they are there and are those that the JSON file speaks of, everything is.
+"""
+
+import hashlib
+import json
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuralizer_jax import __version__
+from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.files.atomic_file import written_whole
+from neuralizer_jax.files.bids_name import parse_name
+from neuralizer_jax.files.endings import ENDINGS, volume_ending
+from neuralizer_jax.files.label_table import LabelRow, write_label_table
+from neuralizer_jax.files.transforms import write_itk_transform, write_matrix
+from neuralizer_jax.files.volume_grid import VolumeGrid, read_labels, write_labels, write_probabilities
+from neuralizer_jax.volumes.volume_prediction import VolumePrediction
+
+_MAX_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a result is made from.
+
+    Attributes:
+        sources: the scan and the files of the examples, as given.
+        command: the command line.
+        key: hash of everything that the result depends on.
+    """
+
+    sources: tuple[str, ...]
+    command: str
+    key: str
+
+
+def result_paths(out: Path, targets: Sequence[Path], *, single: bool) -> tuple[list[Path], Path | None]:
+    """Returns the label map of each target, and the folder to make, or None.
+
+    Args:
+        out: a file for one target, or a folder.
+        targets: in a folder, `sub-09_T1w.nii.gz` gives `sub-09_dseg.nii.gz`, or `sub-09_T1w_dseg.nii.gz` if another
+            target gives it too; `scan.mgz` gives `scan_dseg.mgz`.
+        single: the target was given as a file.
+
+    Raises:
+        InputError: `out` is no volume by its name, or is one for several targets; two targets have one name.
+    """
+    if single and not out.is_dir():
+        if not volume_ending(out):
+            expected = f"a name that ends in {', '.join(ENDINGS)}, or an existing folder"
+            raise InputError(f"{one_line(out)}: is no volume by its name, expected {expected}")
+        return [out], None
+    if volume_ending(out) and not out.is_dir():
+        raise InputError(f"{one_line(out)}: is one file for {len(targets)} targets, expected a folder")
+    short = [_without_suffix(target) for target in targets]
+    full = [target.name[: -len(volume_ending(target)) or None] for target in targets]
+    stems = [own if short.count(own) == 1 else other for own, other in zip(short, full, strict=True)]
+    if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
+        raise InputError(f"{one_line(twice)}: {stems.count(twice)} targets have this name, expected different names")
+    endings = [volume_ending(target) or ENDINGS[0] for target in targets]
+    return [out / f"{stem}_dseg{end}" for stem, end in zip(stems, endings, strict=True)], None if out.is_dir() else out
+
+
+def output_files(labels: Path, options: Namespace) -> dict[str, Path]:
+    """Returns the files to write for one target."""
+    ending = volume_ending(labels)
+    stem = labels.name[: -len(ending)]
+    base = stem.removesuffix("_dseg")
+    files = {"labels": labels.name, "table": f"{stem}.tsv", "record": f"{stem}.json"}
+    if options.probabilities:
+        files["probabilities"] = f"{base}_probseg{ending}"
+    if options.transforms:
+        files |= {"matrix": f"{base}_to-MNI152.txt", "itk": f"{base}_to-MNI152.tfm"}
+    return {what: labels.with_name(name) for what, name in files.items()}
+
+
+def key_of(*parts: object) -> str:
+    """A hash of arrays, bytes, texts and numbers, and of the version of the package.
+
+    >>> key_of(np.arange(3), "a") == key_of(np.arange(3), "b")
+    False
+    """
+    digest = hashlib.sha256(__version__.encode())
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype.str}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        elif isinstance(part, bytes):
+            digest.update(hashlib.sha256(part).digest())
+        else:
+            digest.update(repr(part).encode())
+    return digest.hexdigest()
+
+
+def is_finished(files: Mapping[str, Path], origin: Origin, *, overwrite: bool) -> bool:
+    """Whether all files of a target are there, made from the same.
+
+    Raises:
+        InputError: files are there that were made from something else, or changed since, without `overwrite`.
+    """
+    there = [path for path in files.values() if path.exists()]
+    if not there:
+        return False
+    record = _record(files["record"])
+    labels = files["labels"]
+    same = record.get("Key") == origin.key
+    if same and labels.exists():
+        same = record.get("Labels") == _key_of_file(labels)
+    if same:
+        return len(there) == len(files)
+    if not overwrite:
+        raise InputError(
+            f"{one_line(labels if labels.exists() else there[0])}: is there already, made from other files or options, "
+            "or by hand, expected --overwrite or another --out"
+        )
+    return False
+
+
+def write_results(
+    files: Mapping[str, Path], prediction: VolumePrediction, grid: VolumeGrid, names: Mapping[int, str], origin: Origin
+) -> list[Path]:
+    """Writes the files of one target; returns their paths.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    found = prediction.structures
+    record = {
+        "Sources": origin.sources,
+        "GeneratedBy": [{"Name": "neuralizer_jax", "Version": __version__, "Command": origin.command}],
+        "Examples": {
+            str(label): [
+                {"Name": name, "Similarity": round(similarity, 4)} for name, similarity in own.prediction.examples
+            ]
+            for label, own in found.items()
+        },
+        "Key": origin.key,
+        "Labels": key_of(prediction.labels.astype(np.int32)),
+    }
+    with written_whole(files["record"]) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    rows = [LabelRow(x.label, names.get(x.label, ""), x.voxels, x.mm3, x.confidence) for x in found.values()]
+    write_label_table(files["table"], rows)
+    if "probabilities" in files:
+        probabilities = np.stack([prediction.probability(label) for label in found])
+        write_probabilities(files["probabilities"], probabilities, grid)
+    if "matrix" in files:
+        write_matrix(files["matrix"], prediction.alignment.to_mni)
+        write_itk_transform(files["itk"], prediction.alignment.to_mni)
+    write_labels(files["labels"], prediction.labels, grid)
+    return list(files.values())
+
+
+def _without_suffix(target: Path) -> str:
+    """The name of a target without its suffix in BIDS, or without its ending."""
+    stem = target.name[: -len(volume_ending(target)) or None]
+    try:
+        name = parse_name(stem)
+    except InputError:
+        return stem
+    return stem.rpartition("_")[0] if "sub" in name.entities else stem
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """The JSON file of a result; empty if there is none, or none of ours."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            record = json.loads(stream.read(_MAX_BYTES))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _key_of_file(path: Path) -> str:
+    """The key of the labels in a file; empty if it cannot be read."""
+    try:
+        return key_of(read_labels(path))
+    except InputError:
+        return ""

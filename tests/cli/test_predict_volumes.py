@@ -1,0 +1,384 @@
+"""`neuralizer predict` of whole scans: which scans, from which examples, and what is written; and what is refused."""
+
+import argparse
+import csv
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from neuralizer_jax.cli import predict as command
+from neuralizer_jax.errors import InputError, OutputError
+from neuralizer_jax.volumes.alignment import Alignment
+from neuralizer_jax.volumes.volume_prediction import Structure, VolumePrediction
+
+SHAPE = (10, 12, 11)
+AFFINE = np.array([[0, 0, 2.0, -10], [-2.0, 0, 0, 12], [0, 1.5, 0, -8], [0, 0, 0, 1]])
+LEFT, RIGHT = 17, 53
+
+
+def picture(seed):
+    return np.random.default_rng(seed).integers(1, 900, SHAPE).astype(np.int16)
+
+
+def label_map(*labels):
+    """A box for each label."""
+    result = np.zeros(SHAPE, np.uint8)
+    for number, label in enumerate(labels):
+        result[2:5, 2:6, 3 * number + 1 : 3 * number + 4] = label
+    return result
+
+
+def save(path, values, affine=AFFINE, code=1):
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(values, affine)
+    image.set_sform(affine, code)
+    image.set_qform(affine, code)
+    nib.save(nib.MGHImage(values.astype(np.float32), affine) if path.suffix == ".mgz" else image, path)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, tiny_weights):
+    """The working folder: a target and three annotated scans."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(tiny_weights, "w.safetensors")
+    save("sub-9_T1w.nii.gz", picture(9))
+    for number in (1, 2, 3):
+        save(f"ann/sub-{number}_T1w.nii.gz", picture(number))
+        save(f"ann/sub-{number}_dseg.nii.gz", label_map(LEFT, RIGHT))
+    return tmp_path
+
+
+class Fake(VolumePrediction):
+    """A prediction whose probabilities are made up."""
+
+    def probability(self, label):
+        return np.where(self.labels == label, np.float32(0.75), np.float32(0.25))
+
+
+class Predictor:
+    """Marks the brightest voxels with the first label, and remembers what it was asked for."""
+
+    def __init__(self, fail=()):
+        self.fail, self.calls = fail, []
+
+    def __call__(self, model, params, target, examples, *, label_values, on_progress, **settings):
+        self.calls.append(SimpleNamespace(target=target, examples=examples, labels=label_values, **settings))
+        on_progress("predicting", 0, 2)
+        if target.name in self.fail:
+            raise InputError(f"{target.name}: is no head")
+        labels = np.where(target.values > 850, label_values[0], 0).astype(np.int32)
+        structures = {}
+        for label in label_values:
+            voxels = int((labels == label).sum())
+            used = SimpleNamespace(examples=((examples[0].scan.name, 0.5),))
+            structures[label] = Structure(label, voxels, voxels * 6.0, 0.75 if voxels else 0.0, used)
+        on_progress("predicting", 2, 2)
+        return Fake(labels, structures, target, Alignment(np.diag([2.0, 1, 1, 1])))
+
+
+def run(*arguments, predictor=None, target="sub-9_T1w.nii.gz", context="ann", out="o_dseg.nii.gz"):
+    """Runs the command with a made-up prediction; returns its status and the predictor."""
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    usual = ["predict", "--weights", "w.safetensors", "--task", "segmentation", "--aligned", "--out", out]
+    usual += ["--target", *([target] if isinstance(target, str) else target)]
+    usual += ["--context", context] if context else []
+    options = parser.parse_args([*usual, *map(str, arguments)])
+    options.command_line = "neuralizer predict"
+    predictor = predictor or Predictor()
+    return command.run(options, predict_volume=predictor), predictor
+
+
+def snapshot():
+    return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+
+
+def test_labels_lie_on_the_target_and_the_table_tells_their_size(folder, capsys):
+    Path("ann/dseg.tsv").write_text("index\tname\n17\tLeft-Hippocampus\n53\t=1+1\n")
+    assert run("--probabilities")[0] == 0
+    written, target = nib.load("o_dseg.nii.gz"), nib.load("sub-9_T1w.nii.gz")
+    np.testing.assert_array_equal(np.asarray(written.dataobj), np.where(picture(9) > 850, LEFT, 0))
+    np.testing.assert_array_equal(written.affine, target.affine)
+    assert (int(written.header["sform_code"]), int(written.header["qform_code"])) == (1, 1)
+    with open("o_dseg.tsv") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    voxels = int((picture(9) > 850).sum())
+    assert [tuple(row.values()) for row in rows] == [
+        ("17", "Left-Hippocampus", f"{voxels}", f"{6.0 * voxels:.1f}", "0.750"),
+        ("53", "'=1+1", "0", "0.0", "n/a"),
+    ]
+    assert list(rows[0]) == ["index", "name", "voxels", "mm3", "confidence"]
+    assert nib.load("o_probseg.nii.gz").shape == (*SHAPE, 2)
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == ["o_dseg.nii.gz", "o_dseg.tsv", "o_dseg.json", "o_probseg.nii.gz"]
+    assert printed.err == "neuralizer: note: sub-9_T1w.nii.gz: label 53 =1+1 was not found\n"
+
+
+def test_what_is_asked_for_reaches_the_prediction(folder):
+    _, predictor = run("--labels", "53", "--examples-per-target", 2, "--refine", 0, "--planes", "axial,coronal")
+    (call,) = predictor.calls
+    assert (call.labels, call.examples_per_target, call.refine) == ((53,), 2, 0)
+    assert (call.planes, call.aligned, len(call.examples)) == (("axial", "coronal"), True, 3)
+    assert [example.annotated for example in call.examples] == [(53,)] * 3
+
+
+def test_mgz_in_and_out(folder):
+    save("t.mgz", picture(9))
+    run(target="t.mgz", out="o.mgz")
+    written = nib.load("o.mgz")
+    np.testing.assert_array_equal(np.asarray(written.dataobj) > 0, picture(9) > 850)
+    np.testing.assert_allclose(written.affine, AFFINE, atol=1e-5)
+    assert Path("o.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("targets", "results"),
+    [
+        (["sub-9_T1w.nii.gz", "sub-8_ses-1_T1w.nii"], ["sub-9_dseg.nii.gz", "sub-8_ses-1_dseg.nii"]),
+        (["sub-9_T1w.nii.gz", "sub-9_T2w.nii.gz"], ["sub-9_T1w_dseg.nii.gz", "sub-9_T2w_dseg.nii.gz"]),
+        (["scan a.mgz", "deeper/b.nii.gz"], ["scan a_dseg.mgz", "b_dseg.nii.gz"]),
+    ],
+)
+def test_names_in_a_folder(folder, targets, results):
+    for number, target in enumerate(targets):
+        save(target, picture(20 + number))
+    assert run(target=targets, out="new/er")[0] == 0
+    assert {path.name for path in Path("new/er").glob("*dseg*") if path.suffix not in (".tsv", ".json")} == set(results)
+
+
+def test_of_a_folder_of_targets_labels_and_examples_are_left_out(folder, capsys):
+    save("ann/sub-4_T1w.nii.gz", picture(4))
+    _, predictor = run(target="ann", out="new")
+    assert [call.target.name for call in predictor.calls] == ["ann/sub-4_T1w.nii.gz"]
+    err = capsys.readouterr().err
+    assert "sub-1_T1w.nii.gz, sub-2_T1w.nii.gz, sub-3_T1w.nii.gz: in the context, so not predicted" in err
+    assert "no labels" not in err
+
+
+def test_a_bad_scan_is_reported_at_the_end_and_does_not_stop_the_others(folder, capsys):
+    Path("bad.nii.gz").write_bytes(b"text")
+    for number in (5, 6):
+        save(f"s{number}.nii.gz", picture(number))
+    targets = ["bad.nii.gz", "s5.nii.gz", "s6.nii.gz"]
+    status, _ = run(target=targets, out="new", predictor=Predictor(fail=["s5.nii.gz"]))
+    assert status == 1
+    assert sorted(path.name for path in Path("new").iterdir()) == ["s6_dseg.json", "s6_dseg.nii.gz", "s6_dseg.tsv"]
+    *_, first, second, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("neuralizer: error: bad.nii.gz: ")
+    assert second == "neuralizer: error: s5.nii.gz: is no head"
+    assert last == "neuralizer: 2 of 3 targets failed, the others are done"
+
+
+def test_a_full_disk_stops_everything(folder):
+    save("s5.nii.gz", picture(5))
+
+    def full(*_, **__):
+        raise OutputError("o.nii.gz: cannot be written (No space left on device)")
+
+    with pytest.raises(OutputError):
+        run(target=["sub-9_T1w.nii.gz", "s5.nii.gz"], out="new", predictor=full)
+
+
+def test_a_finished_target_is_not_computed_again(folder, capsys):
+    arguments = ("--probabilities",)
+    run(*arguments)
+    before = snapshot()
+    capsys.readouterr()
+    _, predictor = run(*arguments)
+    assert predictor.calls == []
+    assert capsys.readouterr().out == "o_dseg.nii.gz: is there already, made from the same files and options\n"
+    assert snapshot() == before
+    Path("o_probseg.nii.gz").unlink()
+    assert len(run(*arguments)[1].calls) == 1
+    assert snapshot().keys() == before.keys()
+
+
+def changed_by_hand():
+    save("o_dseg.nii.gz", label_map(LEFT))
+
+
+def another_scan():
+    save("sub-9_T1w.nii.gz", picture(10))
+
+
+def another_example():
+    save("ann/sub-2_dseg.nii.gz", label_map(RIGHT, LEFT))
+
+
+def record_is_lost():
+    Path("o_dseg.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [(changed_by_hand, ()), (another_scan, ()), (another_example, ()), (record_is_lost, ()), (None, ("--refine", 2))],
+)
+def test_other_results_are_replaced_only_with_overwrite(folder, change, options):
+    run()
+    if change:
+        change()
+    before = snapshot()
+    with pytest.raises(InputError, match=r"^o_dseg.nii.gz: is there already"):
+        run(*options)
+    assert snapshot() == before
+    assert len(run(*options, "--overwrite")[1].calls) == 1
+    assert run(*options)[1].calls == []
+
+
+def test_a_killed_run_goes_on(folder, monkeypatch):
+    """The labels are written last, so what is there without them may be replaced."""
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("neuralizer_jax.cli.volume_results.write_labels", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert not Path("o_dseg.nii.gz").exists()
+    assert len(run()[1].calls) == 1
+
+
+def test_transforms(folder):
+    import SimpleITK as sitk
+
+    from neuralizer_jax.files.transforms import write_itk_transform, write_matrix
+
+    to_mni = np.array([[1.1, 0.1, 0, 5], [-0.1, 0.9, 0.05, -7], [0, 0, 1.2, 3], [0, 0, 0, 1]])
+    write_matrix(Path("x.txt"), to_mni)
+    write_itk_transform(Path("x.tfm"), to_mni)
+    np.testing.assert_allclose(np.loadtxt("x.txt"), to_mni, atol=1e-7)
+    world = np.array([10.0, -20, 30])
+    in_mni = (to_mni @ [*world, 1])[:3]
+    flip = np.array([-1, -1, 1])
+    found = sitk.ReadTransform("x.tfm").TransformPoint(tuple(flip * in_mni))
+    np.testing.assert_allclose(flip * found, world, atol=1e-9)
+
+
+# Which examples were annotated for what
+
+
+def annotated(*arguments):
+    _, predictor = run(*arguments)
+    return [example.annotated for example in predictor.calls[0].examples]
+
+
+def test_by_default_every_example_was_annotated_for_all_labels(folder, capsys):
+    for number in (2, 3):
+        save(f"ann/sub-{number}_dseg.nii.gz", label_map(LEFT))
+    assert annotated() == [(LEFT, RIGHT)] * 3
+    note = "of 3 examples, label 53 in 1: the others count as without it (--partial: as not annotated for it)"
+    assert note in capsys.readouterr().err
+
+
+def test_partial_examples(folder, capsys):
+    save("ann/sub-2_dseg.nii.gz", label_map(LEFT))
+    assert annotated("--partial") == [(LEFT, RIGHT), (LEFT,), (LEFT, RIGHT)]
+    assert "label 53 in" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("place", "arguments"), [("ann/labels.json", ()), ("x.json", ("--partial", "x.json"))])
+def test_a_json_file_says_what_was_annotated(folder, place, arguments):
+    Path("ann/dseg.tsv").write_text("17\tLeft-Hippocampus\n53\tRight-Hippocampus\n")
+    save("ann/sub-2_dseg.nii.gz", label_map(LEFT))
+    Path(place).write_text(json.dumps({"sub-2": [LEFT], "sub-3_T1w": "Right-Hippocampus"}))
+    assert annotated(*arguments) == [(LEFT, RIGHT), (LEFT,), (RIGHT,)]
+
+
+def test_an_example_without_a_structure_is_one_if_it_was_annotated_for_it(folder):
+    save("ann/sub-2_dseg.nii.gz", label_map())
+    assert annotated() == [(LEFT, RIGHT)] * 3
+
+
+def test_lists_of_examples(folder):
+    lists = ["--context-in", "ann/sub-2_T1w.nii.gz", "--context-out", "ann/sub-2_dseg.nii.gz"]
+    _, predictor = run(*lists, context=None)
+    assert [example.scan.name for example in predictor.calls[0].examples] == ["ann/sub-2_T1w.nii.gz"]
+
+
+# What is refused: in one line, before anything is computed or written
+
+REFUSED = {
+    "option of planes": (None, ["--bootstrap", "3"], "--bootstrap: is an option of images and planes"),
+    "figure": (None, ["--figure", "f.png"], "--figure: is an option of images and planes"),
+    "no examples per target": (None, ["--examples-per-target", "0"], "--examples-per-target: is 0, expected 1 or more"),
+    "negative refine": (None, ["--refine", "-1"], "--refine: is -1, expected 0 or more"),
+    "transforms of nothing": (None, ["--transforms"], "--transforms: nothing is aligned with --aligned"),
+    "absent label": (None, ["--labels", "18"], "--labels: 18 is in no example, expected some of 17, 53"),
+    "labels elsewhere": (
+        lambda: save("ann/sub-2_dseg.nii.gz", label_map(LEFT), AFFINE + np.eye(4, k=3)),
+        [],
+        "ann/sub-2_dseg.nii.gz: lies on other voxels than its image ann/sub-2_T1w.nii.gz",
+    ),
+    "fractional labels": (
+        lambda: save("ann/sub-2_dseg.nii.gz", label_map(1) * np.float32(0.3)),
+        [],
+        "ann/sub-2_dseg.nii.gz: holds the value 0.3",
+    ),
+    "empty labels": (
+        lambda: [save(f"ann/sub-{n}_dseg.nii.gz", label_map()) for n in (1, 2, 3)],
+        [],
+        "the labels of all examples are 0 everywhere",
+    ),
+    "masks of 1 and 255": (
+        lambda: [save(f"ann/sub-{n}_dseg.nii.gz", label_map(255 if n > 1 else 1)) for n in (1, 2, 3)],
+        [],
+        "is a mask of 255, expected masks of one value",
+    ),
+    "target without orientation": (
+        lambda: save("sub-9_T1w.nii.gz", picture(9), code=0),
+        [],
+        "sub-9_T1w.nii.gz: left and right cannot be known",
+    ),
+    "target is an example, stored differently": (
+        lambda: save("sub-9_T1w.nii.gz", 3 * picture(1) - 100),
+        [],
+        "sub-9_T1w.nii.gz: is the example ann/sub-1_T1w.nii.gz",
+    ),
+    "constant target": (lambda: save("sub-9_T1w.nii.gz", 0 * picture(9)), [], "sub-9_T1w.nii.gz: is constant"),
+    "unknown example": (
+        lambda: Path("ann/labels.json").write_text('{"sub-7": [17]}'),
+        [],
+        "ann/labels.json: sub-7 begins the name of no example",
+    ),
+    "no JSON": (lambda: Path("x.json").write_text("{"), ["--partial", "x.json"], "x.json: cannot be read"),
+    "output in no folder": (None, ["--out", "none/o.nii.gz"], "none/o.nii.gz: cannot be written"),
+    "output that is no volume": (None, ["--out", "o.png"], "o.png: is no volume by its name"),
+    "output is an example": (
+        None,
+        ["--out", "ann/sub-1_dseg.nii.gz"],
+        "ann/sub-1_dseg.nii.gz: is an input of this prediction",
+    ),
+    "target in the context": (None, ["--target", "ann/sub-1_T1w.nii.gz"], "the target is in its own context"),
+    "no scans left": (None, ["--target", "ann", "--out", "new"], "ann: no scans in this folder besides the examples"),
+    "one file for two": (
+        lambda: save("b.nii.gz", picture(3)),
+        ["--target", "sub-9_T1w.nii.gz", "b.nii.gz"],
+        "o_dseg.nii.gz: is one file for 2 targets",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(folder, name):
+    spoil, arguments, message = REFUSED[name]
+    if spoil:
+        spoil()
+    before, predictor = snapshot(), Predictor()
+    with pytest.raises(InputError) as caught:
+        run(*arguments, predictor=predictor)
+    assert message in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert (snapshot(), predictor.calls) == (before, [])
+
+
+@pytest.mark.parametrize("arguments", [["--slice", "y=1"], ["--task", "image", "--slice", "y=1"]])
+def test_options_of_scans_are_refused_for_planes(folder, arguments):
+    with pytest.raises(InputError, match="--refine: is an option of whole scans"):
+        run("--refine", 2, *arguments)
