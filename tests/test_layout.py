@@ -19,7 +19,7 @@ ALLOWED = {
     | CORE
     | {"compilation_cache", "inference", "weights", "intensity", "preprocess", "align", "space"},
     "neuralizer_jax/training": NETWORK | CORE | {"weights", "experiment_config"},
-    "neuralizer_jax/evaluation": NETWORK | CORE | {"weights", "inference", "volumes", "case", "align"},
+    "neuralizer_jax/evaluation": NETWORK | CORE | {"weights", "inference", "volumes", "case", "align", "space"},
     "neuralizer_jax/report": CORE | {"metrics", "evaluation", "space"},
     "input_pipeline": {"store"},
     "input_pipeline/space": CORE,

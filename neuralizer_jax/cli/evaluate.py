@@ -1,9 +1,14 @@
-"""`neuralizer evaluate --config FILE --weights FILE --out DIR`: scores of models on test subjects, in a table."""
+"""`neuralizer evaluate --config FILE --weights FILE --out DIR`: scores of models on test subjects, in a table.
+
+With `--volumes DIR` in place of `--config` these are whole scans, see `evaluate_volumes.py`.
+"""
 
 import argparse
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from neuralizer_jax.cli.evaluate_volumes import add_options, check_options, evaluate_scans
 
 if TYPE_CHECKING:
     from input_pipeline.episodes.evaluation import EvaluationCases
@@ -16,9 +21,13 @@ _EPILOG = """examples:
   neuralizer evaluate --config experiments/neuralizer_seen.py --out results \\
       --weights Baseline-seen@8=runs/unet/best.safetensors \\
       --config.data.only.tasks=denoising
+  neuralizer evaluate --volumes annotated/ --weights small --untrained --out results
 To compare models, give the same experiment file for all, whatever they were trained with: it
 determines the cases. Tasks and modalities that it holds out of training are evaluated too.
 Change its values with --config.KEY=VALUE.
+
+Whole scans: whether a model was trained on them is not checked. Exit status 1: some scans could not
+be used; the others are scored.
 """
 
 
@@ -29,13 +38,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="score models on test subjects",
         description="Predicts for the test subjects of an experiment's datasets, with random contexts of other test\n"
         "subjects that are the same for every model, and adds the scores to OUT/scores.csv: Dice and\n"
-        "surface distance of masks, PSNR and SSIM of images. Scores in the table are not computed again.",
+        "surface distance of masks, PSNR and SSIM of images. Scores in the table are not computed again.\n\n"
+        "With --volumes, segments whole annotated scans as `neuralizer predict` does, each from the N of\n"
+        "the others that resemble it most: Dice, surface distance and volume error of each structure.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--config", metavar="FILE[:NAME=VALUE,...]", required=True, help="experiment file, with its arguments"
-    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--config", metavar="FILE[:NAME=VALUE,...]", help="experiment file, with its arguments")
+    what.add_argument("--volumes", metavar="DIR", type=Path, help="folder of whole annotated scans")
     parser.add_argument(
         "--weights",
         metavar="[NAME=]FILE",
@@ -49,19 +60,31 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--untrained",
         action="store_true",
         help="score untrained baselines too, which a model has to beat: the input as it is, the mean context output, "
-        "the nearest context pair, and an intensity map fitted to the context",
+        "the nearest context pair, and an intensity map fitted to the context; of whole scans the votes of the "
+        "examples' labels, aligned affinely and deformed",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of results")
     parser.add_argument("--data", metavar="DIR", nargs="+", help="folders of prepared datasets (default: the file's)")
     parser.add_argument("--experiment", metavar="NAME", help="name in the table (default: the experiment file's)")
-    _add_cases(parser.add_argument_group("cases"))
-    accuracy = parser.add_argument_group("accuracy")
+    parser.add_argument(
+        "--sizes",
+        metavar="N",
+        type=int,
+        nargs="+",
+        help="context sizes (default: 1 2 4 8 16 32, of whole scans 1 8); a U-Net has no context",
+    )
+    parser.add_argument(
+        "--subjects", metavar="K", type=int, default=0, help="targets for each task, modality and class, at most"
+    )
+    _add_cases(parser.add_argument_group("cases (--config)"))
+    accuracy = parser.add_argument_group("accuracy (--config)")
     accuracy.add_argument(
         "--bootstrap", metavar="K", type=int, default=0, help="average over K resampled context sets (default: 0, off)"
     )
     accuracy.add_argument(
         "--augment", action="store_true", help="transform resampled pairs by small random affine maps"
     )
+    add_options(parser)
     parser.set_defaults(run=run, changes_config=True)
 
 
@@ -87,11 +110,7 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
         help="datasets of the context members, as --data; whether they were trained on is not checked (default: each "
         "target's own dataset)",
     )
-    add_sizes(cases)
     cases.add_argument("--draws", metavar="D", type=int, default=3, help="random contexts for each target (default: 3)")
-    cases.add_argument(
-        "--subjects", metavar="K", type=int, default=0, help="targets for each task, modality and class, at most"
-    )
     cases.add_argument(
         "--modalities", metavar="K", type=int, default=0, help="modalities for each task, dataset and protocol, at most"
     )
@@ -111,15 +130,22 @@ def _add_cases(cases: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_sizes(parser: argparse._ActionsContainer) -> None:
-    """Adds `--sizes`."""
-    sizes = [1, 2, 4, 8, 16, 32]
-    text = "context sizes (default: 1 2 4 8 16 32); a U-Net has no context"
-    parser.add_argument("--sizes", metavar="N", type=int, nargs="+", default=sizes, help=text)
+def run(options: argparse.Namespace) -> int:
+    """Runs the command; returns the exit status."""
+    _check(options)
+    weights = _parsed(options.weights)
+    if options.volumes:
+        experiment, made, status = evaluate_scans(options, weights)
+    else:
+        experiment, made = _evaluate_cases(options, weights)
+        status = 0
+    path = options.out / "scores.csv"
+    print(f"{made} predictions, {path}\n\n{_means(path, experiment)}")
+    return status
 
 
-def run(options: argparse.Namespace) -> None:
-    """Runs the command."""
+def _evaluate_cases(options: argparse.Namespace, weights: "list[NamedWeights]") -> tuple[str, int]:
+    """Evaluates test cases of datasets; returns the experiment's name in the table and the number of predictions."""
     from input_pipeline.episodes.evaluation import EvaluationCases
     from input_pipeline.slices.record import SPLITS
     from neuralizer_jax.cli.start_jax import start_jax
@@ -129,13 +155,11 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.evaluation.untrained import untrained_baselines
     from neuralizer_jax.experiment_config import change_config, load_config
 
-    _check(options)
     config = load_config(options.config)
     if options.data:
         config.data.datasets = tuple(options.data)
     change_config(config, options.changes)
     start_jax()
-    weights = _parsed(options.weights)
     models = [_model(named, config.data.size, options) for named in weights]
     untrained = untrained_baselines() if options.untrained else []
     split, context_split = (
@@ -160,7 +184,7 @@ def run(options: argparse.Namespace) -> None:
     experiment = options.experiment or Path(options.config.partition(".py:")[0]).stem
     sources = [named.path for named in weights] + [None] * len(untrained)
     described = [
-        describe_model(model, experiment, path, options.command_line, options.config)
+        describe_model(model.columns, experiment, path, options.command_line, options.config)
         for model, path in zip([*models, *untrained], sources, strict=True)
     ]
     with ScoresTable(options.out / "scores.csv") as table:
@@ -174,12 +198,13 @@ def run(options: argparse.Namespace) -> None:
             examples=options.out / "examples",
             extent=config.data.extent,
         )
-    print(f"{made} predictions, {table.path}\n\n{_means(table.path, experiment)}")
+    return experiment, made
 
 
 def _check(options: argparse.Namespace) -> None:
     from neuralizer_jax.errors import InputError
 
+    check_options(options)
     if not options.weights and not options.untrained:
         raise InputError("neither --weights nor --untrained is given, expected at least one of them")
     for name, least in (("draws", 1), ("subjects", 0), ("modalities", 0), ("bootstrap", 0)):
@@ -209,10 +234,12 @@ def _parsed(arguments: list[str]) -> "list[NamedWeights]":
     """All weights. Raises InputError if two models would have the same name in the table."""
     from neuralizer_jax.cli.named_weights import parse_all
     from neuralizer_jax.errors import InputError
+    from neuralizer_jax.evaluation.evaluate_volumes import volume_baselines
     from neuralizer_jax.evaluation.untrained import untrained_baselines
 
     weights = parse_all(arguments)
-    if taken := {its.name for its in weights} & {model.name for model in untrained_baselines()}:
+    untrained = (*untrained_baselines(), *volume_baselines())
+    if taken := {its.name for its in weights} & {model.name for model in untrained}:
         raise InputError(f"--weights: {taken.pop()} is a name of --untrained, expected another name, NAME=FILE")
     return weights
 
@@ -259,6 +286,8 @@ def _means(path: Path, experiment: str) -> str:
 
     scores = read_scores(path)
     scores = main_scores(scores[scores["experiment"] == experiment])
+    if scores.empty:
+        return f"no scores of {experiment}"
     metrics = main_metrics(scores)
     means = cell_means(scores, "task", "model", "size")
     means["shown"] = [

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuralizer_jax.cli.evaluate import add_sizes
+from neuralizer_jax.cli.evaluate_volumes import SIZES
 
 if TYPE_CHECKING:
     from neuralizer_jax.cli.named_weights import NamedWeights
@@ -39,7 +39,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "summary.json beside them",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of results")
-    add_sizes(parser)
+    parser.add_argument(
+        "--sizes",
+        metavar="N",
+        type=int,
+        nargs="+",
+        default=list(SIZES),
+        help="context sizes (default: 1 2 4 8 16 32); a U-Net has no context",
+    )
     parser.add_argument("--size", metavar="PIXELS", type=int, default=192, help="side of an image (default: 192)")
     parser.add_argument(
         "--repeats", metavar="R", type=int, default=5, help="predictions; the median is reported (default: 5)"

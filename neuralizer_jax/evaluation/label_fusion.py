@@ -6,7 +6,10 @@ Examples are aligned and chosen as for a network, see `volumes.predict`.
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import ndimage
 
+from input_pipeline.align.deformable import displacements
+from input_pipeline.space.grid import ORIGIN, SHAPE
 from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan
 from neuralizer_jax.volumes.boxes import Box, box_around, cut
 from neuralizer_jax.volumes.choose import choose
@@ -14,6 +17,9 @@ from neuralizer_jax.volumes.compete import Competition, on_grid
 
 # From an example, a label and a box to the mask of the label there, float32 `[*box.shape]` in [0, 1].
 Carry = Callable[[AlignedExample, int, Box], np.ndarray]
+
+# Images are deformed on the grid of MNI152 with voxels of so many mm; structures move less than the reach, mm.
+_DEFORMED_MM, _REACH_MM = 2, 12
 
 
 def affine_labels(example: AlignedExample, label: int, box: Box) -> np.ndarray:
@@ -65,3 +71,43 @@ def majority_vote(
         votes = np.mean([carry(example, label, box) for example in chosen], axis=0)
         competition.enter(label, *on_grid(votes, box, target.to_mni, target.values.shape))
     return competition.labels()
+
+
+class DeformableVote:
+    """The vote of examples that are deformed to the target; what is found for a target serves all of its votes."""
+
+    def __init__(self) -> None:  # noqa: D107
+        self._target: AlignedScan | None = None
+        self._brain = np.empty(0)
+        self._fields: dict[AlignedExample, np.ndarray] = {}
+
+    def __call__(
+        self, target: AlignedScan, examples: Sequence[AlignedExample], labels: Sequence[int], count: int
+    ) -> np.ndarray:
+        """Votes as `majority_vote` does; labels of an example are interpolated once."""
+        if target is not self._target:
+            self._target, self._brain, self._fields = target, _brain(target), {}
+        return majority_vote(target, examples, labels, count, self._carry, _REACH_MM)
+
+    def _carry(self, example: AlignedExample, label: int, box: Box) -> np.ndarray:
+        if example not in self._fields:
+            self._fields[example] = displacements(self._brain, _brain(example.scan), _DEFORMED_MM)
+        return _deformed_labels(example, label, box, self._fields[example])
+
+
+def _brain(scan: AlignedScan) -> np.ndarray:
+    """A scan on the grid of MNI152, averaged."""
+    values = cut(scan.values, scan.to_mni, Box(ORIGIN, SHAPE))
+    x, y, z = (length // _DEFORMED_MM for length in SHAPE)
+    return values.reshape(x, _DEFORMED_MM, y, _DEFORMED_MM, z, _DEFORMED_MM).mean(axis=(1, 3, 5))
+
+
+def _deformed_labels(example: AlignedExample, label: int, box: Box, field: np.ndarray) -> np.ndarray:
+    places = np.indices(box.shape, np.float32).reshape(3, -1) + np.array(box.low, np.float32)[:, None]
+    on_field = (places - np.array(ORIGIN)[:, None] - (_DEFORMED_MM - 1) / 2) / _DEFORMED_MM
+    moved = [ndimage.map_coordinates(field[..., axis], on_field, order=1, mode="nearest") for axis in range(3)]
+    to_voxel = np.linalg.inv(example.scan.to_mni)
+    voxels = to_voxel[:3, :3] @ (places + moved) + to_voxel[:3, 3:]
+    mask = (example.labels == label).astype(np.float32)
+    found = ndimage.map_coordinates(mask, voxels, order=1, mode="grid-constant", prefilter=False)
+    return (found.reshape(box.shape) >= 0.5).astype(np.float32)

@@ -1,11 +1,10 @@
 """`models.json`: the weights and commands behind the scores of a folder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.evaluation.predictor import Predictor
 from neuralizer_jax.evaluation.records import Record, read_records, training_summary, write_records
 from neuralizer_jax.evaluation.scores import MODEL_KEYS
 from neuralizer_jax.weights.weights_hash import weights_sha256
@@ -13,14 +12,16 @@ from neuralizer_jax.weights.weights_hash import weights_sha256
 MODELS_FILE = "models.json"
 
 
-def describe_model(model: Predictor, experiment: str, weights: Path | None, command: str, config: str) -> Record:
+def describe_model(
+    columns: Sequence[str | int], experiment: str, weights: Path | None, command: str, config: str
+) -> Record:
     """An entry of `models.json`: the model's columns in the table of scores, its weights and what evaluated it.
 
     The weights are a file or checkpoint folder, with the `summary.json` of their training beside it if there is one;
-    None for an untrained model. `config` is the experiment file, with its arguments.
+    None for an untrained model. `config` is the experiment file with its arguments, or the folder of whole scans.
     """
     return {
-        **dict(zip(MODEL_KEYS, model.columns, strict=True)),
+        **dict(zip(MODEL_KEYS, columns, strict=True)),
         "experiment": experiment,
         "weights": weights and str(weights),
         "sha256": weights and weights_sha256(weights),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, OutputError
 from neuralizer_jax.evaluation.scores import HEADER, Key, check_header, parse_rows
 
 
@@ -90,4 +90,4 @@ class ScoresTable:
             self._file.write(text.getvalue().encode("utf-8"))
             self._file.flush()
         except OSError as error:
-            raise InputError(f"{self.path}: cannot be written ({error.strerror or error})") from None
+            raise OutputError(f"{self.path}: cannot be written ({error.strerror or error})") from None
