@@ -1,5 +1,6 @@
 """A small made-up dataset of heads as volumes, on disk: ellipsoids with a left and a right half."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,27 +45,30 @@ def label_map(shift: float) -> np.ndarray:
 
 def write_fake_volumes(folder: Path) -> tuple[Path, Path]:
     """Writes `maps-volumes`, label maps without images, and `scans-volumes`, stripped T1 scans with labels."""
-    written = []
-    for name, splits in (("maps-volumes", MAPS), ("scans-volumes", SCANS)):
-        index, subjects = [], []
-        for number, (subject, split) in enumerate(splits.items()):
-            labels = label_map(3.0 * number)
-            brain = (labels > 0) & (labels < 500)
-            if name == "scans-volumes":
-                labels[~brain] = 0
-            image = (labels.astype(np.uint16) * 1000 + 1) * brain
-            scan = name == "scans-volumes"
-            subjects.append(
-                SubjectVolumes(image[None] if scan else np.empty((0, *SHAPE), np.uint16), labels[None], brain)
-            )
-            index.append(
-                {
-                    "subject": subject, "person": subject, "split": split, "modalities": ["T1"] if scan else [],
-                    "mask_source": "published" if scan else "synthetic", "skull_stripped": scan,
-                    "label_sources": {"freesurfer": "published"},
-                    "label_voxels": {"freesurfer": label_voxels(labels)},
-                }
-            )  # fmt: skip
-        write_volumes(folder / name, index, subjects)
-        written.append(folder / name)
-    return written[0], written[1]
+    return _write(folder / "maps-volumes", MAPS, scans=False), write_fake_scans(folder)
+
+
+def write_fake_scans(folder: Path, subjects: Mapping[str, str] = SCANS) -> Path:
+    """Writes `scans-volumes` alone; `subjects` are those with their split."""
+    return _write(folder / "scans-volumes", subjects, scans=True)
+
+
+def _write(folder: Path, splits: Mapping[str, str], *, scans: bool) -> Path:
+    index, subjects = [], []
+    for number, (subject, split) in enumerate(splits.items()):
+        labels = label_map(3.0 * number)
+        brain = (labels > 0) & (labels < 500)
+        if scans:
+            labels[~brain] = 0
+        image = (labels.astype(np.uint16) * 1000 + 1) * brain
+        subjects.append(SubjectVolumes(image[None] if scans else np.empty((0, *SHAPE), np.uint16), labels[None], brain))
+        index.append(
+            {
+                "subject": subject, "person": subject, "split": split, "modalities": ["T1"] if scans else [],
+                "mask_source": "published" if scans else "synthetic", "skull_stripped": scans,
+                "label_sources": {"freesurfer": "published"},
+                "label_voxels": {"freesurfer": label_voxels(labels)},
+            }
+        )  # fmt: skip
+    write_volumes(folder, index, subjects)
+    return folder

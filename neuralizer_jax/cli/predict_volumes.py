@@ -107,10 +107,8 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
                     raise
                 failed[target] = str(error)
                 continue
-            for label, structure in found.structures.items():
-                if not structure.voxels:
-                    name = f"{label} {context.names.get(label, '')}".strip()
-                    show.line(f"neuralizer: note: {one_line(target)}: label {one_line(name)} was not found", error=True)
+            for note in found.notes(context.names):
+                show.line(f"neuralizer: note: {one_line(note)}", error=True)
             show.line("\n".join(map(one_line, written)))
     for message in failed.values():
         print(f"neuralizer: error: {one_line(message)}", file=sys.stderr)

@@ -7,11 +7,15 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import miniature_head as head
 import nibabel as nib
 import numpy as np
 import pytest
+from fake_volumes import label_map as volume_labels
+from fake_volumes import write_fake_scans
 
 from neuralizer_jax.cli import predict as command
+from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError, OutputError
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.volume_prediction import Structure, VolumePrediction
@@ -76,7 +80,7 @@ class Predictor:
         structures = {}
         for label in label_values:
             voxels = int((labels == label).sum())
-            used = SimpleNamespace(examples=((examples[0].scan.name, 0.5),))
+            used = SimpleNamespace(examples=((examples[0].scan.name, 0.5),), in_view=1.0)
             structures[label] = Structure(label, voxels, voxels * 6.0, 0.75 if voxels else 0.0, used)
         on_progress("predicting", 2, 2)
         return Fake(labels, structures, target, Alignment(np.diag([2.0, 1, 1, 1])))
@@ -117,7 +121,7 @@ def test_labels_lie_on_the_target_and_the_table_tells_their_size(folder, capsys)
     assert nib.load("o_probseg.nii.gz").shape == (*SHAPE, 2)
     printed = capsys.readouterr()
     assert printed.out.splitlines() == ["o_dseg.nii.gz", "o_dseg.tsv", "o_dseg.json", "o_probseg.nii.gz"]
-    assert printed.err == "neuralizer: note: sub-9_T1w.nii.gz: label 53 =1+1 was not found\n"
+    assert printed.err == "neuralizer: note: sub-9_T1w.nii.gz: =1+1 was not found\n"
 
 
 def test_what_is_asked_for_reaches_the_prediction(folder):
@@ -261,6 +265,23 @@ def test_transforms(folder):
     np.testing.assert_allclose(flip * found, world, atol=1e-9)
 
 
+def test_a_head_from_its_scan_to_its_labels(folder):
+    """The whole command with the network in the package: a stripped head, turned, in another order of axes."""
+    head.save(Path("heads/s1.nii.gz"), head.head_image(skull_stripped=True, seed=1))
+    head.save(Path("heads/s1_seg.nii.gz"), head.head_segmentation().astype(np.uint8), orientation="LIA")
+    target = Path("t.nii.gz")
+    head.save(target, head.head_image(skull_stripped=True), head.posed((4, -3, 5), (5, -4, 3)), orientation="PSR")
+    command = ["predict", "--task", "segmentation", "-i", str(target), "--context", "heads", "-o", "o.nii.gz"]
+    assert main([*command, "--labels", "10", "--planes", "coronal", "--refine", "0", "--transforms"]) == 0
+    found = nib.as_closest_canonical(nib.load("o.nii.gz"))
+    true = head.head_labels() == 10
+    marked = np.asarray(found.dataobj) == 10
+    assert 2 * np.sum(marked & true) / (marked.sum() + true.sum()) > 0.8
+    moved = np.loadtxt("o_to-MNI152.txt") @ head.posed((4, -3, 5), (5, -4, 3))
+    corner = np.array([*true.shape, 1.0])
+    assert np.abs(moved @ corner - head.head_affine() @ corner).max() < 4
+
+
 # Which examples were annotated for what
 
 
@@ -294,6 +315,19 @@ def test_a_json_file_says_what_was_annotated(folder, place, arguments):
 def test_an_example_without_a_structure_is_one_if_it_was_annotated_for_it(folder):
     save("ann/sub-2_dseg.nii.gz", label_map())
     assert annotated() == [(LEFT, RIGHT)] * 3
+
+
+def test_a_prepared_dataset(folder, capsys, tmp_path):
+    scans = write_fake_scans(tmp_path, {"s": "train"})
+    _, predictor = run(context=str(scans), target="sub-9_T1w.nii.gz")
+    (call,) = predictor.calls
+    assert [example.scan.name.rpartition(": ")[2] for example in call.examples] == ["s"]
+    assert {10, 17, 53} <= set(call.labels)
+    assert call.examples[0].annotated == call.labels
+    np.testing.assert_array_equal(call.examples[0].labels == 10, volume_labels(0) == 10)
+    with open("o_dseg.tsv") as stream:
+        assert {row["index"]: row["name"] for row in csv.DictReader(stream, delimiter="\t")}["17"] == "left hippocampus"
+    assert run(context=str(scans))[1].calls == []
 
 
 def test_lists_of_examples(folder):
