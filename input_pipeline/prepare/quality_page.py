@@ -20,9 +20,8 @@ from input_pipeline.prepare.run_jobs import picture_file
 from input_pipeline.slices.record import SPLITS
 from input_pipeline.space.modalities import series_of
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.folder_tree import looks_like_image
-from neuralizer_jax.files.html_page import render_page
+from neuralizer_jax.files.html_page import render_page, write_html
 
 _TEMPLATE = Path(__file__).with_name("templates") / "quality.html.j2"
 
@@ -81,8 +80,7 @@ def write_quality_page(prepared: PreparedDataset, *, title: str, command: str) -
         subjects=list(subjects.values()),
     )
     path = folder / "index.html"
-    with written_whole(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_html(path, page)
     return path
 
 

@@ -20,6 +20,7 @@ _OF_SCANS = (
     "aligned",
     "partial",
     "probabilities",
+    "report",
     "transforms",
     "overwrite",
 )
@@ -142,6 +143,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     scans.add_argument(
         "--probabilities", action="store_true", help="also write the probability of each label, a 4-D volume *_probseg"
+    )
+    scans.add_argument(
+        "--report",
+        metavar="DIR",
+        type=Path,
+        help="also write DIR/index.html, a page for the browser: the scan and its labels, volumes, confidence, and how "
+        "they were found; of several targets a page each and an index",
     )
     scans.add_argument(
         "--transforms",

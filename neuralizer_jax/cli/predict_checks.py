@@ -6,7 +6,7 @@ Each check raises InputError with one line that names the option or the file. No
 import os
 import re
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def output_files(path: Path, options: Namespace) -> dict[str, Path]:
 
 
 def check_files_to_write(
-    files: Sequence[dict[str, Path]], figure: Path | None, sources: Iterable[Path], new_folder: Path | None
+    files: Sequence[dict[str, Path]], figure: Path | None, sources: Iterable[Path], new_folders: Collection[Path]
 ) -> None:
     """Checks that every file can be written, is written once, and is not an input.
 
@@ -82,10 +82,10 @@ def check_files_to_write(
         files: the files of each target, from `output_files`.
         figure: the figure to draw.
         sources: the files that are read.
-        new_folder: the folder to make for the outputs, or None.
+        new_folders: the folders to make for the outputs.
     """
-    if new_folder is not None:
-        existing = next(folder for folder in new_folder.absolute().parents if folder.exists())
+    for new_folder in new_folders:
+        existing = next(folder for folder in new_folder.absolute().parents if os.path.lexists(folder))
         taken = os.path.lexists(new_folder)
         if taken or not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
             blocked = new_folder if taken else existing
@@ -99,7 +99,7 @@ def check_files_to_write(
         if place in written:
             raise InputError(f"{file}: would be written twice, expected different names")
         written.add(place)
-        if file.parent != new_folder:
+        if file.parent not in new_folders:
             check_destination(file)
 
 

@@ -40,7 +40,7 @@ def predict_planes(options: argparse.Namespace) -> None:
     destinations, new_folder = _destinations(options, target_paths)
     files = [checks.output_files(path, options) for path in destinations]
     sources = [*target_paths, *pairs.inputs, *pairs.outputs, weights]
-    checks.check_files_to_write(files, options.figure, sources, new_folder)
+    checks.check_files_to_write(files, options.figure, sources, [new_folder] if new_folder else [])
 
     def read(paths: Sequence[Path]) -> "list[ImageFile]":
         return [_scaled(read_image(path, slice_=choice), options.normalize) for path in paths]

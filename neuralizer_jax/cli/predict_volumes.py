@@ -13,6 +13,7 @@ import numpy as np
 from neuralizer_jax.cli import predict_checks as checks
 from neuralizer_jax.cli.predict_planes import make_folder
 from neuralizer_jax.cli.volume_examples import Context, find_pairs_of_scans, read_context
+from neuralizer_jax.cli.volume_report import INDEX, folders_to_make, page_paths, write_index
 from neuralizer_jax.cli.volume_results import (
     Origin,
     is_finished,
@@ -30,6 +31,7 @@ from neuralizer_jax.volumes.aligned import AlignedExample, align_example
 from neuralizer_jax.volumes.read_scan import read_scan
 from neuralizer_jax.volumes.scan import Scan
 from neuralizer_jax.volumes.volume_prediction import VolumePrediction
+from neuralizer_jax.weights.weights_hash import weights_sha256
 
 # Scaled images that differ by less are one image, in another unit or datatype.
 _SAME_IMAGE = 0.003
@@ -55,9 +57,13 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     targets, pairs, notes = _targets(options)
     single = len(targets) == 1 and not options.target[0].is_dir()
     paths, new_folder = result_paths(options.out, targets, single=single)
-    files = dict(zip(targets, (output_files(path, options) for path in paths), strict=True))
+    pages = page_paths(options.report, paths, single=single) if options.report else [None] * len(paths)
+    outputs = [output_files(path, page, options) for path, page in zip(paths, pages, strict=True)]
+    files = dict(zip(targets, outputs, strict=True))
+    index = [{"index": options.report / INDEX}] if options.report and not single else []
     sources = [str(path) for path in (*pairs.inputs, *pairs.outputs)] if pairs else [str(options.context)]
-    checks.check_files_to_write(list(files.values()), None, [*targets, *map(Path, sources), weights], new_folder)
+    new_folders = [*folders_to_make(options.report, single=single), *([new_folder] if new_folder else [])]
+    checks.check_files_to_write([*outputs, *index], None, [*targets, *map(Path, sources), weights], new_folders)
     grids, failed = _grids(targets, single=single)
     context = read_context(options, pairs, targets)
 
@@ -74,11 +80,12 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
         "aligned": options.aligned,
         "planes": options.planes,
     }
+    described = f"{weights.name}, SHA-256 {weights_sha256(weights)}"
     shared = key_of(
         str(model), *_arrays(params), [example.key for example in context.examples], sorted(settings.items())
     )
     origins = {
-        target: Origin((str(target), *sources), options.command_line, key_of(shared, target.read_bytes()))
+        target: Origin((str(target), *sources), options.command_line, described, key_of(shared, target.read_bytes()))
         for target in grids
     }
     finished = {target for target in grids if is_finished(files[target], origins[target], overwrite=options.overwrite)}
@@ -110,6 +117,9 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
             for note in found.notes(context.names):
                 show.line(f"neuralizer: note: {one_line(note)}", error=True)
             show.line("\n".join(map(one_line, written)))
+    if index:
+        write_index(options.report)
+        print(one_line(options.report / INDEX))
     for message in failed.values():
         print(f"neuralizer: error: {one_line(message)}", file=sys.stderr)
     if failed:

@@ -4,6 +4,7 @@
     sub-09_dseg.tsv                name, voxels, mm^3 and confidence of each label
     sub-09_probseg.nii.gz          --probabilities: one volume a label, in the order of the table
     sub-09_to-MNI152.txt, .tfm     --transforms
+    DIR/index.html                 --report DIR: the page, see `volume_report.py`
     sub-09_dseg.json               what it was made from, and by what; written first
 
 A result is kept if its JSON file says that it was made from the same files and options. The labels are written last: if
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from neuralizer_jax import __version__
+from neuralizer_jax.cli.volume_report import write_page
 from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.bids_name import parse_name
@@ -40,11 +42,13 @@ class Origin:
     Attributes:
         sources: the scan and the files of the examples, as given.
         command: the command line.
+        weights: their name and hash.
         key: hash of everything that the result depends on.
     """
 
     sources: tuple[str, ...]
     command: str
+    weights: str
     key: str
 
 
@@ -76,8 +80,8 @@ def result_paths(out: Path, targets: Sequence[Path], *, single: bool) -> tuple[l
     return [out / f"{stem}_dseg{end}" for stem, end in zip(stems, endings, strict=True)], None if out.is_dir() else out
 
 
-def output_files(labels: Path, options: Namespace) -> dict[str, Path]:
-    """Returns the files to write for one target."""
+def output_files(labels: Path, page: Path | None, options: Namespace) -> dict[str, Path]:
+    """Returns the files to write for one target, its page among them if there is to be one."""
     ending = volume_ending(labels)
     stem = labels.name[: -len(ending)]
     base = stem.removesuffix("_dseg")
@@ -86,7 +90,8 @@ def output_files(labels: Path, options: Namespace) -> dict[str, Path]:
         files["probabilities"] = f"{base}_probseg{ending}"
     if options.transforms:
         files |= {"matrix": f"{base}_to-MNI152.txt", "itk": f"{base}_to-MNI152.tfm"}
-    return {what: labels.with_name(name) for what, name in files.items()}
+    paths = {what: labels.with_name(name) for what, name in files.items()}
+    return paths | ({"page": page} if page else {})
 
 
 def key_of(*parts: object) -> str:
@@ -143,6 +148,7 @@ def write_results(
     record = {
         "Sources": origin.sources,
         "GeneratedBy": [{"Name": "neuralizer_jax", "Version": __version__, "Command": origin.command}],
+        "Weights": origin.weights,
         "Examples": {
             str(label): [
                 {"Name": name, "Similarity": round(similarity, 4)} for name, similarity in own.prediction.examples
@@ -162,6 +168,8 @@ def write_results(
     if "matrix" in files:
         write_matrix(files["matrix"], prediction.alignment.to_mni)
         write_itk_transform(files["itk"], prediction.alignment.to_mni)
+    if "page" in files:
+        write_page(files["page"], prediction, names, {"command": origin.command, "weights": origin.weights})
     write_labels(files["labels"], prediction.labels, grid)
     return list(files.values())
 

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from neuralizer_jax.errors import OutputError
+from neuralizer_jax.files.atomic_file import written_whole
+
 _BASE = Path(__file__).parent / "templates"
 _IMAGE_TYPES = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg"}
 
@@ -40,6 +43,20 @@ def render_page(template: Path, **values: Any) -> str:
     environment.filters |= {"data_uri": data_uri, "url": lambda path: quote(os.fsencode(path))}
     page = environment.get_template(template.name).render(**values)
     return page.encode(errors="backslashreplace").decode()
+
+
+def write_html(path: Path, page: str) -> None:
+    """Writes a page; makes its folder.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent}: the folder cannot be made ({error.strerror or error})") from None
+    with written_whole(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def data_uri(path: Path) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from neuralizer_jax.files.atomic_file import written_whole
-from neuralizer_jax.files.html_page import render_page
+from neuralizer_jax.files.html_page import render_page, write_html
 from neuralizer_jax.report.table_formats import Table, signs
 
 _TEMPLATE = Path(__file__).parent / "templates/report.html.j2"
@@ -53,8 +52,7 @@ def write_page(
         shown=shown_number,
         look=_css_classes,
     )
-    with written_whole(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_html(path, page)
 
 
 def shown_number(text: str) -> Markup:

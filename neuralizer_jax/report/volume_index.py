@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.files.atomic_file import written_whole
-from neuralizer_jax.files.html_page import render_page
+from neuralizer_jax.files.html_page import render_page, write_html
 from neuralizer_jax.files.natural_order import natural_order
 
 _TEMPLATE = Path(__file__).parent / "templates/volumes.html.j2"
@@ -43,8 +42,7 @@ def write_volume_index(path: Path, folder: Path) -> int:
     text = render_page(
         _TEMPLATE, title="Segmented scans", entries=entries, numbers=[("scans", len(entries)), ("to check", to_check)]
     )
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_html(path, text)
     return len(entries)
 
 

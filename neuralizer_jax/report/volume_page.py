@@ -11,8 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from input_pipeline.space.structure_colours import colours_by_name, without_side
-from neuralizer_jax.files.atomic_file import written_whole
-from neuralizer_jax.files.html_page import render_page
+from neuralizer_jax.files.html_page import render_page, write_html
 from neuralizer_jax.report.shown_volume import ShownVolume, nifti_base64, shown_volume
 from neuralizer_jax.report.volume_pictures import Row, draw_rows, middle, thumbnail, voxels_by_place
 
@@ -32,8 +31,7 @@ class FoundStructure:
         name: what it is called; the label where it has no name.
         voxels: of the scan that have the label.
         mm3: their volume.
-        confidence: mean probability of these voxels, 0 to 1.
-        predicted_dice: the Dice that is expected, 0 to 1; None: not estimated.
+        confidence: how far the result can be trusted, 0 to 1.
         warnings: why it should be checked.
         examples: names of the examples that it was predicted from, and their similarity from 0 to 1.
     """
@@ -43,7 +41,6 @@ class FoundStructure:
     voxels: int
     mm3: float
     confidence: float
-    predicted_dice: float | None = None
     warnings: tuple[str, ...] = ()
     examples: tuple[tuple[str, float], ...] = ()
 
@@ -76,16 +73,16 @@ class SegmentedScan:
 
 
 def write_volume_page(path: Path, segmented: SegmentedScan) -> None:
-    """Writes the page of a scan.
+    """Writes the page of a scan; makes its folder.
 
     Args:
-        path: an HTML file; its folder must exist.
+        path: an HTML file.
         segmented: the scan. At most 2**24 voxels of it are embedded; of a larger one every second, or every third.
 
     Raises:
         InputError: the file cannot be written.
     """
-    structures = sorted(segmented.structures, key=lambda x: not x.warnings)
+    structures = sorted(segmented.structures, key=lambda x: (not x.warnings, x.confidence if x.warnings else 0))
     colours = colours_by_name([x.name for x in structures])
     volume = shown_volume(segmented.scan, segmented.labels, segmented.affine, [x.label for x in structures])
     order = sorted(range(len(structures)), key=lambda index: (not structures[index].warnings, -structures[index].mm3))
@@ -107,7 +104,6 @@ def write_volume_page(path: Path, segmented: SegmentedScan) -> None:
         structures=[
             (x, _css(colour), index) for index, (x, colour) in enumerate(zip(structures, colours, strict=True))
         ],
-        estimated=any(x.predicted_dice is not None for x in structures),
         rows=[_shown_row(row, volume, structures, colours) for row in rows],
         examples=_examples(structures),
         segmented=segmented,
@@ -115,8 +111,7 @@ def write_volume_page(path: Path, segmented: SegmentedScan) -> None:
         data=_viewer_data(volume, voxels, structures, colours, rows[0]),
         step=volume.step,
     )
-    with written_whole(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_html(path, page)
 
 
 def _numbers(segmented: SegmentedScan) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -416,3 +417,59 @@ def test_refused(folder, name):
 def test_options_of_scans_are_refused_for_planes(folder, arguments):
     with pytest.raises(InputError, match="--refine: is an option of whole scans"):
         run("--refine", 2, *arguments)
+
+
+def summary_of(page):
+    return json.loads(re.search(r'id="summary">(.*?)</script>', Path(page).read_text("utf-8"))[1])
+
+
+def test_one_scan_has_its_page(folder, capsys):
+    Path("ann/dseg.tsv").write_text("index\tname\n17\tLeft-Hippocampus\n53\t<b>right</b>\n")
+    assert run("--report", "new/page")[0] == 0
+    assert "new/page/index.html" in capsys.readouterr().out.splitlines()
+    page = Path("new/page/index.html").read_text("utf-8")
+    assert summary_of("new/page/index.html")["name"] == "sub-9_T1w.nii.gz"
+    assert "Left-Hippocampus" in page
+    assert "<b>right" not in page
+    assert re.search(r"w\.safetensors, SHA-256 [0-9a-f]{64}", page)
+    assert run("--report", "new/page")[1].calls == []  # finished
+    Path("new/page/index.html").unlink()
+    assert len(run("--report", "new/page")[1].calls) == 1
+
+
+def test_several_scans_have_an_index_that_keeps_earlier_ones(folder):
+    for name in ("a", "index", "bad"):
+        save(f"scans/{name}.nii.gz", picture(ord(name[0])))
+    assert run("--report", "page", target="scans", out="out", predictor=Predictor(fail=("scans/bad.nii.gz",)))[0] == 1
+    pages = {path.name for path in Path("page/scans").iterdir()}
+    assert pages == {"a.html", "index.html"}
+    links = re.findall(r'href="(.*?)"', Path("page/index.html").read_text("utf-8"))
+    assert sorted(links) == ["scans/a.html", "scans/index.html"]
+    _, predictor = run("--report", "page", target="scans", out="out")
+    assert [call.target.name for call in predictor.calls] == ["scans/bad.nii.gz"]
+    assert Path("page/index.html").read_text("utf-8").count('href="scans/') == 3
+
+
+def test_the_page_of_another_scan_is_not_replaced(folder):
+    run("--report", "page")
+    save("other.nii.gz", picture(5))
+    with pytest.raises(InputError, match=r"page/index\.html: is there already"):
+        run("--report", "page", target="other.nii.gz", out="other_dseg.nii.gz")
+    assert summary_of("page/index.html")["name"] == "sub-9_T1w.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("report", "message"),
+    [
+        ("file", "file: this folder cannot be made, file is no folder"),
+        ("file/page", "file is no folder"),
+        ("taken", "is a folder, expected the name of a file"),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_refused_before_the_first_prediction(folder, report, message):
+    Path("file").write_text("")
+    Path("taken/index.html").mkdir(parents=True)
+    predictor = Predictor()
+    with pytest.raises(InputError, match=message):
+        run("--report", report, predictor=predictor)
+    assert not predictor.calls

@@ -74,8 +74,8 @@ def embedded(page, name):
 
 
 def test_the_table_lists_every_structure_warnings_first(page):
-    table = page.text[page.text.index("expected Dice" if "expected Dice" in page.text else "mean probability") :]
-    places = [table.index(text) for text in ("left thing", "is small", "not found", "right thing", "1,200")]
+    table = page.text[page.text.index("confidence") :]
+    places = [table.index(text) for text in ("not found", "left thing", "is small", "right thing", "1,200")]
     assert places == sorted(places)
 
 
@@ -157,6 +157,7 @@ def test_the_index_lists_the_pages_to_check_first(tmp_path):
     assert "left thing: is small" in index.text
 
 
-def test_a_missing_folder_is_one_line(tmp_path):
-    with pytest.raises(InputError, match="cannot be written"):
-        write_volume_page(tmp_path / "missing/index.html", segmented())
+def test_a_file_in_place_of_the_folder_is_one_line(tmp_path):
+    (tmp_path / "page").write_text("")
+    with pytest.raises(InputError, match="page: the folder cannot be made"):
+        write_volume_page(tmp_path / "page/index.html", segmented())
