@@ -165,7 +165,8 @@ def get_commands(
         if scans:
             card = {"text": "pretrained_card.md.j2", "training": shown_path(checkpoints.parent)}
             commands.extend(pretrained_evaluation.prepare(data, raw, scans))
-            commands.extend(pretrained_evaluation.get_commands(out / f"evaluation-{name}", data, str(path), **card))
+            folder = out / f"evaluation-of-{checkpoints.parent.name}"
+            commands.extend(pretrained_evaluation.get_commands(folder, data, str(path), **card))
 
     # A folder is named after the steps before it, or the run: others there make another run.
     before = Path(small_from) if small_from else train("crops", 32, "small-crops")

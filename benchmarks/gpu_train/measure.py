@@ -145,8 +145,8 @@ def trace(program, training, shape, path):
         path.write_bytes(gzip.compress(found.read_bytes()))
 
 
-def main():
-    """Chooses the batch size, then compiles and times every program of its training."""
+def make_parser():
+    """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, help="experiment with its arguments, but for the batch size")
     parser.add_argument("--seed", type=int, required=True, help="that the size of the batch is added to")
@@ -155,7 +155,12 @@ def main():
     parser.add_argument("--seconds", type=float, default=30, help="to measure for; 0: only compile")
     parser.add_argument("--trace", type=Path, help="file of the profiler's trace, .xplane.pb.gz")
     parser.add_argument("changes", nargs="*", help="--config.KEY=VALUE, after --")
-    options = parser.parse_args()
+    return parser
+
+
+def main():
+    """Chooses the batch size, then compiles and times every program of its training."""
+    options = make_parser().parse_args()
     start_jax()
     device = jax.devices()[0]
     versions = {

@@ -69,10 +69,12 @@ class Lease:
     def install(self):
         """Installs the wheels of packages that the machine does not have."""
         missing = [path for path in sorted(HERE.glob("wheels/*.whl")) if not _installed(path)]
-        if missing and not (self.work / "installed").exists():
+        installed, partial = self.work / "installed", self.work / "installing"
+        if missing and not installed.exists():
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-            subprocess.run([*pip, "--no-deps", "--target", self.work / "installed", *missing], check=True)
-        self.say(f"unpacked; installed {', '.join(_package(path) for path in missing) or 'nothing'}")
+            subprocess.run([*pip, "--no-deps", "--upgrade", "--target", partial, *missing], check=True)
+            partial.rename(installed)
+        self.say(f"unpacked; installed {', '.join(map(_package, missing)) or 'nothing'}")
 
     def say(self, text):
         """Prints a line with the time; writes the results so far."""

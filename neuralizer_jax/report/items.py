@@ -20,6 +20,13 @@ from neuralizer_jax.report.statistics import (
     relative_performance,
     task_means,
 )
+from neuralizer_jax.report.structures import (
+    ends_table,
+    numbers_table,
+    structure_means,
+    structures_table,
+    whole_scans,
+)
 from neuralizer_jax.report.table_formats import Table
 from neuralizer_jax.report.tables import classes_table, differences_table, runtime_table, scores_table
 
@@ -30,6 +37,15 @@ PROTOCOL, ABLATIONS, PLANES = "experiment3", "ablations", "planes"
 
 # The other metric of a task with this main metric.
 _OTHER_METRIC = {"dice": "hd95", "psnr": "ssim"}
+
+_OF_WHOLE_SCANS = {
+    "table_structures": ("Structures in whole scans", structures_table),
+    "table_structure_ends": ("Ends of structures", ends_table),
+    "table_structures_by_n": ("Structures by number of examples", numbers_table),
+}
+
+# A figure has at most so many panels.
+_MOST_PANELS = 12
 
 _MEANS = "Means over draws, then subjects, then cells (dataset, modality, class)"
 _INTERVALS = "95 % bootstrap intervals over subjects in brackets"
@@ -61,6 +77,11 @@ def report_items(results: Results, class_names: Mapping[str, str]) -> tuple[list
         "ablations": lambda name: _ablations(name, results),
         "table_ablations": lambda name: _ablations(name, results),
         "table_planes": lambda name: _planes(name, results),
+        **{
+            key: lambda name, title=title, make=make: _table_item(title, make(name, whole_scans(results), class_names))
+            for key, (title, make) in _OF_WHOLE_SCANS.items()
+        },
+        "figure_structures": lambda name: _structures_by_n(name, results, class_names),
         "table_runtime": lambda name: _runtime(name, results),
     }
     items, left_out = [], []
@@ -225,6 +246,16 @@ def _planes(name: str, results: Results) -> Item:
         f" subjects and classes in one slice. {_MEANS}, then tasks, {_INTERVALS}; bold where the interval is above 0."
     )
     return _table_item("Planes and positions", planes_table(name, caption, comparison))
+
+
+def _structures_by_n(name: str, results: Results, class_names: Mapping[str, str]) -> Item:
+    values = structure_means(whole_scans(results), class_names)
+    structures = {structure for _, structure, _ in values}
+    if not 0 < len(structures) <= _MOST_PANELS:
+        raise LeftOut(f"{len(structures)} structures, expected 1 to {_MOST_PANELS} to draw")
+    caption = "Whole scans: Dice of each structure by the number of examples. Means over scans."
+    figure = scores_figure(values, {}, dict.fromkeys(structures, "dice"))
+    return Item(name, "Structures by number of examples", caption, figure)
 
 
 def _runtime(name: str, results: Results) -> Item:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 SEEN, UNSEEN, BASELINE = PAPER_MODELS = ("Neuralizer-seen", "Neuralizer-unseen", "Baseline-seen")
 
 # Metrics in their order: of masks, of images.
-METRICS = {"dice": "Dice", "hd95": "HD95 (mm)", "psnr": "PSNR (dB)", "ssim": "SSIM"}
+METRICS = {"dice": "Dice", "hd95": "HD95 (mm)", "volume_error": "volume error (%)", "psnr": "PSNR (dB)", "ssim": "SSIM"}
 
 
 def models_in_order(models: Iterable[str]) -> list[str]:

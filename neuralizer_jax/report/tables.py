@@ -15,8 +15,8 @@ from neuralizer_jax.report.shown_names import METRICS, models_in_order, shown_si
 from neuralizer_jax.report.statistics import Estimate, mean_of
 from neuralizer_jax.report.table_formats import NOTHING, Cell, Table
 
-_DIGITS = {"dice": 3, "psnr": 2, "ssim": 3, "hd95": 2}
-_LESS_IS_BETTER = ("hd95",)
+_DIGITS = {"dice": 3, "psnr": 2, "ssim": 3, "hd95": 2, "volume_error": 1}
+_LESS_IS_BETTER = ("hd95", "volume_error")
 
 # More classes than this, and than models and sizes, are rows: a printed page has few columns.
 _MOST_CLASSES = 8
@@ -51,7 +51,7 @@ def scores_table(
 
     def cells(estimates: Sequence[Estimate | None], metric: str) -> list[Cell]:
         texts = [shown_estimate(found, metric, interval=False) if found else None for found in estimates]
-        best = _best(texts, metric)
+        best = best_text(texts, metric)
         return [
             Cell(shown_estimate(found, metric, interval=intervals), text == best) if found else NOTHING
             for found, text in zip(estimates, texts, strict=True)
@@ -87,11 +87,11 @@ def classes_table(
     classes, with the standard deviation of the subjects' means. If there are many classes, they are the rows.
     """
     keys = [(model, n) for model in models for n in sorted({n for its, n, _ in scores if its == model})]
-    classes = sorted({label for _, _, label in scores if label}, key=_natural)
+    classes = sorted({label for _, _, label in scores if label}, key=natural_key)
     columns = {}
     for label in [*classes, ""]:
         shown = [_mean_and_deviation(scores, model, n, label, classes) for model, n in keys]
-        best = _best([mean for mean, _ in shown], "dice")
+        best = best_text([mean for mean, _ in shown], "dice")
         columns[label] = [Cell(text, mean == best) if text else NOTHING for mean, text in shown]
     names = [class_names.get(label, label) for label in classes]
     rows = [f"{model}, N = {shown_size(n)}" for model, n in keys]
@@ -110,7 +110,7 @@ def runtime_table(name: str, caption: str, records: Iterable[Mapping[str, Any]])
     have in common is named in the caption. The records are those of `runtime.json`, in any order.
     """
     parts: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for record in sorted(records, key=lambda record: _natural(str(record.get("context_size")))):
+    for record in sorted(records, key=lambda record: natural_key(str(record.get("context_size")))):
         parts.setdefault((str(record.get("model")), str(record.get("device"))), []).append(record)
     order = models_in_order(model for model, _ in parts)
     rows = [parts[part] for part in sorted(parts, key=lambda part: (order.index(part[0]), part[1]))]
@@ -154,7 +154,7 @@ def _parts(columns: Mapping[str, Mapping[str, Estimate]], metrics: Mapping[str, 
     return tuple(rows), tuple(means)
 
 
-def _best(texts: Sequence[str | None], metric: str) -> str | None:
+def best_text(texts: Sequence[str | None], metric: str) -> str | None:
     """The best of several numbers as shown, so that equal numbers are equally good; None if there is only one."""
     known = [text for text in texts if text is not None]
     if len(known) < 2:
@@ -171,7 +171,7 @@ def _mean_and_deviation(scores, model: str, n: float, label: str, classes: Seque
     return mean, f"{mean} ± {values.std(ddof=1):.2f}" if len(values) > 1 else mean
 
 
-def _natural(text: str) -> list[str | int]:
+def natural_key(text: str) -> list[str | int]:
     """A sorting key that orders numbers in text by value."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 

@@ -1,5 +1,6 @@
 """A whole experiment: its commands are run once each, in order, and interrupted it goes on."""
 
+import argparse
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import pytest
 from input_pipeline.episodes.config import check_config
 from input_pipeline.ops.tasks import TASKS
 from input_pipeline.space.protocols import SEGMENTATION_CLASSES
-from neuralizer_jax.cli import evaluate, prepare, report, runtime, train
+from neuralizer_jax.cli import evaluate, evaluate_volumes, prepare, report, runtime, train
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.experiment_commands import DONE_FILE, Command, run_commands
@@ -303,3 +304,18 @@ def test_wrong_experiments_end_in_one_line(config, expected, tmp_path, capsys):
     error = capsys.readouterr().err
     assert expected in error
     assert error.count("\n") == 1
+
+
+def test_whole_scans(tmp_path):
+    """The command line takes the command, and `labels=all` leaves the structures to the scans."""
+    parser = argparse.ArgumentParser()
+    evaluate.add_parser(parser.add_subparsers())
+    for arguments, labels in (("subjects=2", [35, 47, 48, 51, 52, 57, 58, 59, 60]), ("labels=all", None)):
+        command, last = load_commands(f"{FOLDER / 'volumes'}.py:{arguments}", tmp_path, tmp_path / "scans")
+        options = parser.parse_args(command.arguments)
+        options.changes = []
+        evaluate_volumes.check_options(options)
+        assert options.volumes.resolve() == tmp_path / "scans"
+        assert options.labels == (labels and [[label] for label in labels])
+        assert options.sizes == (1, 8)
+        assert last.arguments[0] == "report"

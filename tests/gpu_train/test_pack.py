@@ -1,23 +1,12 @@
 """What is packed is what is needed; what comes back lies where the recipe goes on from it."""
 
-import importlib.util
 import json
 import subprocess
 import sys
 import tarfile
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "benchmarks/gpu_train"
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(f"gpu_train_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from gpu_scripts import FOLDER, script
 
 
 def write_run(folder, steps, start=""):

@@ -9,7 +9,17 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from made_up_scores import ABLATIONS, BASELINE, MODELS, SEEN, UNSEEN, UNTRAINED, made_up_rows, write_results
+from made_up_scores import (
+    ABLATIONS,
+    BASELINE,
+    MODELS,
+    SEEN,
+    UNSEEN,
+    UNTRAINED,
+    made_up_rows,
+    whole_scan_rows,
+    write_results,
+)
 from PIL import Image
 
 from neuralizer_jax.cli import report as command
@@ -26,7 +36,11 @@ from neuralizer_jax.report.tables import classes_table, differences_table, runti
 FEW = {"tasks": ("segmentation", "denoising", "inpainting"), "modalities": ("T1", "T2"), "subjects": 4, "draws": 2}
 CLASSES = ("freesurfer:4", "freesurfer:17")
 EVERYTHING = {
-    *(f"{name}.{ending}" for name in ("figure4", "figure4_t1", "figure5", "ablations") for ending in ("png", "svg")),
+    *(
+        f"{name}.{ending}"
+        for name in ("figure4", "figure4_t1", "figure5", "ablations", "figure_structures")
+        for ending in ("png", "svg")
+    ),
     *(
         f"{name}.{ending}"
         for name in ("table3", "table4", "table_baselines", "table_untrained", "table_other_metrics")
@@ -34,6 +48,11 @@ EVERYTHING = {
     ),
     *(f"{name}.{ending}" for name in ("table_seen_unseen", "table_modalities") for ending in ("md", "tex")),
     *(f"{name}.{ending}" for name in ("table_ablations", "table_planes", "table_runtime") for ending in ("md", "tex")),
+    *(
+        f"table_{name}.{ending}"
+        for name in ("structures", "structures_by_n", "structure_ends")
+        for ending in ("md", "tex")
+    ),
     "qualitative_experiment1.png",
     "scores.json",
     "index.html",
@@ -48,6 +67,7 @@ def some_rows():
     rows += made_up_rows("experiment1_modalities", (SEEN, UNSEEN), sizes=(8,), classes=CLASSES, **FEW)
     planes = made_up_rows("planes", (SEEN,), sizes=(8,), classes=CLASSES, **FEW | {"tasks": FEW["tasks"][:2]})
     rows += planes + [(*row[:10], "axial", 12, *row[12:]) for row in planes]
+    rows += whole_scan_rows()
     return rows + made_up_rows("ablations", ABLATIONS, sizes=(8,), classes=CLASSES, **FEW)
 
 
@@ -206,7 +226,7 @@ class TestPage:
         assert page.open == []
         assert "script" not in page.tags
         assert page.links == []
-        assert len(page.images) == 4 + 1
+        assert len(page.images) == 5 + 1
         assert all(re.match(r"data:image/(png|svg\+xml);base64,[A-Za-z0-9+/=]+$", source) for source in page.images)
         without_images = re.sub(r"data:[^\"]*", "", text)
         assert "http" not in without_images
