@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuralizer_jax.cli.predict import label_list
+
 if TYPE_CHECKING:
     from neuralizer_jax.cli.named_weights import NamedWeights
     from neuralizer_jax.evaluation.evaluate_volumes import AnnotatedScan, VolumeModel
@@ -31,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="annotated scans to segment from those of --volumes (default: each of --volumes, from the others)",
     )
     scans.add_argument(
-        "--labels", metavar="LABEL", nargs="+", type=_numbers, help="structures to score, as 47,48 (default: all)"
+        "--labels", metavar="LABEL", nargs="+", type=label_list, help="structures to score, as 47,48 (default: all)"
     )
     scans.add_argument(
         "--label-names",
@@ -107,13 +109,6 @@ def evaluate_scans(options: argparse.Namespace, weights: "Sequence[NamedWeights]
     for subject, message in outcome.failures.items():
         print(f"neuralizer: error: {subject} is left out: {one_line(message)}", file=sys.stderr)
     return experiment, outcome.made, int(bool(outcome.failures))
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",") if part]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected whole numbers such as 47,48") from None
 
 
 def _network(named: "NamedWeights") -> "VolumeModel":

@@ -97,7 +97,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--labels",
         metavar="L",
         nargs="+",
-        type=_label_list,
+        type=label_list,
         help="segment only these labels: 47,48 or 47 48 (default: all labels in the context)",
     )
     task.add_argument(
@@ -205,7 +205,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
 
 
-def _label_list(text: str) -> list[int]:
+def label_list(text: str) -> list[int]:
+    """The labels of an argument, `47,48`."""
     try:
         return [int(label) for label in text.split(",") if label]
     except ValueError:
