@@ -30,6 +30,7 @@ WITH_JAX = {"absl_py", "numpy", "protobuf", "pyyaml", "typing_extensions"}
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (34, 31, 28, 27, 24, 17, 12, 5)]
 
 NAMES = {32: "small", 64: "base"}
+WEIGHTS = "start.safetensors"
 GPU_RUN = re.compile(r"gpu-(\d+)-(\w+)-(\w+)-batch(\d+)")
 
 
@@ -70,21 +71,31 @@ def make_plan(out, stage, features, start):
     network = NAMES.get(features, f"{features}features")
     plan = {"number": number, "name": f"gpu-{number}-{network}-{stage}", "stage": stage, "features": features}
     plan |= {"batch": 0, "start": ""}
-    if start is None or not start.is_dir():
-        return plan | {"start": str(start or "")}, []
+    if start is None or start.is_file():
+        return plan | {"start": WEIGHTS if start else ""}, []
+    if not start.is_dir():
+        if start.suffix or len(start.parts) > 1:
+            sys.exit(f"{start}: not found, expected a run, weights, or the name of weights")
+        return plan | {"start": str(start)}, []  # a name of weights that come with the code
     match = GPU_RUN.fullmatch(start.name)
-    if not match or match[2] != network or match[3] != stage:
+    before = _start_of(start, out) if match and (match[2], match[3]) == (network, stage) else None
+    if before is None:
         return plan | {"start": f"runs/{start.name}/checkpoints"}, [start]
-    # The same run goes on, with what it started from: its configuration names that.
+    # The same run goes on. It needs what it started from, too: the configuration names that.
     plan |= {"number": int(match[1]), "name": start.name.rpartition("-batch")[0], "batch": int(match[4])}
-    before = Path(json.loads((start / "config.json").read_text())["train"]["init_from"])
-    if before.name != "checkpoints":
-        return plan | {"start": str(before)}, [start]
-    return plan | {"start": f"runs/{before.parent.name}/checkpoints"}, [start, out / "runs" / before.parent.name]
+    return plan | {"start": before[0]}, [start, *before[1]]
 
 
-def write_load(path, data, runs, programs):
-    """Writes the archive of code, volumes, runs and compiled programs."""
+def _start_of(run, out):
+    """What a run started from, and the run that made it; None: unknown weights."""
+    start = Path(json.loads((run / "config.json").read_text())["train"]["init_from"])
+    if start.name == "checkpoints":
+        return f"runs/{start.parent.name}/checkpoints", [out / "runs" / start.parent.name]
+    return None if start.suffix else (str(start) if start.name else "", [])
+
+
+def write_load(path, data, runs, weights, programs):
+    """Writes the archive of code, volumes, runs, weights and compiled programs."""
     with tarfile.open(path, "w:xz", preset=1, dereference=True) as archive:
         for package in PACKAGES:
             archive.add(ROOT / package, f"source/{package}", filter=_without_caches)
@@ -100,6 +111,8 @@ def write_load(path, data, runs, programs):
                     archive.add(file, f"runs/{run.name}/{file.name}")
             newest = newest_checkpoint(run)
             archive.add(newest, f"runs/{run.name}/checkpoints/{newest.name}")
+        if weights:
+            archive.add(weights, WEIGHTS)
         if programs.exists():
             with tarfile.open(programs) as inner:
                 for member in inner:
@@ -131,12 +144,10 @@ def main():
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     plan["data"] = [f"data/{options.data.name}"]
-    if start and start.is_file():
-        shutil.copyfile(start, folder / "start.safetensors")
-        plan["start"] = "start.safetensors"
+    weights = start if start and start.is_file() else None
     if options.wheels:
         download(options.wheels, folder / "wheels")
-    write_load(folder / "load.tar.xz", options.data, runs, options.out / "runs/programs.tar")
+    write_load(folder / "load.tar.xz", options.data, runs, weights, options.out / "runs/programs.tar")
     for name in ("run.py", "measure.py"):
         shutil.copyfile(Path(__file__).with_name(name), folder / name)
     (folder / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")

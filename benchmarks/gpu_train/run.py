@@ -31,7 +31,7 @@ STOPPING, ENDING, ARCHIVE_EVERY, STARTING = 20, 10, 60, 40
 # Of the time, at most, to measure and compile.
 MEASURING = 0.5
 
-# Bytes of the compiled programs that are still brought back.
+# Bytes of the trace and of the compiled programs that are still brought back.
 LARGEST = 15 * 2**20
 
 # Kept of a run besides its newest checkpoint.
@@ -195,7 +195,7 @@ def choose_batch(lease, given, seconds):
     batches = [given] if given else BATCHES
     lease.wait(lease.start_measuring(lease.arguments(lease.plan["stage"]), batches, seconds, file), limit)
     lines = lease.results["measured"] = [json.loads(line) for line in file.read_text().splitlines()]
-    if (trace := lease.work / "trace.xplane.pb.gz").exists():
+    if (trace := lease.work / "trace.xplane.pb.gz").exists() and trace.stat().st_size < LARGEST:
         lease.keep(trace, trace.name)
     if not lines:
         sys.exit(f"JAX does not start: {lease.last_words()}")

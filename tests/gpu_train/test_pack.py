@@ -74,6 +74,21 @@ def test_a_run_of_a_gpu_goes_on_in_its_stage_and_starts_the_next(tmp_path, data)
     assert plan["start"] == "runs/gpu-2-small-slices-batch8/checkpoints"
 
 
+def test_weights_of_a_file_or_by_name(tmp_path, data):
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"weights")
+    assert pack(tmp_path, data, "--start", weights).returncode == 0
+    plan, names = packed(tmp_path)
+    assert plan["start"] in names
+    assert pack(tmp_path, data, "--start", "small").returncode == 0
+    assert packed(tmp_path)[0]["start"] == "small"
+    # A run that started from them goes on as another run: they are not known any more.
+    run = write_run(tmp_path / "out/runs/gpu-1-small-slices-batch8", [40], plan["start"])
+    assert pack(tmp_path, data, "--start", run).returncode == 0
+    plan, names = packed(tmp_path)
+    assert (plan["name"], plan["start"]) == ("gpu-2-small-slices", f"runs/{run.name}/checkpoints")
+
+
 def test_too_much_to_carry(tmp_path, data):
     done = pack(tmp_path, data, "--start", "random", "--mib", "0.001")
     assert done.returncode == 1
