@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from neuralizer_jax.volumes.volume_prediction import VolumePrediction
 
 # Options that only one kind of images has.
-_OF_PLANES = ("figure", "normalize", "resample", "bootstrap", "bootstrap_size", "augment", "seed", "context_chunk")
-_OF_PLANES += ("all_devices",)
+_OF_PLANES = (
+    *("figure", "normalize", "resample", "bootstrap", "bootstrap_size", "augment", "seed", "context_chunk"),
+    "all_devices",
+)
 _OF_SCANS = (
     "examples_per_target",
     "refine",

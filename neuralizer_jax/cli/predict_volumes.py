@@ -94,8 +94,9 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     for target in finished:
         print(f"{one_line(files[target]['labels'])}: is there already, made from the same files and options")
     to_do = [target for target in grids if target not in finished]
-    if predict is None:
-        from neuralizer_jax.volumes.predict import predict_volume as predict
+    from neuralizer_jax.volumes.predict import predict_volume
+
+    predict = predict or predict_volume
     with _Stages() as show:
         examples = _aligned(context, show.of("examples"), aligned=options.aligned) if to_do else []
         for number, target in enumerate(to_do):

@@ -68,20 +68,20 @@ def stored_examples(
     modality = min(modalities, key=lambda name: (name not in shown, -modalities[name], name))
     protocol = min(ranks)[1]
     notes = [
-        f"{folder}: {what} {taken} is taken, of {', '.join(sorted(every))}"
-        for what, taken, every in (
+        f"{folder}: {what} {taken} is taken, of {', '.join(sorted(found))}"
+        for what, taken, found in (
             ("modality", modality, set(modalities)), ("protocol", protocol, {name for _, name in ranks}),
         )
-        if len(every) > 1
+        if len(found) > 1
     ]  # fmt: skip
     every: set[int] = set()
     examples = []
     for number, entry in enumerate(dataset.index):
         source = entry["label_sources"].get(protocol, "template")
         if modality in entry["modalities"] and source != "template":
-            shown = {int(label) for label, voxels in entry["label_voxels"][protocol].items() if voxels} - {0}
-            every |= shown
-            examples.append((number, shown if source == "partial" else None))
+            own = {int(label) for label, voxels in entry["label_voxels"][protocol].items() if voxels} - {0}
+            every |= own
+            examples.append((number, own if source == "partial" else None))
     values = dataset.label_values[protocol]
     unread = []
     for number, annotated in examples:

@@ -42,12 +42,14 @@ def read_annotated(path: Path, examples: Sequence[Path], names: Mapping[int, str
                 what = f"{len(found)} examples" if found else "no example"
                 raise InputError(f"{one_line(key)} begins the name of {what}, expected the name of one")
             labels = labels if isinstance(labels, list) else [labels]
+            annotated[found[0]] = own = set()
             for label in labels:
-                if isinstance(label, bool) or not (isinstance(label, int) or label in numbers):
+                number = numbers.get(label) if isinstance(label, str) else label
+                if not isinstance(number, int) or isinstance(number, bool):
                     raise InputError(
                         f"{one_line(key)}: {one_line(label)} is no label, expected a number or a known name"
                     )
-            annotated[found[0]] = {numbers.get(label, label) for label in labels}
+                own.add(number)
     return annotated
 
 

@@ -68,7 +68,7 @@ def bids_examples(volumes: Iterable[Path], root: Path, targets: Sequence[Path]) 
     every = [file for files in sessions.values() for file in files]
     labels = _usable([file for file in every if file.name.suffix in _LABEL_SUFFIXES])
     images = [file for file in every if file.name.suffix not in _LABEL_SUFFIXES]
-    wanted = [name for target in targets if (name := _name(target))]
+    wanted = [its for target in targets if (its := _name(target))]
     taken: dict[_File, _File] = {}
     single = []
     for label in labels:

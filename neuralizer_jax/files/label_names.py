@@ -67,7 +67,7 @@ def find_label_names(folder: Path | None, labels: Iterable[Path]) -> tuple[dict[
             return {}, []
         table = find_table(first, name, tables)
         found = [table] if table else []
-    notes = []
+    notes: list[str] = []
     for path in found:
         try:
             return read_label_names(path), notes

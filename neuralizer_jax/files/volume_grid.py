@@ -1,11 +1,12 @@
 """The voxels of a whole volume as its file has them: where they lie, and how a result is written on them."""
 
 import gzip
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -66,12 +67,12 @@ def read_grid(path: Path) -> VolumeGrid:
     with open_volume(path) as volume:
         lengths = tuple(map(int, volume.image.shape[:3]))
         if len(lengths) < 3 or 1 in lengths:
-            raise InputError(f"is a plane of {_size(lengths)} voxels, expected a volume")
+            raise InputError(f"is a plane of {' x '.join(map(str, lengths))} voxels, expected a volume")
         if not volume.oriented:
             raise InputError(f"left and right cannot be known, as {NO_ORIENTATION}, expected one")
         axis_directions(volume.affine)  # raises if it has none
         header = nifti_header(volume)
-        return VolumeGrid(header, lengths, volume.affine, sides_disagree(header))
+        return VolumeGrid(header, (lengths[0], lengths[1], lengths[2]), volume.affine, sides_disagree(header))
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -129,7 +130,7 @@ def _write(path: Path, array: np.ndarray, grid: VolumeGrid, *, intent: str) -> N
 
 
 @contextmanager
-def _opened(path: Path, ending: str) -> Iterator[IO[bytes]]:
+def _opened(path: Path, ending: str) -> Iterator[io.IOBase]:
     """Opens a file to write; compressed without its name and time, so that the same result is the same file."""
     with open(path, "wb") as raw:
         if ending not in (".nii.gz", ".mgz"):
@@ -137,10 +138,6 @@ def _opened(path: Path, ending: str) -> Iterator[IO[bytes]]:
             return
         with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed:
             yield packed
-
-
-def _size(lengths: tuple[int, ...]) -> str:
-    return " x ".join(map(str, lengths))
 
 
 def _corners(shape: tuple[int, ...]) -> np.ndarray:
