@@ -1,6 +1,7 @@
 """The examples of a prediction of whole scans: from a folder, two lists, or a prepared dataset."""
 
 import argparse
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from input_pipeline.space.structure_names import FREESURFER_CLASSES
 from input_pipeline.store.volumes import holds_volumes
 from neuralizer_jax.cli.predict_checks import MANY_LABELS, check_masks
 from neuralizer_jax.cli.stored_examples import UnreadExample, stored_examples
@@ -19,6 +21,9 @@ from neuralizer_jax.files.example_volumes import find_examples
 from neuralizer_jax.files.label_names import find_label_names, read_label_names
 from neuralizer_jax.files.volume_grid import lies_on, read_grid, read_labels
 from neuralizer_jax.volumes.read_scan import read_example
+
+# Words in the names of label maps with FreeSurfer's numbers.
+_FREESURFER = {"aseg", "aparc", "aparcaseg", "wmparc", "synthseg"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +75,14 @@ def read_context(options: argparse.Namespace, pairs: ContextPairs | None, target
     if given is None:
         given, more = find_label_names(options.context, pairs.outputs)
         notes += more
+        if not given and all(_FREESURFER & set(re.split(r"[\W_]+", path.name.lower())) for path in pairs.outputs):
+            given = dict(FREESURFER_CLASSES)
     for image, label_map in zip(pairs.inputs, pairs.outputs, strict=True):
         if not lies_on(read_grid(label_map), read_grid(image)):
             raise InputError(f"{one_line(label_map)}: lies on other voxels than its image {one_line(image)}")
     values = {path: np.unique(read_labels(path)).tolist() for path in pairs.outputs}
+    if negative := [path for path, own in values.items() if own[0] < 0]:
+        raise InputError(f"{one_line(negative[0])}: holds {values[negative[0]][0]}, expected labels from 0")
     if options.labels is None:
         check_masks(values)
     every = {value for own in values.values() for value in own if value}

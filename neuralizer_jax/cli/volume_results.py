@@ -17,7 +17,6 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,11 +27,10 @@ from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.bids_name import parse_name
 from neuralizer_jax.files.endings import ENDINGS, volume_ending
 from neuralizer_jax.files.label_table import LabelRow, write_label_table
+from neuralizer_jax.files.result_record import PROGRAM, is_as_predicted, labels_key, read_record
 from neuralizer_jax.files.transforms import write_itk_transform, write_matrix
-from neuralizer_jax.files.volume_grid import VolumeGrid, read_labels, write_labels, write_probabilities
+from neuralizer_jax.files.volume_grid import VolumeGrid, write_labels, write_probabilities
 from neuralizer_jax.volumes.volume_prediction import VolumePrediction
-
-_MAX_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -121,11 +119,11 @@ def is_finished(files: Mapping[str, Path], origin: Origin, *, overwrite: bool) -
     there = [path for path in files.values() if path.exists()]
     if not there:
         return False
-    record = _record(files["record"])
+    record = read_record(files["record"])
     labels = files["labels"]
     same = record.get("Key") == origin.key
     if same and labels.exists():
-        same = record.get("Labels") == _key_of_file(labels)
+        same = is_as_predicted(labels, record)
     if same:
         return len(there) == len(files)
     if not overwrite:
@@ -147,7 +145,7 @@ def write_results(
     found = prediction.structures
     record = {
         "Sources": origin.sources,
-        "GeneratedBy": [{"Name": "neuralizer_jax", "Version": __version__, "Command": origin.command}],
+        "GeneratedBy": [{"Name": PROGRAM, "Version": __version__, "Command": origin.command}],
         "Weights": origin.weights,
         "Examples": {
             str(label): [
@@ -156,7 +154,7 @@ def write_results(
             for label, own in found.items()
         },
         "Key": origin.key,
-        "Labels": key_of(prediction.labels.astype(np.int32)),
+        "Labels": labels_key(prediction.labels),
     }
     with written_whole(files["record"]) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -182,21 +180,3 @@ def _without_suffix(target: Path) -> str:
     except InputError:
         return stem
     return stem.rpartition("_")[0] if "sub" in name.entities else stem
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """The JSON file of a result; empty if there is none, or none of ours."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            record = json.loads(stream.read(_MAX_BYTES))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _key_of_file(path: Path) -> str:
-    """The key of the labels in a file; empty if it cannot be read."""
-    try:
-        return key_of(read_labels(path))
-    except InputError:
-        return ""

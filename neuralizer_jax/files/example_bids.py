@@ -13,7 +13,8 @@ from neuralizer_jax.files.volume_grid import lies_on, read_grid
 
 # The contrasts that labels are usually drawn on, the usual one first.
 _SUFFIXES = ("T1w", "T2w", "PDw", "FLAIR", "UNIT1", "T2starw", "angio", "CT")
-_LABEL_SUFFIXES = ("dseg", "mask")
+_MAPS = ("dseg", "seg", "aseg", "label", "labels", "manual")
+_MASKS = ("mask", "msk", "roi")
 # Neither an image of one volume nor labels.
 _OTHERS = ("probseg", "bold", "sbref", "dwi", "epi", "cbv", "asl", "m0scan", "phasediff", "fieldmap", "xfm", "boldref")
 
@@ -66,8 +67,8 @@ def bids_examples(volumes: Iterable[Path], root: Path, targets: Sequence[Path]) 
         if name.suffix.lower() not in _OTHERS and name.entities.get("part", "mag") == "mag":
             sessions[name.entities["sub"], name.entities.get("ses", "")].append(_File(path, place, stem, name))
     every = [file for files in sessions.values() for file in files]
-    labels = _usable([file for file in every if file.name.suffix in _LABEL_SUFFIXES])
-    images = [file for file in every if file.name.suffix not in _LABEL_SUFFIXES]
+    labels = _usable([file for file in every if file.name.suffix in (*_MAPS, *_MASKS)])
+    images = [file for file in every if file.name.suffix not in (*_MAPS, *_MASKS)]
     wanted = [its for target in targets if (its := _name(target))]
     taken: dict[_File, _File] = {}
     single = []
@@ -96,7 +97,7 @@ def bids_examples(volumes: Iterable[Path], root: Path, targets: Sequence[Path]) 
 
 def _usable(labels: Sequence[_File]) -> list[_File]:
     """Label maps; if there are none, masks; brain masks only if there is nothing else."""
-    maps = [file for file in labels if file.name.suffix == "dseg"]
+    maps = [file for file in labels if file.name.suffix in _MAPS]
     masks = [
         file for file in labels if "brain" not in (file.name.entities.get("desc"), file.name.entities.get("label"))
     ]
@@ -104,7 +105,7 @@ def _usable(labels: Sequence[_File]) -> list[_File]:
 
 
 def _image_of(label: _File, images: Sequence[_File], wanted: Sequence[BidsName]) -> _File | None:
-    sources = [name for name in sources_of(label.path, label.stem) if name.suffix not in _LABEL_SUFFIXES]
+    sources = [name for name in sources_of(label.path, label.stem) if name.suffix not in (*_MAPS, *_MASKS)]
     space, parts = label.name.space, label.name.image
 
     def fits(image: _File) -> bool:

@@ -4,9 +4,11 @@
 2. `NAME_in.nii.gz` with `NAME_out.nii.gz` (`context_files`).
 3. BIDS, at any depth: `sub-01_T1w.nii.gz` with `sub-01_dseg.nii.gz`, which may lie below `derivatives/`
    (`example_bids`).
-4. Words for labels, in files of one folder: `case1.nii.gz` with `case1_seg.nii.gz`, `T1.mgz` with `aseg.mgz`.
+4. FreeSurfer: `SUBJECT/mri/T1.mgz` with `SUBJECT/mri/aseg.mgz`.
+5. Words for labels, in files of one folder: `case1.nii.gz` with `case1_seg.nii.gz`.
 
-A folder has one of the first three layouts. Voxels are not read, and headers only where a choice depends on them.
+A folder has one of the first four layouts. Label maps that this program predicted are no examples. Voxels are not read,
+headers only where a choice depends on them.
 """
 
 import re
@@ -22,16 +24,23 @@ from neuralizer_jax.files.example_bids import Found, bids_examples
 from neuralizer_jax.files.folder_tree import files_under
 from neuralizer_jax.files.image_files import image_suffix
 from neuralizer_jax.files.natural_order import natural_order
+from neuralizer_jax.files.result_record import is_prediction
 
-_IMAGE_FOLDERS = ("imagestr", "images", "image", "imgs", "img", "scans")
-_LABEL_FOLDERS = ("labelstr", "labels", "label", "segmentations", "segmentation", "segs", "seg", "masks", "mask")
+_IMAGE_FOLDERS = ("imagestr", "images", "image", "imgs", "img", "scans", "inputs", "input", "in")
+_LABEL_FOLDERS = (
+    *("labelstr", "labels", "label", "segmentations", "segmentation", "segs", "seg", "masks", "mask", "annotations"),
+    *("outputs", "output", "out"),
+)
 # nnU-Net's number of a channel, at the end of the name of an image.
 _CHANNEL = re.compile(r"_(\d{4})$")
 
 # Words for labels; and words for masks, which count where no file of the folder has one for labels.
 _LABELS = {"dseg", "seg", "segmentation", "label", "labels", "labelmap", "parcellation", "manual", "gt", "roi", "glm"}
 _LABELS |= {"aseg", "aparc", "wmparc", "a2009s", "synthseg", "annotation"}
-_MASKS = {"mask", "brainmask", "synthstrip"}
+_MASKS = {"mask", "msk", "brainmask", "synthstrip"}
+_PROBABILITIES = {"probseg", "prob"}
+# Images of FreeSurfer in `SUBJECT/mri`, the one to take first; of its label maps, `aseg.mgz`.
+_FREESURFER_IMAGES = ("T1.mgz", "norm.mgz", "orig.mgz", "nu.mgz", "brain.mgz")
 
 
 def find_examples(folder: Path, *, targets: Sequence[Path] = ()) -> ContextPairs:
@@ -56,8 +65,10 @@ def find_examples(folder: Path, *, targets: Sequence[Path] = ()) -> ContextPairs
         >>> pairs.notes
         ('.: case2.nii.gz: no labels, so no example',)
     """
-    volumes = [path for path in files_under(folder) if volume_ending(path)]
-    notes: list[str] = []
+    volumes = [path for path in files_under(folder) if volume_ending(path) and not _PROBABILITIES & set(_words(path))]
+    predicted = {path for path in volumes if is_prediction(path)}
+    volumes = [path for path in volumes if path not in predicted]
+    notes = [f"{one_line(folder)}: {named(sorted(predicted))}: predicted, so no example"] if predicted else []
     layouts: dict[str, Found] = {}
     images, labels = (_subfolder(folder, names) for names in (_IMAGE_FOLDERS, _LABEL_FOLDERS))
     if images and labels:
@@ -69,6 +80,9 @@ def find_examples(folder: Path, *, targets: Sequence[Path] = ()) -> ContextPairs
         in_out = find_pairs(folder, targets=[target for target in targets if identity(target) not in paired])
         layouts["NAME_in and NAME_out"] = Found(list(zip(in_out.inputs, in_out.outputs, strict=True)))
         notes += in_out.notes
+    layouts["FreeSurfer"] = _freesurfer(others, targets)
+    subjects = {path.parent for pair in layouts["FreeSurfer"].pairs for path in pair}
+    others = [path for path in others if path.parent not in subjects]
     layouts["BIDS"] = bids_examples(others, folder, targets)
     layouts = {name: found for name, found in layouts.items() if found.pairs}
     if len(layouts) > 1:
@@ -110,7 +124,7 @@ def scans_in(folder: Path) -> list[Path]:
         files = [path for path in files if path.parent == folder]
     scans: dict[tuple[Path, str], Path] = {}
     for path in files:
-        if volume_ending(path) and not {*_LABELS, *_MASKS, "probseg"} & set(_words(path)):
+        if volume_ending(path) and not (_LABELS | _MASKS | _PROBABILITIES) & set(_words(path)):
             scans.setdefault((path.parent, _without_channel(path)), path)
     return list(scans.values())
 
@@ -126,6 +140,21 @@ def _channels(images: Iterable[Path]) -> list[str]:
     if len(channels) < 2:
         return []
     return [f"images of {len(channels)} channels ({', '.join(sorted(channels))}): {min(channels)} is taken"]
+
+
+def _freesurfer(volumes: Sequence[Path], targets: Sequence[Path]) -> Found:
+    """`aseg.mgz` of each subject, with the image that the targets are named as, or the usual one."""
+    given = [target.name for target in targets if target.name in _FREESURFER_IMAGES]
+    found = Found([])
+    for labels in volumes:
+        if labels.parent.name == "mri" and labels.name == "aseg.mgz":
+            images = (labels.with_name(name) for name in (*given, *_FREESURFER_IMAGES))
+            image = next((image for image in images if image in volumes), None)
+            if image is None:
+                found.labels.append(labels)
+            else:
+                found.pairs.append((image, labels))
+    return found
 
 
 def _by_words(volumes: Sequence[Path], folder: Path, targets: Sequence[Path]) -> Found:

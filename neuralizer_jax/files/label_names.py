@@ -79,7 +79,7 @@ def find_label_names(folder: Path | None, labels: Iterable[Path]) -> tuple[dict[
 def _of_json(text: str) -> dict[int, str]:
     """`labels` of nnU-Net, `{"hippocampus": 1}`, or of its first version, `{"1": "hippocampus"}`; 0 is background."""
     content = json.loads(text)
-    labels = content.get("labels", content) if isinstance(content, dict) else {}
+    labels = content.get("labels", {}) if isinstance(content, dict) else {}
     names = {}
     for key, value in labels.items() if isinstance(labels, dict) else ():
         number, name = (key, value) if isinstance(value, str) else (value, key)

@@ -125,6 +125,13 @@ def test_labels_lie_on_the_target_and_the_table_tells_their_size(folder, capsys)
     assert printed.err == "neuralizer: note: sub-9_T1w.nii.gz: =1+1 was not found\n"
 
 
+def test_labels_of_freesurfer_have_their_names(folder):
+    for number in (1, 2, 3):
+        Path(f"ann/sub-{number}_dseg.nii.gz").rename(f"ann/sub-{number}_desc-aseg_dseg.nii.gz")
+    run()
+    assert "\n17\tleft hippocampus\t" in Path("o_dseg.tsv").read_text()
+
+
 def test_what_is_asked_for_reaches_the_prediction(folder):
     _, predictor = run("--labels", "53", "--examples-per-target", 2, "--refine", 0, "--planes", "axial,coronal")
     (call,) = predictor.calls
@@ -331,6 +338,20 @@ def test_a_prepared_dataset(folder, capsys, tmp_path):
     assert run(context=str(scans))[1].calls == []
 
 
+def test_a_prediction_is_no_example_until_it_is_corrected(folder, capsys):
+    save("ann/sub-9_T1w.nii.gz", picture(9))
+    usual = {"target": "ann/sub-9_T1w.nii.gz", "out": "ann/sub-9_dseg.nii.gz"}
+    run(**usual)
+    capsys.readouterr()
+    assert run(**usual)[1].calls == []
+    assert "sub-9_dseg.nii.gz: predicted, so no example" in capsys.readouterr().err
+    corrected = np.asarray(nib.load("ann/sub-9_dseg.nii.gz").dataobj).copy()
+    corrected[0, 0] = LEFT
+    save("ann/sub-9_dseg.nii.gz", corrected)
+    save("new.nii.gz", picture(8))
+    assert len(run(target="new.nii.gz")[1].calls[0].examples) == 4
+
+
 def test_lists_of_examples(folder):
     lists = ["--context-in", "ann/sub-2_T1w.nii.gz", "--context-out", "ann/sub-2_dseg.nii.gz"]
     _, predictor = run(*lists, context=None)
@@ -355,6 +376,11 @@ REFUSED = {
         lambda: save("ann/sub-2_dseg.nii.gz", label_map(1) * np.float32(0.3)),
         [],
         "ann/sub-2_dseg.nii.gz: holds the value 0.3",
+    ),
+    "negative labels": (
+        lambda: save("ann/sub-2_dseg.nii.gz", -label_map(LEFT).astype(np.int16)),
+        [],
+        "ann/sub-2_dseg.nii.gz: holds -17, expected labels from 0",
     ),
     "empty labels": (
         lambda: [save(f"ann/sub-{n}_dseg.nii.gz", label_map()) for n in (1, 2, 3)],

@@ -45,12 +45,26 @@ def found(folder, **options):
         ("1000_SS.nii.gz", "1000_glm.nii.gz"),
         ("IBSR_01_ana.nii.gz", "IBSR_01_seg_ana.nii.gz"),
         ("case1/T1.mgz", "case1/aseg.mgz"),
+        ("bert/mri/T1.mgz", "bert/mri/aseg.mgz"),
+        ("in/a.nii", "out/a.nii"),
+        ("mri/a.nii", "mri/a_seg.nii"),
+        ("sub-01_T1w.nii.gz", "sub-01_seg.nii.gz"),
+        ("sub-01_T1w.nii.gz", "sub-01_T1w_seg.nii.gz"),
+        ("sub-01_T1w.nii.gz", "sub-01_msk.nii.gz"),
         ("brain.nii.gz", "brain-mask.nii.gz"),
     ],
 )
 def test_layouts(tmp_path, image, labels):
     assert found(touch(tmp_path, image, labels)) == [(image, labels)]
     assert find_examples(tmp_path).notes == ()
+
+
+@pytest.mark.parametrize(("target", "image"), [("x.nii", "T1.mgz"), ("bert/mri/norm.mgz", "norm.mgz")])
+def test_freesurfer_subjects(tmp_path, target, image):
+    files = ["T1.mgz", "norm.mgz", "aseg.mgz", "aparc+aseg.mgz", "wm.mgz", "aseg.auto.mgz", "orig/001.mgz"]
+    touch(tmp_path, *(f"{subject}/mri/{name}" for subject in ("s1", "s2") for name in files))
+    expected = [(f"{subject}/mri/{image}", f"{subject}/mri/aseg.mgz") for subject in ("s1", "s2")]
+    assert found(tmp_path, targets=[Path(target)]) == expected
 
 
 def test_natural_order(tmp_path):
@@ -110,6 +124,7 @@ def test_labels_are_those_of_the_image_on_their_voxels_or_of_their_sources(tmp_p
         (["s1_T1.nii", "s1_T2.nii", "s1_seg.nii"], "s1_T1.nii, s1_T2.nii: all may be the image of s1_seg.nii"),
         (["s1.nii", "s1_seg.nii", "s1_manual.nii"], "s1_manual.nii and s1_seg.nii are both labels of s1.nii"),
         (["a_in.nii", "b_in.nii", "b_out.nii"], "no partner for a_in.nii"),
+        (["sub-1_T1w.nii", "sub-1_dseg.nii", "sub-1_seg.nii"], r"several kinds \(dseg, seg\)"),
     ],
 )
 def test_what_is_ambiguous_is_refused_in_one_line(tmp_path, names, message):
