@@ -68,6 +68,7 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     context = read_context(options, pairs, targets)
 
     from neuralizer_jax.cli.start_jax import start_jax
+    from neuralizer_jax.volumes.predict import predict_volume
     from neuralizer_jax.weights import load_weights
 
     start_jax()
@@ -94,9 +95,6 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     for target in finished:
         print(f"{one_line(files[target]['labels'])}: is there already, made from the same files and options")
     to_do = [target for target in grids if target not in finished]
-    from neuralizer_jax.volumes.predict import predict_volume
-
-    predict = predict or predict_volume
     with _Stages() as show:
         examples = _aligned(context, show.of("examples"), aligned=options.aligned) if to_do else []
         for number, target in enumerate(to_do):
@@ -104,7 +102,9 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
                 scan = read_scan(target)
                 _refuse_same(scan, examples)
                 title = target.name if single else f"{target.name} ({number + 1}/{len(to_do)})"
-                found = predict(model, params, scan, examples, **settings, on_progress=show.of(title))
+                found = (predict or predict_volume)(
+                    model, params, scan, examples, **settings, on_progress=show.of(title)
+                )
                 if new_folder is not None:
                     make_folder(new_folder)
                 written = write_results(files[target], found, grids[target], context.names, origins[target])
@@ -124,7 +124,7 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     for message in failed.values():
         print(f"neuralizer: error: {one_line(message)}", file=sys.stderr)
     if failed:
-        print(f"neuralizer: {len(failed)} of {len(targets)} targets failed, the others are done", file=sys.stderr)
+        print(f"neuralizer: {len(failed)} of {len(targets)} targets failed", file=sys.stderr)
     return int(bool(failed))
 
 

@@ -184,7 +184,7 @@ def test_a_bad_scan_is_reported_at_the_end_and_does_not_stop_the_others(folder, 
     *_, first, second, last = capsys.readouterr().err.splitlines()
     assert first.startswith("neuralizer: error: bad.nii.gz: ")
     assert second == "neuralizer: error: s5.nii.gz: is no head"
-    assert last == "neuralizer: 2 of 3 targets failed, the others are done"
+    assert last == "neuralizer: 2 of 3 targets failed"
 
 
 def test_a_full_disk_stops_everything(folder):
