@@ -7,10 +7,10 @@ From the repository root, with the datasets of `experiments/pretrained_evaluatio
     neuralizer experiment --config $EVALUATION,weights=NEW.safetensors --out results/after
     python benchmarks/pretrained_goals.py --before results/before --after results/after
 
-`quick=1` takes few subjects, without it all are evaluated. Cases that both have are compared. Dice is the mean of seven
-structures, at N = 8 if nothing else is said; a lead is over the best untrained baseline. Goals are those set before the
-new weights were trained; for the real scans their distance to what `small` had then is kept, because these scans are
-aligned by intensities now.
+`quick=1` takes few subjects. Cases that both have are compared: an evaluation with it can stand beside one without it.
+So `base` is compared with `small`. Dice is the mean of seven structures at N = 8 or as given. A lead is over
+the best untrained baseline. Goals are those set before the new weights were trained; for the real scans their distance
+to what `small` had then is kept, because these scans are aligned by intensities now.
 
 Writes `pretrained_goals.json` and `pretrained_goals.md` to `benchmarks/results`.
 """

@@ -42,7 +42,8 @@ def planes_table(name: str, caption: str, comparison: Comparison) -> Table:
                 of_reference, shown = _means(there, metric), f", {classes} classes" if classes > 1 else ""
                 cells = [Cell(f"{shown_place(place)}, {METRICS[metric]}{shown}")]
                 for model in models:
-                    cells += _beside(of_place.get(model), of_reference.get(model), metric)
+                    of_model = of_reference.get(model) if place != REFERENCE else None
+                    cells += _beside(of_place.get(model), of_model, metric)
                 best = max((of_place[its].value for its in untrained if its in of_place), default=None)
                 if untrained:
                     cells.append(Cell(f"{best:.{3 if metric == 'dice' else 2}f}") if best is not None else NOTHING)
@@ -77,8 +78,8 @@ def _means(scores: pd.DataFrame, metric: str) -> dict[str, Estimate]:
 
 
 def _beside(here: Estimate | None, there: Estimate | None, metric: str) -> list[Cell]:
+    own, other = (Cell(shown_estimate(its, metric, interval=False)) if its else NOTHING for its in (here, there))
     if here is None or there is None:
-        return [NOTHING] * 3
+        return [own, other, NOTHING]
     difference = here - there
-    shown = [Cell(shown_estimate(its, metric, interval=False)) for its in (here, there)]
-    return [*shown, Cell(shown_estimate(difference, metric, signed=True), bold=difference.interval[0] > 0)]
+    return [own, other, Cell(shown_estimate(difference, metric, signed=True), bold=difference.interval[0] > 0)]
