@@ -66,7 +66,7 @@ def evaluate_scans(options: argparse.Namespace, weights: "Sequence[NamedWeights]
         The experiment's name in the table, the number of predictions, and the exit status.
     """
     from neuralizer_jax.cli.start_jax import start_jax
-    from neuralizer_jax.errors import one_line
+    from neuralizer_jax.errors import InputError, one_line
     from neuralizer_jax.evaluation.evaluate_volumes import evaluate_volumes, volume_baselines
     from neuralizer_jax.evaluation.models_file import describe_model, record_models
     from neuralizer_jax.evaluation.score_log import ScoresTable
@@ -78,6 +78,8 @@ def evaluate_scans(options: argparse.Namespace, weights: "Sequence[NamedWeights]
     names, notes = read_label_names(options.label_names) if options.label_names else {}, []
     examples, label_maps = _scans(options.volumes, notes)
     targets = _scans(options.targets, notes)[0] if options.targets else examples
+    if not options.targets and len(examples) < 2:
+        raise InputError(f"{one_line(options.volumes)}: has one annotated scan, expected several (or --targets)")
     if not options.label_names:
         names, more = find_label_names(options.volumes, label_maps)
         notes += more

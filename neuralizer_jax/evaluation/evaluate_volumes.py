@@ -123,7 +123,8 @@ def evaluate_volumes(
         cache: folder of alignments, see `volumes.alignment.align`.
 
     Raises:
-        OutputError: a file cannot be written. A scan that cannot be used does not stop the others.
+        InputError: no example shows one of the labels; or, as OutputError, a file cannot be written. A scan that cannot
+            be used does not stop the others.
     """
     outcome = Outcome(left_out=dict.fromkeys(sizes, 0))
     classes = class_names(names or {})
@@ -132,6 +133,10 @@ def evaluate_volumes(
     for scan in bar(examples, "aligning"):
         with _noting(scan, outcome):
             ready[scan] = align_example(scan.read(), aligned=aligned, cache=cache)
+    known = {label for example in ready.values() for label in example.moments}
+    if ready and (absent := sorted(set(labels or ()) - known)):
+        some = ", ".join(map(str, sorted(known)[:10])) + (", ..." if len(known) > 10 else "")
+        raise InputError(f"label {absent[0]} is in no example, expected some of {some}")
     targets = [scan for scan in targets if scan.subject not in outcome.failures]
     with bar(desc="segmenting", total=len(targets) * len(sizes) * len(models)) as progress:
         for target in targets:

@@ -4,7 +4,8 @@
     subject, draw, metric, value
 
 `context_size` is 0 for a baseline, which has no context. `train_subjects` is the number of subjects that a baseline was
-trained on, or `all`, and empty for other models; `training` tells several trainings with as many subjects apart.
+trained on, or `all`, and empty for other models; `training` tells several trainings with as many subjects apart. Of
+whole scans `plane` is `volume`, `position` 0 and `context_size` the number of examples.
 """
 
 import csv

@@ -114,6 +114,16 @@ class TestEvaluateVolumes:
         _, _, table = evaluated(tmp_path, scans, scans, labels={53}, names={53: "right hippocampus"})
         assert set(table["class"]) == {"right hippocampus"}
 
+    def test_a_label_that_no_example_shows(self, tmp_path):
+        scans = [annotated("a"), annotated("b", place=1)]
+        with (
+            ScoresTable(tmp_path / "scores.csv") as table,
+            pytest.raises(InputError, match="label 99 is in no example"),
+        ):
+            evaluate_volumes(
+                [], scans, scans, table, experiment="v", dataset="d", sizes=[1], labels={17, 99}, aligned=True
+            )
+
     def test_a_full_disk_ends_it(self, tmp_path):
         def full(*arguments):
             raise OutputError("scores.csv: cannot be written (No space left on device)")
@@ -201,12 +211,20 @@ class TestCommand:
             (("--untrained", "--sizes", 0), "--sizes: 0"),
             (("--weights", "Majority vote=small"), "is a name of --untrained"),
             (("--weights", "net@8=small"), "expected a 2-D network"),
+            (("--untrained", "--targets", "nowhere"), "nowhere"),
         ],
     )
     def test_wrong_options_are_one_line(self, folder, capsys, options, message):
         assert command(folder, *options) == 2
         assert message in (error := capsys.readouterr().err)
         assert error.count("\n") == 1
+
+    def test_one_scan_is_too_few(self, folder, tmp_path, capsys):
+        for name in ("sub-0_T1w.nii.gz", "sub-0_dseg.nii.gz"):
+            (tmp_path / name).write_bytes((folder / "scans" / name).read_bytes())
+        assert main(["evaluate", "--volumes", str(tmp_path), "--untrained", "--out", str(tmp_path / "out")]) == 2
+        assert f"{tmp_path}: has one annotated scan, expected several" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
 
     def test_options_of_whole_scans_need_them(self, tmp_path, capsys):
         assert main(["evaluate", "--config", "smoke", "--untrained", "--out", str(tmp_path), "--labels", "3"]) == 2
