@@ -47,7 +47,8 @@ class Lease:
         self.end = self.began + 60 * options.minutes - ENDING
         self.work, self.out, self.changes = options.work.resolve(), options.out.resolve(), options.changes
         self.plan = json.loads((HERE / "plan.json").read_text())
-        self.results = {"command": " ".join(sys.argv), "plan": self.plan, "measured": [], "runs": []}
+        self.results = {"command": " ".join(["python3", *sys.argv]), "date": time.strftime("%Y-%m-%d")}
+        self.results |= {"plan": self.plan, "measured": [], "runs": []}
         for folder in (self.work / "programs", self.out):
             folder.mkdir(parents=True, exist_ok=True)
         load, unpacked = HERE / "load.tar.xz", self.work / "unpacked"

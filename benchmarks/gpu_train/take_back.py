@@ -18,9 +18,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+import numpy as np  # noqa: E402
 from write_tables import table, update  # noqa: E402
 
 from neuralizer_jax.files.atomic_file import replace_folder  # noqa: E402
+from neuralizer_jax.training.metrics_log import read_metrics  # noqa: E402
+
+# Measured by a run, with the format that shows them.
+SPEEDS = {"train/images_per_second": ".0f", "train/data_wait": ".1%"}
 
 # More than any archive of a run holds.
 LARGEST = 2**30
@@ -57,6 +62,12 @@ def take_run(archive, out, data):
     return final
 
 
+def speeds(run):
+    """Medians of a run: images a second, and the part of the time that it waits for the host to plan episodes."""
+    metrics = read_metrics(run / "metrics.csv") if (run / "metrics.csv").exists() else {}
+    return {name: float(np.median(metrics[name][1])) for name in SPEEDS if name in metrics}
+
+
 def of_kind(results, kind):
     """The lines of a kind that were measured."""
     return [line for line in results["measured"] if line["kind"] == kind]
@@ -64,13 +75,21 @@ def of_kind(results, kind):
 
 def markdown(results):
     """The timings."""
-    device = of_kind(results, "device")
-    name = f"{device[0]['name']}; {', '.join(f'{k} {v}' for k, v in device[0]['versions'].items())}" if device else ""
-    text = (
-        f"# Minutes of a GPU\n\nWritten by `benchmarks/gpu_train/take_back.py`:\n\n    {results['command']}\n\n{name}\n"
-    )
-    text += f"\nThe experiment `pretrained`, stage {results['plan']['stage']}, {results['plan']['features']} features. "
-    text += "A row of the first table is a compiled program: all batches of one shape.\n\n"
+    device, plan = of_kind(results, "device"), results["plan"]
+    versions = ", ".join(f"{name} {version}" for name, version in device[0]["versions"].items()) if device else ""
+    text = f"""# Minutes of a GPU
+
+Written by `benchmarks/gpu_train/take_back.py`, {results["date"]}:
+
+    {results["command"]}
+
+- {device[0]["name"] if device else "not measured"}
+- {versions}
+
+The experiment `pretrained`, stage {plan["stage"]}, {plan["features"]} features. A row of the first table is a compiled
+program: all batches of one shape. Making the episodes is a part of the step.
+
+"""
     rows = [
         (
             f"{line['size']}x{line['size']}",
@@ -96,11 +115,22 @@ def markdown(results):
             )
             for line in batches
         ]
-        text += f"\n\nThe smallest images, several batches; {of_kind(results, 'chosen')[0]['batch']} was chosen.\n\n"
+        chosen = [line["batch"] for line in of_kind(results, "chosen")] or ["none"]
+        text += f"\n\nThe smallest images, several batches; {chosen[0]} was chosen.\n\n"
         text += table(("`batch`", "episodes", "ms", "episodes a second"), rows)
-    rows = [(run["name"], run["step"], f"{run['seconds']:.0f}", run["status"]) for run in results["runs"]]
+    rows = [
+        (
+            run["name"],
+            run["step"],
+            f"{run['seconds']:.0f}",
+            *(f"{run[name]:{form}}" if name in run else "" for name, form in SPEEDS.items()),
+            run["status"],
+        )
+        for run in results["runs"]
+    ]
     text += f"\n\n{results['seconds'] / 60:.1f} minutes in all, of which the trainings, from start to end:\n\n"
-    return text + table(("run", "to step", "seconds", "exit status"), rows) + "\n"
+    header = ("run", "to step", "seconds", "images a second", "waits for data", "exit status")
+    return text + table(header, rows) + "\n"
 
 
 def main():
@@ -120,6 +150,8 @@ def main():
         print(f"{run}: step {last_step(run)}" if run else f"{archive}: a later checkpoint is there; not taken")
     if (programs := options.results / "programs.tar").exists():
         shutil.copyfile(programs, options.out / "runs/programs.tar")
+    for run in results["runs"]:
+        run |= speeds(options.out / "runs" / run["name"])
     if not options.no_results:
         folder = ROOT / "benchmarks/results"
         (folder / "gpu_train.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -123,3 +123,19 @@ def test_an_archive_that_leaves_its_folder(tmp_path, data):
         archive.add(data / "volumes/labels.npy", "../../labels.npy")
     with pytest.raises(SystemExit, match=r"run\.tar\.gz: .*outside the destination, expected the archive of a run"):
         script("take_back").take_run(tmp_path / "run.tar.gz", tmp_path, data)
+
+
+def test_the_timings_as_a_page():
+    measured = {"size": 96, "members": 8, "episodes": 32, "share": 0.6, "seconds": 0.05, "making_seconds": 0.004}
+    measured |= {"kind": "program", "bytes": 3 * 2**30, "trace_seconds": 5.2, "compile_seconds": 61.7}
+    run = {"name": "gpu-1-small-slices-batch8", "step": 4000, "seconds": 300.4, "status": 0}
+    results = {
+        "command": "python3 run.py --batch 8", "date": "2026-12-01", "plan": {"stage": "slices", "features": 32},
+        "measured": [measured], "runs": [run | {"train/images_per_second": 5213.0, "train/data_wait": 0.021}],
+        "seconds": 540.0,
+    }  # fmt: skip
+    page = script("take_back").markdown(results)
+    assert "| 96x96 | 8 | 32 | 60% | 50.0 | 8.0% | 3.00 | 5 + 62 |" in page
+    assert "| gpu-1-small-slices-batch8 | 4000 | 300 | 5213 | 2.1% | 0 |" in page
+    # A machine that was taken away while it measured.
+    assert "not measured" in script("take_back").markdown(results | {"measured": [], "runs": []})
