@@ -138,18 +138,15 @@ def _bare(table: Table) -> str:
 
 
 def _rendered(template: Path, **values: Any) -> str:
-    from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError
+    from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
     from jinja2.sandbox import SandboxedEnvironment
 
     environment = SandboxedEnvironment(
-        loader=ChoiceLoader([FileSystemLoader(template.parent), FileSystemLoader(_TEMPLATES)]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     try:
-        text = environment.get_template(template.name).render(**values)
-    except (TemplateError, OSError) as error:
+        text = environment.from_string(template.read_text(encoding="utf-8")).render(**values)
+    except (TemplateError, OSError, TypeError, ValueError) as error:
         raise InputError(f"{template}: {error}, expected a template of a card") from None
     # Blocks that are empty leave blank lines.
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

@@ -124,7 +124,7 @@ class TestCard:
         assert not (tmp_path / "c.md").exists()
 
     def test_a_template(self, tmp_path, capsys):
-        template = tmp_path / "text.md.j2"
+        template = tmp_path / "card.md.j2"
         template.write_text(
             '{% extends "card.md.j2" %}\n{% block limits %}\nHippocampus: '
             '{{ "%.3f"|format(scores[0].expected["Tasks"]["Hippocampus"].model[8]) }}\n{% endblock %}\n'
