@@ -161,7 +161,9 @@ def write_results(
     rows = [LabelRow(x.label, names.get(x.label, ""), x.voxels, x.mm3, x.confidence) for x in found.values()]
     write_label_table(files["table"], rows)
     if "probabilities" in files:
-        probabilities = np.stack([prediction.probability(label) for label in found])
+        probabilities = np.empty((len(found), *grid.shape), np.float32)  # filled in place: it may be large
+        for place, label in zip(probabilities, found, strict=True):
+            place[...] = prediction.probability(label)
         write_probabilities(files["probabilities"], probabilities, grid)
     if "matrix" in files:
         write_matrix(files["matrix"], prediction.alignment.to_mni)

@@ -6,8 +6,7 @@
 import csv
 import json
 import re
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from neuralizer_jax.errors import InputError, one_line
@@ -45,8 +44,8 @@ def read_label_names(path: Path) -> dict[int, str]:
     return names
 
 
-def find_label_names(folder: Path | None, labels: Iterable[Path]) -> tuple[dict[int, str], list[str]]:
-    """Looks for the table of some label maps: at the top of their folder, or where BIDS has it for the first of them.
+def find_label_names(folder: Path | None, labels: Sequence[Path]) -> tuple[dict[int, str], list[str]]:
+    """Looks for the table of some label maps: where BIDS has it for the first of them, or at the top of their folder.
 
     Args:
         folder: the folder of the examples, or None.
@@ -55,25 +54,30 @@ def find_label_names(folder: Path | None, labels: Iterable[Path]) -> tuple[dict[
     Returns:
         The names, and notes on tables that were passed over.
     """
-    first = next(iter(labels), None)
     found = [path for pattern in _TABLES for path in sorted(folder.glob(pattern))] if folder else []
-    if not found and first:
-        tables: defaultdict[Path, list[Path]] = defaultdict(list)
-        for parent in first.parents if folder is None else [p for p in first.parents if p.is_relative_to(folder)]:
-            tables[parent] = sorted(parent.glob("*dseg.tsv"))
-        try:
-            name = parse_name(first.name[: -len(volume_ending(first))])
-        except InputError:
-            return {}, []
-        table = find_table(first, name, tables)
-        found = [table] if table else []
+    if labels and (table := _table_of(labels[0], folder)):
+        found = [table, *(path for path in found if not path.name.endswith("dseg.tsv"))]
     notes: list[str] = []
-    for path in found:
+    for number, path in enumerate(found):
         try:
-            return read_label_names(path), notes
+            names = read_label_names(path)
         except InputError as error:
             notes.append(f"{error}; the table is passed over")
+            continue
+        if others := found[number + 1 :]:
+            notes.append(f"{one_line(path)}: names of labels are taken from it, not from {one_line(others[0].name)}")
+        return names, notes
     return {}, notes
+
+
+def _table_of(labels: Path, folder: Path | None) -> Path | None:
+    """The table of a label map that is named as in BIDS, in its folder or above, inside of `folder`."""
+    try:
+        name = parse_name(labels.name[: -len(volume_ending(labels))])
+    except InputError:
+        return None
+    folders = [path for path in labels.parents if folder is None or path.is_relative_to(folder)]
+    return find_table(labels, name, {path: sorted(path.glob("*dseg.tsv")) for path in folders})
 
 
 def _of_json(text: str) -> dict[int, str]:

@@ -46,6 +46,14 @@ def test_tables_beside_examples(tmp_path, place):
     assert find_label_names(tmp_path, [labels]) == ({17: "Left-Hippocampus"}, [])
 
 
+def test_the_table_of_the_labels_goes_before_others(tmp_path):
+    for name, structure in {"atlas-x_dseg.tsv": "Area", "sub-1_dseg.tsv": "Thalamus", "dataset.json": ""}.items():
+        (tmp_path / name).write_text(f"17\t{structure}\n" if structure else '{"labels": {"x": 1}}')
+    names, notes = find_label_names(tmp_path, [tmp_path / "sub-1_dseg.nii.gz"])
+    assert names == {17: "Thalamus"}
+    assert notes == [f"{tmp_path}/sub-1_dseg.tsv: names of labels are taken from it, not from dataset.json"]
+
+
 def test_a_table_without_names_is_passed_over_with_a_note(tmp_path):
     (tmp_path / "dataset.json").write_text("{")
     names, notes = find_label_names(tmp_path, [])
