@@ -13,6 +13,7 @@ from neuralizer_jax.cli.predict import label_list
 if TYPE_CHECKING:
     from neuralizer_jax.cli.named_weights import NamedWeights
     from neuralizer_jax.evaluation.evaluate_volumes import AnnotatedScan, VolumeModel
+    from neuralizer_jax.files.context_files import ContextPairs
 
 # Options that only test cases of prepared datasets have, and those that only whole scans have.
 _OF_DATASETS = ("data", "split", "context_split", "context_data", "draws", "modalities", "planes", "context_modality")
@@ -70,18 +71,27 @@ def evaluate_scans(options: argparse.Namespace, weights: "Sequence[NamedWeights]
     from neuralizer_jax.evaluation.evaluate_volumes import evaluate_volumes, volume_baselines
     from neuralizer_jax.evaluation.models_file import describe_model, record_models
     from neuralizer_jax.evaluation.score_log import ScoresTable
+    from neuralizer_jax.files.context_files import identity, refuse_targets
+    from neuralizer_jax.files.example_volumes import find_examples
     from neuralizer_jax.files.label_names import find_label_names, read_label_names
 
     start_jax()
     networks = [_network(named) for named in weights]
     baselines = volume_baselines() if options.untrained else []
-    names, notes = read_label_names(options.label_names) if options.label_names else {}, []
-    examples, label_maps = _scans(options.volumes, notes)
-    targets = _scans(options.targets, notes)[0] if options.targets else examples
+    target_pairs = find_examples(options.targets) if options.targets else None
+    pairs = find_examples(options.volumes, targets=target_pairs.inputs if target_pairs else ())
+    examples = targets = _scans(options.volumes, pairs)
+    notes = list(pairs.notes)
+    if target_pairs:
+        refuse_targets(pairs.inputs, {identity(path) for path in target_pairs.inputs})
+        targets = _scans(options.targets, target_pairs)
+        notes += target_pairs.notes
     if not options.targets and len(examples) < 2:
         raise InputError(f"{one_line(options.volumes)}: has one annotated scan, expected several (or --targets)")
-    if not options.label_names:
-        names, more = find_label_names(options.volumes, label_maps)
+    if options.label_names:
+        names = read_label_names(options.label_names)
+    else:
+        names, more = find_label_names(options.volumes, pairs.outputs)
         notes += more
     for note in dict.fromkeys(notes):
         print(f"neuralizer: note: {note}", file=sys.stderr)
@@ -129,17 +139,14 @@ def _network(named: "NamedWeights") -> "VolumeModel":
     return volume_network(named.name, network, params)
 
 
-def _scans(folder: Path, notes: list[str]) -> "tuple[list[AnnotatedScan], list[Path]]":
-    """The annotated scans of a folder, and their label maps. Adds to the notes."""
+def _scans(folder: Path, pairs: "ContextPairs") -> "list[AnnotatedScan]":
+    """The annotated scans of a folder."""
     from neuralizer_jax.errors import InputError, one_line
     from neuralizer_jax.evaluation.evaluate_volumes import AnnotatedScan
     from neuralizer_jax.files.bids_name import name_of_file
     from neuralizer_jax.files.endings import volume_ending
-    from neuralizer_jax.files.example_volumes import find_examples
     from neuralizer_jax.volumes.read_scan import read_example
 
-    pairs = find_examples(folder)
-    notes += pairs.notes
     names = [one_line(path.name[: -len(volume_ending(path))]) for path in pairs.inputs]
     times = Counter(names)
     scans = []
@@ -151,4 +158,4 @@ def _scans(folder: Path, notes: list[str]) -> "tuple[list[AnnotatedScan], list[P
         except InputError:  # no name of BIDS
             person = name
         scans.append(AnnotatedScan(name, person, partial(read_example, image, label_map)))
-    return scans, list(pairs.outputs)
+    return scans

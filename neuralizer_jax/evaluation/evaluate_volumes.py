@@ -144,6 +144,7 @@ def evaluate_volumes(
             with _noting(target, outcome):
                 truth = target.read()
                 own = ready.get(target) or align_example(truth, aligned=aligned, cache=cache)
+                _refuse_same(own, others)
                 shown = [label for label in own.moments if labels is None or label in labels]
                 for size in sizes:
                     wanted = [label for label in shown if sum(label in x.annotated for x in others) >= size]
@@ -180,6 +181,13 @@ def _noting(scan: AnnotatedScan, outcome: Outcome) -> Iterator[None]:
         raise
     except InputError as error:
         outcome.failures[scan.subject] = str(error)
+
+
+def _refuse_same(target: AlignedExample, examples: Sequence[AlignedExample]) -> None:
+    """Raises InputError if an example is a copy of the target, which would show the models the answer."""
+    for example in examples:
+        if np.array_equal(example.scan.values, target.scan.values):
+            raise InputError(f"{target.scan.name}: is the same image as {example.scan.name}, expected another person's")
 
 
 def _scored(

@@ -100,6 +100,14 @@ class TestEvaluateVolumes:
         assert [names[:2] for names in seen] == [("head 0", ["head 1"]), ("head 1", ["head 0"])]
         assert set(table["subject"]) == {"a", "b"}
 
+    def test_a_copy_of_the_target_is_no_example(self, tmp_path):
+        scans = [annotated("a"), annotated("copy"), annotated("b", place=1)]
+        seen, outcome, _ = evaluated(tmp_path, scans, scans)
+        assert outcome.failures == dict.fromkeys(
+            ("a", "copy"), "head 0: is the same image as head 0, expected another person's"
+        )
+        assert [names[0] for names in seen] == ["head 1"]
+
     def test_a_structure_needs_as_many_examples_that_were_annotated_for_it(self, tmp_path):
         scans = [annotated("a"), annotated("b", place=1), annotated("c", place=2, labels=(17,))]
         seen, outcome, _ = evaluated(tmp_path, scans, scans, sizes=(1, 2, 3))
@@ -218,6 +226,25 @@ class TestCommand:
         assert command(folder, *options) == 2
         assert message in (error := capsys.readouterr().err)
         assert error.count("\n") == 1
+
+    def test_targets_of_another_folder(self, folder, tmp_path, capsys):
+        """Scans of the same person are no examples, a target among the examples is refused."""
+        for name in ("T1w", "dseg"):
+            source = folder / "scans" / f"sub-0_{name}.nii.gz"
+            (tmp_path / f"sub-7_ses-2_{name}.nii.gz").write_bytes(source.read_bytes())
+        weights = ("--weights", folder / "tiny.safetensors", "--sizes", 1, 3, "--labels", "17", "--aligned")
+        assert command(folder, *weights, "--targets", tmp_path, "--experiment", "held-out") == 1
+        shown = capsys.readouterr()
+        assert "sub-7_ses-2_T1w.nii.gz: is the same image as" in shown.err
+        head_7 = save(tmp_path / "sub-7_ses-2_T1w.nii.gz", head(7).scan.values)
+        assert command(folder, *weights, "--targets", tmp_path, "--experiment", "held-out") == 0
+        assert "2 predictions" in capsys.readouterr().out
+        for name in ("T1w", "dseg"):
+            (folder / "scans" / f"sub-7_{name}.nii.gz").hardlink_to(head_7.with_name(f"sub-7_ses-2_{name}.nii.gz"))
+        assert command(folder, *weights, "--targets", tmp_path) == 2
+        assert "the target is in its own context" in capsys.readouterr().err
+        (folder / "scans" / "sub-7_T1w.nii.gz").unlink()
+        (folder / "scans" / "sub-7_dseg.nii.gz").unlink()
 
     def test_one_scan_is_too_few(self, folder, tmp_path, capsys):
         for name in ("sub-0_T1w.nii.gz", "sub-0_dseg.nii.gz"):
