@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "Example": "volumes.scan",
+    "ImageExample": "volumes.image_task",
     "InputError": "errors",
     "Neuralizer": "model",
     "Prediction": "inference.predict",
@@ -21,10 +22,13 @@ _WHERE = {
     "VolumePrediction": "volumes.volume_prediction",
     "load_weights": "weights",
     "predict": "inference.predict",
+    "predict_image": "volumes.image_task",
     "predict_volume": "volumes.predict",
     "read_example": "volumes.read_scan",
     "read_scan": "volumes.read_scan",
+    "restore": "volumes.restoration",
     "save_weights": "weights",
+    "strip_skull": "volumes.skull_stripping",
     "use_compilation_cache": "compilation_cache",
 }
 

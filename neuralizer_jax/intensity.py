@@ -80,15 +80,24 @@ def normalize(image: np.ndarray, *, foreground_of: np.ndarray | None = None, how
         return np.asarray(image, np.float32)
     # float64, as float32 would lose small contrasts on a large offset.
     image = np.asarray(image, np.float64)
-    values = _samples(image if foreground_of is None else np.asarray(foreground_of, np.float64))
+    return apply_window(image, own_window(image if foreground_of is None else foreground_of))
+
+
+def own_window(image: np.ndarray) -> Window:
+    """The window that `normalize` scales an image by; arguments and special cases as there.
+
+    >>> own_window(np.array([[0, 0, 0, 0], [0, 100, 200, 300]]))
+    Window(low=101.0, high=299.0)
+    """
+    values = _samples(np.asarray(image, np.float64))
     values = values[np.isfinite(values)]
     for part in (foreground(values), values):
         low, high = np.percentile(part, PERCENTILES) if part.size else (0, 0)
         if low < high:
-            return apply_window(image, Window(float(low), float(high)))
+            return Window(float(low), float(high))
     # A few bright pixels on an empty background lie beyond both percentiles.
     low, high = (values.min(), values.max()) if values.size else (0, 0)
-    return apply_window(image, Window(float(low), float(high if low < high else low + 1)))
+    return Window(float(low), float(high if low < high else low + 1))
 
 
 def foreground(volume: np.ndarray, skull_stripped: bool | None = None) -> np.ndarray:

@@ -73,3 +73,11 @@ def save(path: Path, values: np.ndarray, affine: np.ndarray | None = None, orien
         image = nib.MGHImage(np.asarray(image.dataobj), image.affine)
     nib.save(image, path)
     return path
+
+
+def use_as_built_in_head(monkeypatch) -> None:
+    """Makes all built-in heads this one."""
+    from neuralizer_jax.volumes import example_heads
+
+    monkeypatch.setattr(example_heads, "_kept_labels", lambda number, cache: head_labels())
+    monkeypatch.setattr(example_heads, "AFFINE", head_affine())

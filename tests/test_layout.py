@@ -17,7 +17,7 @@ ALLOWED = {
     "neuralizer_jax/inference": NETWORK | CORE | {"preprocess", "intensity"},
     "neuralizer_jax/volumes": NETWORK
     | CORE
-    | {"compilation_cache", "inference", "weights", "intensity", "preprocess", "align", "space"},
+    | {"compilation_cache", "inference", "weights", "intensity", "preprocess", "align", "space", "synthesis"},
     "neuralizer_jax/training": NETWORK | CORE | {"weights", "experiment_config"},
     "neuralizer_jax/evaluation": NETWORK | CORE | {"weights", "inference", "volumes", "case", "align", "space"},
     "neuralizer_jax/report": CORE | {"metrics", "evaluation", "space"},

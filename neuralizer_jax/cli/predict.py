@@ -27,9 +27,13 @@ _OF_SCANS = (
     "overwrite",
 )
 
+# Tasks of whole scans with built-in examples.
+BUILTIN = ("skull-stripping", "denoising", "bias-correction", "super-resolution", "inpainting")
+
 _VIEWS = ("coronal", "axial", "sagittal")
 
 _EPILOG = """examples:
+  neuralizer predict --task skull-stripping -i sub-09_T1w.nii.gz -o mask.nii.gz
   neuralizer predict --task segmentation -i sub-09_T1w.nii.gz \\
       --context annotated/ -o sub-09_dseg.nii.gz
   neuralizer predict -i t.png --context pairs/ -o out.png
@@ -44,6 +48,8 @@ Files are PNG, TIFF, NumPy, NIfTI or FreeSurfer.
 
 Scans are segmented as whole volumes (--task segmentation), as they are: any
 orientation, position and voxel size, aligned here. --slice predicts one plane.
+Without context pairs they are segmented, skull-stripped or restored from
+built-in examples: heads in the contrast of the target, made on first use.
 
 Exit status: 0: done; 1: some of several scans failed, the others are done;
 2: wrong input, nothing was predicted.
@@ -91,9 +97,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     task = parser.add_argument_group("task")
     task.add_argument(
         "--task",
-        choices=("image", "segmentation"),
+        choices=("image", "segmentation", *BUILTIN),
         default="image",
-        help="segmentation: the context outputs are masks or label maps; writes the labels and *_prob (default: image)",
+        help="segmentation: the context outputs are masks or label maps; writes the labels and *_prob. "
+        f"{', '.join(BUILTIN)}, and segmentation of scans without context pairs: from built-in examples, made for the "
+        "target (default: image)",
     )
     task.add_argument(
         "--labels",
@@ -114,8 +122,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--examples-per-target",
         metavar="N",
         type=int,
-        default=8,
-        help="predict each structure from the N examples that resemble the target most where it lies (default: 8)",
+        help="predict each structure from the N examples that resemble the target most where it lies (default: 8; of "
+        "built-in examples 4)",
     )
     scans.add_argument(
         "--refine",
@@ -226,10 +234,19 @@ def run(options: argparse.Namespace, predict_volume: "Callable[..., VolumePredic
     """Runs the command; returns the exit status. `predict_volume`: what predicts a whole scan, if not the function."""
     if options.labels is not None:
         options.labels = sorted({label for part in options.labels for label in part})
-    if options.task == "segmentation" and options.slice is None and _has_volumes(options.target):
+    no_context = options.context is options.context_in is options.context_out is None
+    scans = options.slice is None and _has_volumes(options.target)
+    if options.task in BUILTIN or (options.task == "segmentation" and scans and no_context):
+        from neuralizer_jax.cli.predict_builtin import predict_builtin
+
+        _refuse(options, _OF_PLANES, "is an option of images and planes, expected none with built-in examples")
+        options.examples_per_target = 4 if options.examples_per_target is None else options.examples_per_target
+        return predict_builtin(options)
+    if options.task == "segmentation" and scans:
         from neuralizer_jax.cli.predict_volumes import predict_volumes
 
         _refuse(options, _OF_PLANES, "is an option of images and planes, expected --slice with it")
+        options.examples_per_target = 8 if options.examples_per_target is None else options.examples_per_target
         return predict_volumes(options, predict_volume)
     from neuralizer_jax.cli.predict_planes import predict_planes
 

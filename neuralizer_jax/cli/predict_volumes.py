@@ -13,6 +13,7 @@ import numpy as np
 from neuralizer_jax.cli import predict_checks as checks
 from neuralizer_jax.cli.predict_planes import make_folder
 from neuralizer_jax.cli.volume_examples import Context, find_pairs_of_scans, read_context
+from neuralizer_jax.cli.volume_progress import Progress, Stages
 from neuralizer_jax.cli.volume_report import INDEX, folders_to_make, page_paths, write_index
 from neuralizer_jax.cli.volume_results import (
     Origin,
@@ -35,8 +36,6 @@ from neuralizer_jax.weights.weights_hash import weights_sha256
 
 # Scaled images that differ by less are one image, in another unit or datatype.
 _SAME_IMAGE = 0.003
-
-Progress = Callable[[str, int, int], object]
 
 
 def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePrediction] | None = None) -> int:
@@ -95,7 +94,7 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     for target in finished:
         print(f"{one_line(files[target]['labels'])}: is there already, made from the same files and options")
     to_do = [target for target in grids if target not in finished]
-    with _Stages() as show:
+    with Stages() as show:
         examples = _aligned(context, show.of("examples"), aligned=options.aligned) if to_do else []
         for number, target in enumerate(to_do):
             try:
@@ -126,40 +125,6 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     if failed:
         print(f"neuralizer: {len(failed)} of {len(targets)} targets failed", file=sys.stderr)
     return int(bool(failed))
-
-
-class _Stages:
-    """A bar on stderr: which stage of which scan, how far, how long; nothing where stderr is no terminal."""
-
-    def __init__(self) -> None:
-        from tqdm import tqdm
-
-        form = "{desc} |{bar}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left]"
-        self._bar = tqdm(total=1, bar_format=form, disable=None, dynamic_ncols=True, leave=False)
-        self._stage = ""
-
-    def of(self, title: str) -> Progress:
-        """What shows the progress of a scan."""
-
-        def progress(stage: str, done: int, of: int) -> None:
-            text = f"{one_line(title)}: {stage}"
-            if text != self._stage:
-                self._stage = text
-                self._bar.reset(total=of)
-                self._bar.set_description_str(text, refresh=False)
-            self._bar.update(done - self._bar.n)
-
-        return progress
-
-    def line(self, text: str, *, error: bool = False) -> None:
-        """Prints a line above the bar."""
-        self._bar.write(text, file=sys.stderr if error else sys.stdout)
-
-    def __enter__(self) -> "_Stages":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
 
 
 def _check_numbers(options: argparse.Namespace) -> None:

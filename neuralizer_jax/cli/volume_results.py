@@ -50,14 +50,17 @@ class Origin:
     key: str
 
 
-def result_paths(out: Path, targets: Sequence[Path], *, single: bool) -> tuple[list[Path], Path | None]:
-    """Returns the label map of each target, and the folder to make, or None.
+def result_paths(
+    out: Path, targets: Sequence[Path], *, single: bool, suffix: str = "dseg"
+) -> tuple[list[Path], Path | None]:
+    """Returns the result of each target, and the folder to make, or None.
 
     Args:
         out: a file for one target, or a folder.
         targets: in a folder, `sub-09_T1w.nii.gz` gives `sub-09_dseg.nii.gz`, or `sub-09_T1w_dseg.nii.gz` if another
             target gives it too; `scan.mgz` gives `scan_dseg.mgz`.
         single: the target was given as a file.
+        suffix: what a result's name ends with.
 
     Raises:
         InputError: `out` is no volume by its name, or is one for several targets; two targets have one name.
@@ -75,7 +78,9 @@ def result_paths(out: Path, targets: Sequence[Path], *, single: bool) -> tuple[l
     if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
         raise InputError(f"{one_line(twice)}: {stems.count(twice)} targets have this name, expected different names")
     endings = [volume_ending(target) or ENDINGS[0] for target in targets]
-    return [out / f"{stem}_dseg{end}" for stem, end in zip(stems, endings, strict=True)], None if out.is_dir() else out
+    return [
+        out / f"{stem}_{suffix}{end}" for stem, end in zip(stems, endings, strict=True)
+    ], None if out.is_dir() else out
 
 
 def output_files(labels: Path, page: Path | None, options: Namespace) -> dict[str, Path]:

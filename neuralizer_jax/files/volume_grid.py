@@ -22,6 +22,9 @@ from neuralizer_jax.files.volumes import NO_ORIENTATION, open_volume
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
+# float32 holds whole numbers up to here.
+_LARGEST_WHOLE = 2**24
+
 
 @dataclass(frozen=True, eq=False)
 class VolumeGrid:
@@ -120,6 +123,38 @@ def write_probabilities(path: Path, probabilities: np.ndarray, grid: VolumeGrid)
     if probabilities.shape[1:] != grid.shape:
         raise ValueError(f"probabilities {probabilities.shape} do not fit a grid of {grid.shape} voxels")
     _write(path, np.moveaxis(probabilities, 0, -1).astype(np.float32, copy=False), grid, intent="none")
+
+
+def write_scan(path: Path, values: np.ndarray, grid: VolumeGrid, affine: np.ndarray | None = None) -> None:
+    """Writes an image `[X, Y, Z]` of float32 on a grid, as whole numbers if it has no others.
+
+    Args:
+        path: the file. It is written whole or not at all.
+        values: the image.
+        grid: whose header the file has.
+        affine: `[4, 4]` of voxels that are not those of the grid; None: they are.
+
+    Raises:
+        InputError: the file cannot be written.
+        ValueError: an image of another shape than the grid, without an affine.
+    """
+    if affine is None and values.shape != grid.shape:
+        raise ValueError(f"an image {values.shape} does not fit a grid of {grid.shape} voxels")
+    if (values == np.round(values)).all() and np.abs(values).max() <= _LARGEST_WHOLE:
+        values = smallest_integers(values.astype(np.int32), LABEL_TYPES)
+    if affine is not None:
+        grid = _moved(grid, affine)
+    _write(path, values, grid, intent="none")
+
+
+def _moved(grid: VolumeGrid, affine: np.ndarray) -> VolumeGrid:
+    """The grid with other voxels in the same world."""
+    header = grid.header.copy()
+    code = max(int(header["sform_code"]), int(header["qform_code"]))
+    header.set_sform(affine, code=int(header["sform_code"]) or code)
+    header.set_qform(affine, code=int(header["qform_code"]), strip_shears=True)
+    header.set_xyzt_units("mm")
+    return VolumeGrid(header, grid.shape, affine)
 
 
 def _write(path: Path, array: np.ndarray, grid: VolumeGrid, *, intent: str) -> None:

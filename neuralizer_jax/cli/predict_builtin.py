@@ -1,0 +1,160 @@
+"""`neuralizer predict` without context pairs: skull stripping, restoration, segmentation of whole scans.
+
+Examples are built-in heads. A scan that fails does not stop the others.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from input_pipeline.space.structure_names import FREESURFER_CLASSES
+from neuralizer_jax.cli import predict_checks as checks
+from neuralizer_jax.cli.predict_planes import make_folder
+from neuralizer_jax.cli.volume_progress import Progress, Stages
+from neuralizer_jax.cli.volume_report import INDEX, folders_to_make, page_paths, write_index
+from neuralizer_jax.cli.volume_results import Origin, key_of, output_files, result_paths, write_results
+from neuralizer_jax.errors import InputError, OutputError, one_line
+from neuralizer_jax.files.endings import volume_ending
+from neuralizer_jax.files.example_volumes import scans_in
+from neuralizer_jax.files.volume_grid import VolumeGrid, is_volume, read_grid, write_labels, write_scan
+from neuralizer_jax.volumes.read_scan import read_scan
+from neuralizer_jax.volumes.scan import Scan
+from neuralizer_jax.weights.weights_hash import weights_sha256
+
+# What results in a folder are called.
+_SUFFIXES = {
+    "skull-stripping": "mask",
+    "denoising": "denoised",
+    "bias-correction": "corrected",
+    "super-resolution": "fine",
+    "inpainting": "inpainted",
+    "segmentation": "dseg",
+}
+
+# Options that a task does not have, besides segmentation.
+_OF_LABELS = ("refine", "partial", "probabilities", "transforms", "report", "labels", "label_names")
+
+# Writes the result for a scan to the files; returns their paths.
+_Job = Callable[[Scan, Mapping[str, Path], VolumeGrid, Progress], list[Path]]
+
+
+def predict_builtin(options: argparse.Namespace) -> int:
+    """Runs the command; returns 0, or 1 if some of several targets failed. Raises InputError for wrong input."""
+    _check(options)
+    weights = checks.weights_to_use(options.weights)
+    targets = [scan for path in options.target for scan in (scans_in(path) if path.is_dir() else [path])]
+    if not targets:
+        raise InputError(f"{one_line(options.target[0])}: no scans in this folder, expected targets")
+    single = len(targets) == 1 and not options.target[0].is_dir()
+    paths, new_folder = result_paths(options.out, targets, single=single, suffix=_SUFFIXES[options.task])
+    pages = page_paths(options.report, paths, single=single) if options.report else [None] * len(paths)
+    files = {target: _files(path, page, options) for target, path, page in zip(targets, paths, pages, strict=True)}
+    index = [{"index": options.report / INDEX}] if options.report and not single else []
+    new_folders = [*folders_to_make(options.report, single=single), *([new_folder] if new_folder else [])]
+    checks.check_files_to_write([*files.values(), *index], None, [*targets, weights], new_folders)
+    done = [] if options.overwrite else [x for x in targets if any(path.exists() for path in files[x].values())]
+    if done and single:
+        there = next(path for path in files[done[0]].values() if path.exists())
+        raise InputError(f"{one_line(there)}: is there already, expected --overwrite or another --out")
+    for target in done:
+        print(f"{one_line(next(iter(files[target].values())))}: is there already, and is left as it is")
+    to_do = [target for target in targets if target not in done]
+    failed = {}
+    if to_do:
+        job = _job(options, weights)
+    with Stages() as show:
+        for number, target in enumerate(to_do):
+            title = target.name if single else f"{target.name} ({number + 1}/{len(to_do)})"
+            try:
+                grid = read_grid(target)
+                if new_folder is not None:
+                    make_folder(new_folder)
+                written = job(read_scan(target), files[target], grid, show.of(title))
+            except OutputError:  # a full disk is no fault of this scan
+                raise
+            except InputError as error:
+                if single:
+                    raise
+                failed[target] = str(error)
+                continue
+            show.line("\n".join(map(one_line, written)))
+    if index:
+        write_index(options.report)
+        print(one_line(options.report / INDEX))
+    for message in failed.values():
+        print(f"neuralizer: error: {one_line(message)}", file=sys.stderr)
+    if failed:
+        print(f"neuralizer: {len(failed)} of {len(targets)} targets failed, the others are done", file=sys.stderr)
+    return int(bool(failed))
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises InputError for options that do not fit the task."""
+    task = options.task
+    for name in ("context", "context_in", "context_out", "slice"):
+        if getattr(options, name) is not None:
+            expected = "none with whole scans" if name == "slice" else "--task segmentation or image with it"
+            raise InputError(f"--{name.replace('_', '-')}: {task} has built-in examples, expected {expected}")
+    if task != "segmentation":
+        for name in _OF_LABELS:
+            if getattr(options, name) != options.defaults.get(name):
+                raise InputError(f"--{name.replace('_', '-')}: is no option of {task}, expected --task segmentation")
+    if options.examples_per_target < 1:
+        raise InputError(f"--examples-per-target: is {options.examples_per_target}, expected 1 or more")
+    for path in options.target:
+        if not path.is_dir() and path.exists() and not is_volume(path):
+            raise InputError(f"{one_line(path)}: is no volume, expected a scan for --task {task} without context pairs")
+
+
+def _files(path: Path, page: Path | None, options: argparse.Namespace) -> dict[str, Path]:
+    """The files to write for one target."""
+    if options.task == "segmentation":
+        return output_files(path, page, options)
+    if options.task != "skull-stripping":
+        return {"image": path}
+    ending = volume_ending(path)
+    stem = path.name[: -len(ending)].removesuffix("_mask")
+    return {"mask": path, "brain": path.with_name(f"{stem}_brain{ending}")}
+
+
+def _job(options: argparse.Namespace, weights: Path) -> _Job:
+    """What is done with each scan."""
+    from neuralizer_jax.cli.start_jax import start_jax
+    from neuralizer_jax.volumes.built_in_segmentation import segment
+    from neuralizer_jax.volumes.restoration import restore
+    from neuralizer_jax.volumes.skull_stripping import strip_skull
+    from neuralizer_jax.weights import load_weights
+
+    start_jax()
+    model, params = load_weights(weights)
+    checks.check_weights(model, None, weights)
+    shared = {
+        "examples_per_target": options.examples_per_target,
+        "aligned": options.aligned,
+        "planes": options.planes,
+    }
+
+    def stripped(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> list[Path]:
+        found = strip_skull(model, params, scan, **shared, on_progress=progress)
+        write_scan(files["brain"], np.where(found.mask, scan.values, 0), grid)
+        write_labels(files["mask"], found.mask, grid)
+        return [files["mask"], files["brain"]]
+
+    def restored(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> list[Path]:
+        found = restore(model, params, scan, options.task, **shared, on_progress=progress)
+        same = found.values.shape == grid.shape and np.array_equal(found.affine, scan.affine)
+        write_scan(files["image"], found.values, grid, None if same else found.affine)
+        return [files["image"]]
+
+    def segmented(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> list[Path]:
+        found = segment(
+            model, params, scan, label_values=options.labels, refine=options.refine, **shared, on_progress=progress
+        )
+        described = f"{weights.name}, SHA-256 {weights_sha256(weights)}"
+        origin = Origin((scan.name, "built-in heads"), options.command_line, described, key_of(found.labels))
+        return write_results(files, found, grid, FREESURFER_CLASSES, origin)
+
+    return {"skull-stripping": stripped, "segmentation": segmented}.get(options.task, restored)

@@ -1,0 +1,95 @@
+"""Segmentation of a scan without examples of one's own: FreeSurfer's deep structures, from built-in heads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import numpy as np
+
+from input_pipeline.space.protocols import fold_freesurfer
+from neuralizer_jax.errors import InputError
+from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan, align_scan
+from neuralizer_jax.volumes.alignment import Alignment
+from neuralizer_jax.volumes.background import is_skull_stripped
+from neuralizer_jax.volumes.contrast import tissue_signals
+from neuralizer_jax.volumes.example_heads import example_head
+from neuralizer_jax.volumes.image_task import Progress, check_field_options
+from neuralizer_jax.volumes.moments import label_moments
+from neuralizer_jax.volumes.predict import predict_volume
+from neuralizer_jax.volumes.scan import Scan
+from neuralizer_jax.volumes.volume_prediction import VolumePrediction
+
+# Lateral ventricles, thalami, caudates, putamina, pallida, hippocampi, amygdalae, brain stem.
+LABELS = (4, 10, 11, 12, 13, 16, 17, 18, 43, 49, 50, 51, 52, 53, 54)
+
+# Further structures of the built-in heads: white matter, cortex, inferior lateral, third and fourth ventricles,
+# cerebellum, accumbens, ventral diencephalon.
+MORE_LABELS = (2, 3, 5, 7, 8, 14, 15, 26, 28, 41, 42, 44, 46, 47, 58, 60)
+
+# Labels outside of the brain.
+_FIRST_OUTSIDE = 500
+
+
+def segment(
+    model: nn.Module,
+    params: dict[str, Any],
+    target: Scan,
+    *,
+    label_values: Sequence[int] | None = None,
+    examples_per_target: int = 4,
+    refine: int = 1,
+    aligned: bool = False,
+    planes: Sequence[str] = ("coronal", "axial", "sagittal"),
+    cache: Path | None = None,
+    on_progress: Progress = lambda stage, done, of: None,
+) -> VolumePrediction:
+    """Segments structures of a scan from built-in heads in its contrast, with FreeSurfer's labels.
+
+    The heads are warped from one template, whose deep structures are drawn as ellipsoids: real annotated scans are
+    better examples (`predict_volume`, which explains the other arguments).
+
+    Args:
+        model: a 2-D `Neuralizer`, from `load_weights`.
+        params: its parameters.
+        target: the scan of a whole head or a brain alone, of any contrast.
+        label_values: some of `LABELS` and `MORE_LABELS`; None: `LABELS`.
+        examples_per_target: number of heads.
+        refine: how often structures are predicted again from realigned heads.
+        aligned: the target's world coordinates are those of MNI152 already.
+        planes: the slices that are predicted and averaged.
+        cache: folder of alignments and built-in anatomies; None: in the user's cache folder.
+        on_progress: called with the stage, and how many of its steps are done, of how many.
+
+    Raises:
+        InputError: the target cannot be aligned; a label that the heads do not have; options out of range.
+
+    Example:
+        >>> from neuralizer_jax import load_weights
+        >>> from neuralizer_jax.volumes.read_scan import read_scan
+        >>> found = segment(*load_weights("small"), read_scan("sub-09_T1w.nii.gz"))  # doctest: +SKIP
+        >>> round(found.structures[17].mm3)  # doctest: +SKIP
+        3412
+    """
+    check_field_options(model, planes, examples_per_target)
+    labels = LABELS if label_values is None else tuple(sorted(set(label_values)))
+    if unknown := sorted(set(labels) - {*LABELS, *MORE_LABELS}):
+        known = ", ".join(map(str, sorted((*LABELS, *MORE_LABELS))))
+        raise InputError(f"label_values: {unknown[0]} is no structure of the built-in heads, expected some of {known}")
+    on_progress("aligning", 0, 1)
+    own = align_scan(target, aligned=aligned, cache=cache)
+    signals = tissue_signals(own)
+    stripped = is_skull_stripped(target.values, target.affine)
+    examples = []
+    for number in range(examples_per_target):
+        on_progress("making examples", number, examples_per_target)
+        head = example_head(number, signals, skull_stripped=stripped, cache=cache)
+        anatomy = np.where(head.labels < _FIRST_OUTSIDE, fold_freesurfer(head.labels), 0).astype(np.uint16)
+        image = np.clip(head.image, 0, 1).astype(np.float16)
+        scan = AlignedScan(head.name, image, head.to_mni, Alignment(np.eye(4)))
+        examples.append(AlignedExample(scan, anatomy, labels, label_moments(anatomy, head.to_mni, labels)))
+    on_progress("making examples", examples_per_target, examples_per_target)
+    return predict_volume(
+        model, params, target, examples, label_values=labels, examples_per_target=examples_per_target, refine=refine,
+        aligned=aligned, planes=planes, cache=cache, on_progress=on_progress,
+    )  # fmt: skip

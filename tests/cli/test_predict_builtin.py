@@ -1,0 +1,94 @@
+"""`neuralizer predict` of whole scans without context pairs: what is written where, and what is refused."""
+
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+from miniature_head import head_affine, head_image, use_as_built_in_head
+
+from neuralizer_jax.cli.main import main
+
+ALIGNED = ("--aligned", "--planes", "coronal", "--examples-per-target", "1", "--weights", "w.safetensors")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, tiny_weights):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(tiny_weights, "w.safetensors")
+    use_as_built_in_head(monkeypatch)
+    values = head_image()[:, 20:36].astype(np.int16)
+    # From anterior to posterior.
+    affine = head_affine() @ np.diag([1, -1, 1, 1.0])
+    affine[:3, 3] += head_affine()[:3, 1] * 35
+    (tmp_path / "scans").mkdir()
+    for name in ("sub-1_T1w", "sub-2_T1w"):
+        nib.save(nib.Nifti1Image(values[:, ::-1], affine), f"scans/{name}.nii.gz")
+    return tmp_path
+
+
+def predict(*arguments):
+    return main(["predict", *map(str, arguments)])
+
+
+def test_a_restored_scan_lies_on_the_voxels_of_the_scan(folder, capsys):
+    target = nib.load("scans/sub-1_T1w.nii.gz")
+    assert predict("--task", "denoising", "-i", "scans/sub-1_T1w.nii.gz", "-o", "out.nii.gz", *ALIGNED) == 0
+    written = nib.load("out.nii.gz")
+    assert written.shape == target.shape
+    np.testing.assert_array_equal(written.affine, target.affine)
+    assert capsys.readouterr().out.split() == ["out.nii.gz"]
+    assert predict("--task", "denoising", "-i", "scans/sub-1_T1w.nii.gz", "-o", "out.nii.gz", *ALIGNED) == 2
+    assert "is there already, expected --overwrite" in capsys.readouterr().err
+
+
+def test_a_folder_of_scans_is_skull_stripped_and_one_that_fails_does_not_stop_it(folder, capsys, monkeypatch):
+    from neuralizer_jax.volumes import slice_predictions
+
+    # The network finds a brain where the image is bright.
+    monkeypatch.setattr(slice_predictions, "_predict", lambda model, params, x, *context: (x > 0.3).astype(np.float32))
+    nib.save(nib.Nifti1Image(np.ones((10, 10, 10), np.uint8), np.eye(4)), "scans/sub-3_T1w.nii.gz")
+    arguments = ("--task", "skull-stripping", "-i", "scans", "-o", "out", *ALIGNED)
+    assert predict(*arguments) == 1
+    shown = capsys.readouterr()
+    assert "sub-3_T1w.nii.gz: is constant" in shown.err
+    assert {path.name for path in (folder / "out").iterdir()} == {
+        f"sub-{n}_{what}.nii.gz" for n in (1, 2) for what in ("mask", "brain")
+    }
+    mask, brain, scan = (
+        np.asarray(nib.load(path).dataobj)
+        for path in ("out/sub-1_mask.nii.gz", "out/sub-1_brain.nii.gz", "scans/sub-1_T1w.nii.gz")
+    )
+    assert set(np.unique(mask)) == {0, 1}
+    np.testing.assert_array_equal(brain, np.where(mask, scan, 0))
+    before = (folder / "out/sub-1_mask.nii.gz").stat().st_mtime_ns
+    assert predict(*arguments) == 1
+    assert "sub-1_mask.nii.gz: is there already" in capsys.readouterr().out
+    assert (folder / "out/sub-1_mask.nii.gz").stat().st_mtime_ns == before
+
+
+def test_a_scan_is_segmented_without_context(folder):
+    arguments = ("--task", "segmentation", "--labels", "10,49", "--refine", "0", *ALIGNED)
+    assert predict("-i", "scans/sub-1_T1w.nii.gz", "-o", "seg.nii.gz", *arguments) == 0
+    assert nib.load("seg.nii.gz").shape == nib.load("scans/sub-1_T1w.nii.gz").shape
+    table = (folder / "seg.tsv").read_text().splitlines()
+    assert [line.split("\t")[:2] for line in table[1:]] == [["10", "left thalamus"], ["49", "right thalamus"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--task", "denoising", "--context", "scans"), "--context: denoising has built-in examples"),
+        (("--task", "inpainting", "--labels", "10"), "--labels: is no option of inpainting"),
+        (("--task", "skull-stripping", "--slice", "y=0"), "--slice: skull-stripping has built-in examples"),
+        (("--task", "denoising", "--bootstrap", "4"), "--bootstrap: is an option of images and planes"),
+        (("--task", "denoising", "--examples-per-target", "0"), "--examples-per-target: is 0, expected 1 or more"),
+        (("--task", "segmentation", "--labels", "999"), "999 is no structure of the built-in heads"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_written(folder, capsys, arguments, message):
+    before = sorted(folder.iterdir())
+    given = ("--aligned", "--weights", "w.safetensors", *arguments)
+    assert predict("-i", "scans/sub-1_T1w.nii.gz", "-o", "out.nii.gz", *given) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == before
