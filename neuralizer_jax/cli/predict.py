@@ -235,14 +235,14 @@ def run(options: argparse.Namespace, predict_volume: "Callable[..., VolumePredic
     if options.labels is not None:
         options.labels = sorted({label for part in options.labels for label in part})
     no_context = options.context is options.context_in is options.context_out is None
-    scans = options.slice is None and _has_volumes(options.target)
-    if options.task in BUILTIN or (options.task == "segmentation" and scans and no_context):
+    segmented = options.task == "segmentation" and options.slice is None and _has_volumes(options.target)
+    if options.task in BUILTIN or (segmented and no_context):
         from neuralizer_jax.cli.predict_builtin import predict_builtin
 
         _refuse(options, _OF_PLANES, "is an option of images and planes, expected none with built-in examples")
         options.examples_per_target = 4 if options.examples_per_target is None else options.examples_per_target
         return predict_builtin(options)
-    if options.task == "segmentation" and scans:
+    if segmented:
         from neuralizer_jax.cli.predict_volumes import predict_volumes
 
         _refuse(options, _OF_PLANES, "is an option of images and planes, expected --slice with it")
