@@ -4,7 +4,7 @@ from neuralizer_jax.evaluation.scores import Kind
 from neuralizer_jax.report.comparison import Comparison, metric_means
 from neuralizer_jax.report.figures import relative_mean
 from neuralizer_jax.report.items import BASELINES, relative
-from neuralizer_jax.report.results import LeftOut, Results
+from neuralizer_jax.report.results import VOLUMES, LeftOut, Results
 from neuralizer_jax.report.shown_names import BASELINE, METRICS, SEEN, UNSEEN, shown_size, shown_task
 from neuralizer_jax.report.statistics import Estimate
 from neuralizer_jax.report.tables import shown_estimate
@@ -51,7 +51,7 @@ def cautions(results: Results) -> list[str]:
 
 def _comparison(results: Results) -> Comparison | None:
     try:
-        return results.comparison(BASELINES)
+        return results.comparison(BASELINES, VOLUMES)
     except LeftOut:
         return None
 

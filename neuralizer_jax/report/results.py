@@ -10,6 +10,9 @@ from neuralizer_jax.evaluation.records import Record, read_records
 from neuralizer_jax.evaluation.scores import read_scores
 from neuralizer_jax.report.comparison import Comparison, compare
 
+# The experiment of whole scans in the table of scores.
+VOLUMES = "volumes"
+
 
 class LeftOut(Exception):
     """A part of a report cannot be made from the results; the message gives the reason in a few words."""
@@ -32,11 +35,14 @@ class Results:
     def of(self, *experiments: str) -> tuple[str, pd.DataFrame]:
         """Name and scores of the first of some experiments that exists, or else of the only experiment.
 
+        Whole scans have parts of their own in a report, so they stand for no other experiment.
+
         Raises:
             LeftOut: if none of them exists.
         """
         there = sorted(self.scores["experiment"].unique())
-        chosen = next((name for name in experiments if name in there), there[0] if len(there) == 1 else None)
+        only = there[0] if len(there) == 1 and there != [VOLUMES] else None
+        chosen = next((name for name in experiments if name in there), only)
         if chosen is None:
             raise LeftOut(f"scores.csv has no {' or '.join(experiments)}, only {', '.join(there)}")
         return chosen, self.scores[self.scores["experiment"] == chosen]

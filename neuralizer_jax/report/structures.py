@@ -5,14 +5,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from neuralizer_jax.evaluation.scores import TENTHS, Kind
-from neuralizer_jax.report.results import LeftOut, Results
+from neuralizer_jax.report.results import VOLUMES, LeftOut, Results
 from neuralizer_jax.report.shown_names import METRICS, models_in_order, shown_size
 from neuralizer_jax.report.statistics import Estimate, Key, compared, mean_of, mean_within, task_means
 from neuralizer_jax.report.table_formats import NOTHING, Cell, Table
 from neuralizer_jax.report.tables import best_text, natural_key, shown_estimate
-
-# The experiment in the table of scores.
-VOLUMES = "volumes"
 
 _METRICS = ("dice", "hd95", "volume_error")
 _OVER_SCANS = "Means over scans, 95 % bootstrap intervals over scans in brackets; best in bold."

@@ -4,6 +4,7 @@ import pytest
 from made_up_scores import whole_scan_row, whole_scan_rows
 
 from neuralizer_jax.evaluation.scores import scores_of
+from neuralizer_jax.report.headline import headline
 from neuralizer_jax.report.items import report_items
 from neuralizer_jax.report.results import LeftOut, Results
 from neuralizer_jax.report.structures import ends_table, numbers_table, structures_table
@@ -72,9 +73,11 @@ class TestStructures:
         assert [cells[2] for cells in shown.values()] == ["–", "0.40", "0.40"]  # noqa: RUF001
 
     def test_they_are_in_a_report_that_has_whole_scans(self):
-        items, _ = report_items(Results(scores_of(whole_scan_rows()), "", None, [], ()), {})
+        results = Results(scores_of(whole_scan_rows()), "", None, [], ())
+        items, _ = report_items(results, {})
         parts = {"table_structures", "table_structures_by_n", "table_structure_ends", "figure_structures"}
-        assert parts <= {item.name for item in items}
+        assert parts == {item.name for item in items}
+        assert ("Dice: net, N = 8", "0.850 [0.850, 0.850]") in headline(results)
         others = [("experiment1", *its[1:]) for its in whole_scan_rows()]
         items, left_out = report_items(Results(scores_of(others), "", None, [], ()), {})
         assert not parts & {item.name for item in items}
