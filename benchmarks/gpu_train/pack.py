@@ -160,7 +160,8 @@ def main():
         sys.exit(
             f"{folder}: {total / 2**20:.1f} MiB, expected at most {options.mib:g}; --wheels may name fewer packages"
         )
-    print(f"{plan['name']} starts from {plan['start'] or 'random parameters'}. On the machine with the GPU:")
+    what = f"{start} goes on" if plan["batch"] else f"{plan['name']} starts from {plan['start'] or 'random parameters'}"
+    print(f"{what}. On the machine with the GPU:")
     print(f"    python3 {folder}/run.py --minutes 9 --out RESULTS")
 
 

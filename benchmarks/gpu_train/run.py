@@ -73,7 +73,7 @@ class Lease:
         installed, partial = self.work / "installed", self.work / "installing"
         if missing and not installed.exists():
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-            subprocess.run([*pip, "--no-deps", "--upgrade", "--target", partial, *missing], check=True)
+            subprocess.run([*pip, "--no-deps", "--no-compile", "--upgrade", "--target", partial, *missing], check=True)
             partial.rename(installed)
         self.say(f"unpacked; installed {', '.join(map(_package, missing)) or 'nothing'}")
 
