@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-# How much an example is scaled along an axis at most.
+# Variance of the places in a voxel of 1 mm, so that a plane has an extent across it too.
+_VOXEL = 1 / 12
+
+# How much an example is scaled along any direction at most.
 _SCALES = (0.7, 1.4)
 
 # What was found is believed where its volume is so many times that of the examples, and its centre so far from theirs.
@@ -20,14 +23,14 @@ class Moments:
 
     Attributes:
         centre: `[3]`, mm.
-        spread: `[3]`, standard deviation along the axes of MNI152, mm.
+        covariance: `[3, 3]`, mm^2.
         low: `[3]`, the smallest coordinates, mm.
         high: `[3]`, the largest, mm.
         mm3: volume in MNI152, after alignment.
     """
 
     centre: np.ndarray
-    spread: np.ndarray
+    covariance: np.ndarray
     low: np.ndarray
     high: np.ndarray
     mm3: float
@@ -47,7 +50,7 @@ def moments(mask: np.ndarray, to_mni: np.ndarray) -> Moments | None:
     points = voxels @ to_mni[:3, :3].T + to_mni[:3, 3]
     return Moments(
         points.mean(axis=0),
-        points.std(axis=0),
+        np.cov(points.T, bias=True) + _VOXEL * np.eye(3),
         points.min(axis=0),
         points.max(axis=0),
         len(points) * abs(float(np.linalg.det(to_mni[:3, :3]))),
@@ -85,17 +88,29 @@ def plausible(found: Moments, examples: Sequence[Moments]) -> bool:
 
 
 def realignment(example: Moments, target: Moments) -> np.ndarray:
-    """The map `[4, 4]` of MNI152 that gives the example's structure the centre and extent of the target's.
+    """The map `[4, 4]` of MNI152 that gives the example's structure centre, axes and volume of the target's.
+
+    Its linear part gives it the target's covariance, and of all maps that do so moves points least: the optimal
+    transport between normal distributions. It is then scaled to the target's volume, for a structure that is fatter has
+    the same covariance.
 
     Example:
-        >>> one = moments(np.ones((3, 3, 3), bool), np.eye(4))
-        >>> other = moments(np.ones((3, 3, 3), bool), np.diag([1.2, 1, 1, 1]))
-        >>> np.diag(realignment(one, other)).round(6).tolist()
+        >>> one = moments(np.ones((30, 3, 3), bool), np.eye(4))
+        >>> other = moments(np.ones((30, 3, 3), bool), np.diag([1.2, 1, 1, 1]))
+        >>> np.diag(realignment(one, other)).round(2).tolist()
         [1.2, 1.0, 1.0, 1.0]
     """
-    # A structure of one plane has no extent across it.
-    flat = np.minimum(example.spread, target.spread) <= 0
-    scale = np.where(flat, 1, target.spread / np.where(flat, 1, example.spread))
-    matrix = np.diag([*np.clip(scale, *_SCALES), 1.0])
+    root = _power(example.covariance, 0.5)
+    inverse = _power(example.covariance, -0.5)
+    linear = inverse @ _power(root @ target.covariance @ root, 0.5) @ inverse
+    linear *= np.cbrt(target.mm3 / example.mm3 / np.linalg.det(linear))
+    matrix = np.eye(4)
+    matrix[:3, :3] = _power(linear, 1, limits=_SCALES)
     matrix[:3, 3] = target.centre - matrix[:3, :3] @ example.centre
     return matrix
+
+
+def _power(matrix: np.ndarray, exponent: float, limits: tuple[float, float] = (0, np.inf)) -> np.ndarray:
+    """A power of a symmetric matrix `[3, 3]`, with its eigenvalues clipped."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return (vectors * np.clip(values**exponent, *limits)) @ vectors.T

@@ -82,12 +82,12 @@ def predict_structure(
 
 
 def _one_pass(model, params, target, examples, label, maps, planes) -> StructurePrediction:
-    places = [
-        matrix[:3, :3] @ np.stack([x.moments[label].low, x.moments[label].high], axis=1) + matrix[:3, 3:]
+    ends = [
+        matrix[:3, :3] @ _corners(x.moments[label].low, x.moments[label].high) + matrix[:3, 3:]
         for (x, _), matrix in zip(examples, maps, strict=True)
         if label in x.moments
     ]
-    low, high = np.min(places, axis=(0, 2)), np.max(places, axis=(0, 2))
+    low, high = np.min(ends, axis=(0, 2)), np.max(ends, axis=(0, 2))
     crop = box_around(low, high, MARGIN_MM)
     moved = [(x, matrix @ x.scan.to_mni) for (x, _), matrix in zip(examples, maps, strict=True)]
     own = cut(target.values, target.to_mni, crop)
@@ -102,7 +102,7 @@ def _one_pass(model, params, target, examples, label, maps, planes) -> Structure
     if in_view > 0:
         by_plane = predict_planes(model, params, own, images, masks, inside, planes, every=EVERY)
     vote = local_vote(own[inside], images[:, *inside], votes)
-    share = share_of_vote(by_plane.mean(axis=0), vote)
+    share = share_of_vote(by_plane.mean(axis=0), vote, len(examples))
     used = tuple((x.scan.name, like) for x, like in examples)
     return StructurePrediction(label, box, by_plane.astype(np.float16), vote.astype(np.float16), share, in_view, used)
 
@@ -110,6 +110,11 @@ def _one_pass(model, params, target, examples, label, maps, planes) -> Structure
 def _field_of_view(target: AlignedScan, box: Box) -> np.ndarray:
     """Where on a box the target has voxels, 0 to 1."""
     return cut(np.broadcast_to(np.float32(1), target.values.shape), target.to_mni, box)
+
+
+def _corners(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The corners `[3, 8]` of a box."""
+    return np.where(np.indices((2, 2, 2)).reshape(3, -1), high[:, None], low[:, None])
 
 
 def _whole(values: np.ndarray) -> tuple[int, int, int]:
