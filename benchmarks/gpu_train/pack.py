@@ -113,7 +113,7 @@ def write_load(path, data, runs, weights, programs):
             archive.add(newest, f"runs/{run.name}/checkpoints/{newest.name}")
         if weights:
             archive.add(weights, WEIGHTS)
-        if programs.exists():
+        if programs and programs.exists():
             with tarfile.open(programs) as inner:
                 for member in inner:
                     archive.addfile(member, inner.extractfile(member) if member.isfile() else None)
@@ -147,7 +147,9 @@ def main():
     weights = start if start and start.is_file() else None
     if options.wheels:
         download(options.wheels, folder / "wheels")
-    write_load(folder / "load.tar.xz", options.data, runs, weights, options.out / "runs/programs.tar")
+    # A new run has other programs: its seed is in them.
+    programs = options.out / "runs/programs.tar" if plan["batch"] else None
+    write_load(folder / "load.tar.xz", options.data, runs, weights, programs)
     for name in ("run.py", "measure.py"):
         shutil.copyfile(Path(__file__).with_name(name), folder / name)
     (folder / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")
