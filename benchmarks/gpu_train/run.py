@@ -195,30 +195,32 @@ def choose_batch(lease, given, seconds):
     limit = time.monotonic() + MEASURING * (lease.end - time.monotonic())
     batches = [given] if given else BATCHES
     lease.wait(lease.start_measuring(lease.arguments(lease.plan["stage"]), batches, seconds, file), limit)
-    lines = lease.results["measured"] = [json.loads(line) for line in file.read_text().splitlines()]
+    whole = [line for line in file.read_text().splitlines() if line.endswith("}")]
+    lines = lease.results["measured"] = [json.loads(line) for line in whole]
     if (trace := lease.work / "trace.xplane.pb.gz").exists() and trace.stat().st_size < LARGEST:
         lease.keep(trace, trace.name)
     if not lines:
         sys.exit(f"JAX does not start: {lease.last_words()}")
     batch = next((line["batch"] for line in lines if line["kind"] == "chosen"), given or USUAL_BATCH)
     programs = [line for line in lines if line["kind"] == "program"]
-    step = sum(line["share"] * line["seconds"] for line in programs) if programs else None
+    shares = sum(line["share"] for line in programs)
+    step = sum(line["share"] * line["seconds"] for line in programs) / shares if programs else None
     lease.say(f"batch {batch}; a step takes {step or float('nan'):.3f} s, {len(programs)} programs")
     return batch, step
 
 
 def train_stage(lease, batch, until):
-    """Trains the stage; after each failure with half the batch. Returns name, step and batch of the last run."""
-    start, name, step = lease.plan["start"], None, None
+    """Trains the stage; after each failure with half the batch. Returns the last run with a checkpoint, and batch."""
+    start, made = lease.plan["start"], (None, None)
     while batch >= LEAST_BATCH and time.monotonic() < until:
         name = f"{lease.plan['name']}-batch{batch}"
         fine, step = lease.train(name, batch, lease.arguments(lease.plan["stage"], start), until)
-        if fine:
-            return name, step, batch
         if step:
-            start = f"runs/{name}/checkpoints"
+            start, made = f"runs/{name}/checkpoints", (name, step)
+        if fine:
+            break
         batch //= 2
-    return None, step, batch
+    return *made, max(batch, LEAST_BATCH)
 
 
 def train(lease, options):

@@ -95,6 +95,15 @@ def test_again_it_goes_on_and_ends_with_the_decay(folder):
     assert config["train"]["init_from"] == f"runs/{main['name']}/checkpoints"
 
 
+def test_a_measurement_that_was_cut_short(folder):
+    line = '{"kind": "program", "share": 0.25, "seconds": 0.2}'
+    (folder / "measure.py").write_text(f"print({line!r}); print('{{\"kind\": \"progr', end='')")
+    results, done = run(folder, "--batch", "4", seconds=2)
+    assert done.returncode == 0, done.stderr
+    assert "a step takes 0.200 s, 1 programs" in done.stdout
+    assert results["runs"][0]["step"] > 0
+
+
 def test_where_jax_does_not_start(folder):
     (folder / "measure.py").write_text("import sys; sys.exit('no such device')")
     _, done = run(folder)
