@@ -14,7 +14,7 @@ from input_pipeline.space.structure_names import FREESURFER_CLASSES
 from neuralizer_jax.cli import predict_checks as checks
 from neuralizer_jax.cli.predict_planes import make_folder
 from neuralizer_jax.cli.volume_progress import Progress, Stages
-from neuralizer_jax.cli.volume_report import INDEX, folders_to_make, page_paths, write_index
+from neuralizer_jax.cli.volume_report import ReportFiles, write_mask_page
 from neuralizer_jax.cli.volume_results import Origin, key_of, output_files, result_paths, write_results
 from neuralizer_jax.errors import InputError, OutputError, one_line
 from neuralizer_jax.files.endings import volume_ending
@@ -35,7 +35,7 @@ _SUFFIXES = {
 }
 
 # Options that a task does not have, besides segmentation.
-_OF_LABELS = ("refine", "partial", "probabilities", "transforms", "report", "labels", "label_names")
+_OF_LABELS = ("refine", "partial", "probabilities", "transforms", "labels", "label_names")
 
 # Writes the result for a scan to the files; returns their paths.
 _Job = Callable[[Scan, Mapping[str, Path], VolumeGrid, Progress], list[Path]]
@@ -50,11 +50,11 @@ def predict_builtin(options: argparse.Namespace) -> int:
         raise InputError(f"{one_line(options.target[0])}: no scans in this folder, expected targets")
     single = len(targets) == 1 and not options.target[0].is_dir()
     paths, new_folder = result_paths(options.out, targets, single=single, suffix=_SUFFIXES[options.task])
-    pages = page_paths(options.report, paths, single=single) if options.report else [None] * len(paths)
-    files = {target: _files(path, page, options) for target, path, page in zip(targets, paths, pages, strict=True)}
-    index = [{"index": options.report / INDEX}] if options.report and not single else []
-    new_folders = [*folders_to_make(options.report, single=single), *([new_folder] if new_folder else [])]
-    checks.check_files_to_write([*files.values(), *index], None, [*targets, weights], new_folders)
+    report = ReportFiles(options.report, paths, single=single)
+    outputs = [_files(path, page, options) for path, page in zip(paths, report.pages, strict=True)]
+    files = dict(zip(targets, outputs, strict=True))
+    new_folders = [*report.new_folders, *([new_folder] if new_folder else [])]
+    checks.check_files_to_write([*outputs, report.index], None, [*targets, weights], new_folders)
     done = [] if options.overwrite else [x for x in targets if any(path.exists() for path in files[x].values())]
     if done and single:
         there = next(path for path in files[done[0]].values() if path.exists())
@@ -81,9 +81,7 @@ def predict_builtin(options: argparse.Namespace) -> int:
                 failed[target] = str(error)
                 continue
             show.line("\n".join(map(one_line, written)))
-    if index:
-        write_index(options.report)
-        print(one_line(options.report / INDEX))
+    report.finish()
     for message in failed.values():
         print(f"neuralizer: error: {one_line(message)}", file=sys.stderr)
     if failed:
@@ -102,6 +100,8 @@ def _check(options: argparse.Namespace) -> None:
         for name in _OF_LABELS:
             if getattr(options, name) != options.defaults.get(name):
                 raise InputError(f"--{name.replace('_', '-')}: is no option of {task}, expected --task segmentation")
+    if options.report and task not in ("segmentation", "skull-stripping"):
+        raise InputError(f"--report: is no option of {task}, expected --task segmentation or skull-stripping")
     if options.examples_per_target < 1:
         raise InputError(f"--examples-per-target: is {options.examples_per_target}, expected 1 or more")
     for path in options.target:
@@ -117,7 +117,7 @@ def _files(path: Path, page: Path | None, options: argparse.Namespace) -> dict[s
         return {"image": path}
     ending = volume_ending(path)
     stem = path.name[: -len(ending)].removesuffix("_mask")
-    return {"mask": path, "brain": path.with_name(f"{stem}_brain{ending}")}
+    return {"mask": path, "brain": path.with_name(f"{stem}_brain{ending}")} | ({"page": page} if page else {})
 
 
 def _job(options: argparse.Namespace, weights: Path) -> _Job:
@@ -131,6 +131,7 @@ def _job(options: argparse.Namespace, weights: Path) -> _Job:
     start_jax()
     model, params = load_weights(weights)
     checks.check_weights(model, None, weights)
+    described = f"{weights.name}, SHA-256 {weights_sha256(weights)}"
     shared = {
         "examples_per_target": options.examples_per_target,
         "aligned": options.aligned,
@@ -140,8 +141,10 @@ def _job(options: argparse.Namespace, weights: Path) -> _Job:
     def stripped(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> list[Path]:
         found = strip_skull(model, params, scan, **shared, on_progress=progress)
         write_scan(files["brain"], np.where(found.mask, scan.values, 0), grid)
+        if "page" in files:
+            write_mask_page(files["page"], found, {"command": options.command_line, "weights": described})
         write_labels(files["mask"], found.mask, grid)
-        return [files["mask"], files["brain"]]
+        return list(files.values())
 
     def restored(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> list[Path]:
         found = restore(model, params, scan, options.task, **shared, on_progress=progress)
@@ -153,7 +156,6 @@ def _job(options: argparse.Namespace, weights: Path) -> _Job:
         found = segment(
             model, params, scan, label_values=options.labels, refine=options.refine, **shared, on_progress=progress
         )
-        described = f"{weights.name}, SHA-256 {weights_sha256(weights)}"
         origin = Origin((scan.name, "built-in heads"), options.command_line, described, key_of(found.labels))
         return write_results(files, found, grid, FREESURFER_CLASSES, origin)
 

@@ -14,7 +14,7 @@ from neuralizer_jax.cli import predict_checks as checks
 from neuralizer_jax.cli.predict_planes import make_folder
 from neuralizer_jax.cli.volume_examples import Context, find_pairs_of_scans, read_context
 from neuralizer_jax.cli.volume_progress import Progress, Stages
-from neuralizer_jax.cli.volume_report import INDEX, folders_to_make, page_paths, write_index
+from neuralizer_jax.cli.volume_report import ReportFiles
 from neuralizer_jax.cli.volume_results import (
     Origin,
     is_finished,
@@ -56,13 +56,12 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     targets, pairs, notes = _targets(options)
     single = len(targets) == 1 and not options.target[0].is_dir()
     paths, new_folder = result_paths(options.out, targets, single=single)
-    pages = page_paths(options.report, paths, single=single) if options.report else [None] * len(paths)
-    outputs = [output_files(path, page, options) for path, page in zip(paths, pages, strict=True)]
+    report = ReportFiles(options.report, paths, single=single)
+    outputs = [output_files(path, page, options) for path, page in zip(paths, report.pages, strict=True)]
     files = dict(zip(targets, outputs, strict=True))
-    index = [{"index": options.report / INDEX}] if options.report and not single else []
     sources = [str(path) for path in (*pairs.inputs, *pairs.outputs)] if pairs else [str(options.context)]
-    new_folders = [*folders_to_make(options.report, single=single), *([new_folder] if new_folder else [])]
-    checks.check_files_to_write([*outputs, *index], None, [*targets, *map(Path, sources), weights], new_folders)
+    new_folders = [*report.new_folders, *([new_folder] if new_folder else [])]
+    checks.check_files_to_write([*outputs, report.index], None, [*targets, *map(Path, sources), weights], new_folders)
     grids, failed = _grids(targets, single=single)
     context = read_context(options, pairs, targets)
 
@@ -117,9 +116,7 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
             for note in found.notes(context.names):
                 show.line(f"neuralizer: note: {one_line(note)}", error=True)
             show.line("\n".join(map(one_line, written)))
-    if index:
-        write_index(options.report)
-        print(one_line(options.report / INDEX))
+    report.finish()
     for message in failed.values():
         print(f"neuralizer: error: {one_line(message)}", file=sys.stderr)
     if failed:

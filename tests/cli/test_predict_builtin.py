@@ -48,13 +48,15 @@ def test_a_folder_of_scans_is_skull_stripped_and_one_that_fails_does_not_stop_it
     # The network finds a brain where the image is bright.
     monkeypatch.setattr(slice_predictions, "_predict", lambda model, params, x, *context: (x > 0.3).astype(np.float32))
     nib.save(nib.Nifti1Image(np.ones((10, 10, 10), np.uint8), np.eye(4)), "scans/sub-3_T1w.nii.gz")
-    arguments = ("--task", "skull-stripping", "-i", "scans", "-o", "out", *ALIGNED)
+    arguments = ("--task", "skull-stripping", "-i", "scans", "-o", "out", "--report", "page", *ALIGNED)
     assert predict(*arguments) == 1
     shown = capsys.readouterr()
     assert "sub-3_T1w.nii.gz: is constant" in shown.err
     assert {path.name for path in (folder / "out").iterdir()} == {
         f"sub-{n}_{what}.nii.gz" for n in (1, 2) for what in ("mask", "brain")
     }
+    index = (folder / "page/index.html").read_text("utf-8")
+    assert [f'href="scans/sub-{n}_mask.html"' in index for n in (1, 2, 3)] == [True, True, False]
     mask, brain, scan = (
         np.asarray(nib.load(path).dataobj)
         for path in ("out/sub-1_mask.nii.gz", "out/sub-1_brain.nii.gz", "scans/sub-1_T1w.nii.gz")
@@ -80,6 +82,7 @@ def test_a_scan_is_segmented_without_context(folder):
     [
         (("--task", "denoising", "--context", "scans"), "--context: denoising has built-in examples"),
         (("--task", "inpainting", "--labels", "10"), "--labels: is no option of inpainting"),
+        (("--task", "inpainting", "--report", "page"), "--report: is no option of inpainting"),
         (("--task", "skull-stripping", "--slice", "y=0"), "--slice: skull-stripping has built-in examples"),
         (("--task", "denoising", "--bootstrap", "4"), "--bootstrap: is an option of images and planes"),
         (("--task", "denoising", "--examples-per-target", "0"), "--examples-per-target: is 0, expected 1 or more"),
