@@ -18,7 +18,7 @@ from neuralizer_jax.volumes.choose import choose
 from neuralizer_jax.volumes.compete import Competition, on_grid
 from neuralizer_jax.volumes.scan import Example, Scan, to_ras
 from neuralizer_jax.volumes.slices import PLANES
-from neuralizer_jax.volumes.structure import predict_structure
+from neuralizer_jax.volumes.structure import StructurePrediction, predict_structure
 from neuralizer_jax.volumes.volume_prediction import Structure, VolumePrediction
 
 
@@ -69,15 +69,17 @@ def predict_volume(
     _check(network.dim, examples, examples_per_target, refine, planes)
     on_progress("aligning", 0, 1 + len(examples))
     own = align_scan(target, aligned=aligned, cache=cache)
-    others = []
+    others: list[AlignedExample] = []
     for index, example in enumerate(examples):
         on_progress("aligning", 1 + index, 1 + len(examples))
-        ready = isinstance(example, AlignedExample)
-        others.append(example if ready else align_example(example, aligned=aligned, cache=cache))
+        if not isinstance(example, AlignedExample):
+            example = align_example(example, aligned=aligned, cache=cache)
+        others.append(example)
     on_progress("aligning", 1 + len(examples), 1 + len(examples))
     labels = _labels(others, label_values)
 
-    competition, found, steps = Competition(own.values.shape), {}, len(labels) * (refine + 1)
+    competition, steps = Competition(own.values.shape), len(labels) * (refine + 1)
+    found: dict[int, tuple[StructurePrediction, tuple[tuple[slice, slice, slice], np.ndarray]]] = {}
     for index, label in enumerate(labels):
         passes = iter(range(index * (refine + 1), steps))
         usable = [example for example in others if label in example.annotated]
