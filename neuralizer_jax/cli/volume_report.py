@@ -90,7 +90,8 @@ def write_page(
         )
         for found in prediction.structures.values()
     ]
-    _write(path, prediction.target, prediction.labels, structures, prediction.alignment, made_by)
+    alignment, warnings = prediction.alignment, prediction.warnings
+    _write(path, prediction.target, prediction.labels, structures, alignment, made_by, warnings)
 
 
 def write_mask_page(path: Path, found: "BrainMask", made_by: Mapping[str, str]) -> None:
@@ -110,6 +111,7 @@ def _write(
     structures: "list[FoundStructure]",
     alignment: "Alignment",
     made_by: Mapping[str, str],
+    warnings: tuple[str, ...] = (),
 ) -> None:
     from neuralizer_jax.report.volume_page import SegmentedScan, write_volume_page
 
@@ -122,6 +124,7 @@ def _write(
         structures=structures,
         to_mni=alignment.to_mni,
         mutual_information=alignment.mutual_information,
+        warnings=warnings,
         made_by={**made_by, "versions": versions, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")},
     )
     write_volume_page(path, page)

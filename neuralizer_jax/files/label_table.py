@@ -22,7 +22,7 @@ class LabelRow:
         name: of the structure; empty if it is not known.
         voxels: that have the label.
         mm3: their volume.
-        confidence: their mean probability, 0 to 1.
+        confidence: the Dice with the truth that is expected, 0 to 1.
     """
 
     label: int

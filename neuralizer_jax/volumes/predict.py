@@ -16,9 +16,11 @@ from neuralizer_jax.inference.predict import check_model
 from neuralizer_jax.volumes.aligned import AlignedExample, align_example, align_scan
 from neuralizer_jax.volumes.choose import choose
 from neuralizer_jax.volumes.compete import Competition, on_grid
+from neuralizer_jax.volumes.evidence import Evidence, gather
 from neuralizer_jax.volumes.scan import Example, Scan, to_ras
 from neuralizer_jax.volumes.slices import PLANES
 from neuralizer_jax.volumes.structure import StructurePrediction, predict_structure
+from neuralizer_jax.volumes.trust import expected_dice
 from neuralizer_jax.volumes.volume_prediction import Structure, VolumePrediction
 
 
@@ -79,18 +81,20 @@ def predict_volume(
     labels = _labels(others, label_values)
 
     competition, steps = Competition(own.values.shape), len(labels) * (refine + 1)
-    found: dict[int, tuple[StructurePrediction, tuple[tuple[slice, slice, slice], np.ndarray]]] = {}
+    found: dict[int, tuple[StructurePrediction, Evidence, tuple[slice, slice, slice]]] = {}
     for index, label in enumerate(labels):
         passes = iter(range(index * (refine + 1), steps))
         usable = [example for example in others if label in example.annotated]
+        chosen = choose(own, usable, label, examples_per_target)
         structure = predict_structure(
-            network, params, own, choose(own, usable, label, examples_per_target), label, planes=planes, refine=refine,
+            network, params, own, chosen, label, planes=planes, refine=refine,
             on_pass=lambda passes=passes: on_progress("predicting", next(passes), steps),
         )  # fmt: skip
-        place = on_grid(structure.probability, structure.box, own.to_mni, own.values.shape)
-        competition.enter(label, *place)
-        found[label] = structure, place
-    if not any(structure.in_view for structure, _ in found.values()):
+        evidence = gather(network, params, own, [example for example, _ in chosen], structure)
+        part, probability = on_grid(structure.probability, structure.box, own.to_mni, own.values.shape)
+        competition.enter(label, part, probability)
+        found[label] = structure, evidence, part
+    if not any(structure.in_view for structure, *_ in found.values()):
         raise InputError(
             f"{target.name}: none of the structures lies inside of it, expected a scan of the same part of the head as"
             " the examples" + (", in the same world" if aligned else "")
@@ -102,11 +106,10 @@ def predict_volume(
     to_ras(result, target.affine)[0][...] = in_ras  # through a view
     voxel_mm3 = abs(float(np.linalg.det(target.affine[:3, :3])))
     structures = {}
-    for label, (structure, (part, probability)) in found.items():
-        inside = in_ras[part] == label
-        voxels = int(inside.sum())
-        confidence = float(probability[inside].mean()) if voxels else 0.0
-        structures[label] = Structure(label, voxels, voxels * voxel_mm3, confidence, structure)
+    for label, (structure, evidence, part) in found.items():
+        voxels = int(np.count_nonzero(in_ras[part] == label))
+        confidence = expected_dice(evidence) if voxels else 0.0
+        structures[label] = Structure(label, voxels, voxels * voxel_mm3, confidence, evidence, structure)
     return VolumePrediction(result, structures, target, own.alignment)
 
 

@@ -97,7 +97,7 @@ def _one_pass(model, params, target, examples, label, maps, planes) -> Structure
     box = Box(_whole(np.floor(low) - ENDS_MM), _whole(np.ceil(high) - np.floor(low) + 2 * ENDS_MM + 1))
     inside = crop.part(box)
     votes = masks[:, *inside]
-    in_view = float((votes * _field_of_view(target, box)).sum() / max(1.0, float(votes.sum())))
+    in_view = float((votes * field_of_view(target, box)).sum() / max(1.0, float(votes.sum())))
     by_plane = np.zeros((len(planes), *box.shape), np.float32)
     if in_view > 0:
         by_plane = predict_planes(model, params, own, images, masks, inside, planes, every=EVERY)
@@ -107,7 +107,7 @@ def _one_pass(model, params, target, examples, label, maps, planes) -> Structure
     return StructurePrediction(label, box, by_plane.astype(np.float16), vote.astype(np.float16), share, in_view, used)
 
 
-def _field_of_view(target: AlignedScan, box: Box) -> np.ndarray:
+def field_of_view(target: AlignedScan, box: Box) -> np.ndarray:
     """Where on a box the target has voxels, 0 to 1."""
     return cut(np.broadcast_to(np.float32(1), target.values.shape), target.to_mni, box)
 

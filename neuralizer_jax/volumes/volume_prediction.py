@@ -7,8 +7,13 @@ import numpy as np
 
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.compete import on_grid
+from neuralizer_jax.volumes.evidence import Evidence
 from neuralizer_jax.volumes.scan import Scan, to_ras
 from neuralizer_jax.volumes.structure import WHOLE, StructurePrediction
+from neuralizer_jax.volumes.trust import LEAST_DICE, LEAST_LIKENESS
+
+# So many structures are named in the notes on a scan.
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +24,8 @@ class Structure:
         label: its value.
         voxels: of the target that have the label.
         mm3: their volume.
-        confidence: mean probability of these voxels; 0 if there are none.
+        confidence: the Dice with the truth that is expected (`trust.expected_dice`); 0 if there are no voxels.
+        evidence: what this is expected from.
         prediction: probabilities in each plane, and the examples used.
     """
 
@@ -27,18 +33,22 @@ class Structure:
     voxels: int
     mm3: float
     confidence: float
+    evidence: Evidence
     prediction: StructurePrediction
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd: the structure lies outside of the scan, partly or all of it, or was not found."""
+        """What is odd: the structure lies outside of the scan, was not found, is cut off, or hardly to be trusted."""
         if not self.prediction.in_view:
             return ("lies outside of the scan",)
         if not self.voxels:
             return ("was not found",)
+        odd = []
         if self.prediction.in_view < WHOLE:
-            return (f"is cut off, about {self.prediction.in_view:.0%} of it lies inside of the scan",)
-        return ()
+            odd.append(f"is cut off, about {self.prediction.in_view:.0%} of it lies inside of the scan")
+        if self.confidence < LEAST_DICE:
+            odd.append(f"has an expected Dice of {self.confidence:.2f}, look at it")
+        return tuple(odd)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +81,27 @@ class VolumePrediction:
         in_ras[part] = probability
         return values
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the scan as a whole: it is unlike the examples."""
+        likeness = [x.evidence.likeness for x in self.structures.values() if x.prediction.in_view]
+        if not likeness or (middle := float(np.median(likeness))) >= LEAST_LIKENESS:
+            return ()
+        return (
+            f"resembles the examples little (its correlation with them is {middle:.2f} of theirs with each other),"
+            " expected their contrast, and a head that can be aligned",
+        )
+
     def notes(self, names: Mapping[int, str] | None = None) -> list[str]:
-        """The warnings of all structures, each in one line.
+        """The warnings of the scan and of its least trusted structures, in lines.
 
         Args:
             names: how notes call labels; their number otherwise.
         """
-        names = names or {}
-        return [
-            f"{self.target.name}: {names.get(label, f'label {label}')} {line}"
-            for label, structure in self.structures.items()
-            for line in structure.warnings
-        ]
+        odd = [x for x in sorted(self.structures.values(), key=lambda x: x.confidence) if x.warnings]
+        lines = [*self.warnings]
+        for x in odd[:_MOST_NAMED]:
+            lines.append(f"{(names or {}).get(x.label, f'label {x.label}')} {'; '.join(x.warnings)}")
+        if len(odd) > _MOST_NAMED:
+            lines.append(f"{len(odd) - _MOST_NAMED} more structures are odd, or hardly to be trusted")
+        return [f"{self.target.name}: {line}" for line in lines]

@@ -5,6 +5,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from neuralizer_jax.cli import predict as command
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError, OutputError
 from neuralizer_jax.volumes.alignment import Alignment
+from neuralizer_jax.volumes.evidence import Evidence
 from neuralizer_jax.volumes.volume_prediction import Structure, VolumePrediction
 
 SHAPE = (10, 12, 11)
@@ -59,6 +61,9 @@ def folder(tmp_path, monkeypatch, tiny_weights):
     return tmp_path
 
 
+GOOD = Evidence(*[1.0] * len(fields(Evidence)))
+
+
 class Fake(VolumePrediction):
     """A prediction whose probabilities are made up."""
 
@@ -82,7 +87,7 @@ class Predictor:
         for label in label_values:
             voxels = int((labels == label).sum())
             used = SimpleNamespace(examples=((examples[0].scan.name, 0.5),), in_view=1.0)
-            structures[label] = Structure(label, voxels, voxels * 6.0, 0.75 if voxels else 0.0, used)
+            structures[label] = Structure(label, voxels, voxels * 6.0, 0.75 if voxels else 0.0, GOOD, used)
         on_progress("predicting", 2, 2)
         return Fake(labels, structures, target, Alignment(np.diag([2.0, 1, 1, 1])))
 
