@@ -41,9 +41,13 @@ def download(names, folder):
     if listed.exists() and listed.read_text() == wanted:
         return
     shutil.rmtree(folder, ignore_errors=True)
+    if not names:
+        return
     platforms = [argument for platform in PLATFORMS for argument in ("--platform", platform)]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
-    subprocess.run([*pip, "--python-version", "3.12", *platforms, "--dest", folder, *names], check=True)
+    command = [*pip, "--python-version", "3.12", *platforms, "--dest", folder, *names]
+    if subprocess.run(command, check=False).returncode:
+        sys.exit(f"{', '.join(names)}: cannot be downloaded; --wheels without a name packs none")
     for wheel in folder.glob("*.whl"):
         if wheel.name.split("-")[0].lower() in WITH_JAX:
             wheel.unlink()
@@ -145,8 +149,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     plan["data"] = [f"data/{options.data.name}"]
     weights = start if start and start.is_file() else None
-    if options.wheels:
-        download(options.wheels, folder / "wheels")
+    download(options.wheels, folder / "wheels")
     # A new run has other programs: its seed is in them.
     programs = options.out / "runs/programs.tar" if plan["batch"] else None
     write_load(folder / "load.tar.xz", options.data, runs, weights, programs)
