@@ -3,7 +3,7 @@
 import numpy as np
 
 # A brain without its skull has at most so many litres, and this share of the scan is a constant background.
-_LARGEST_BRAIN_LITRES = 2.0
+_LARGEST_BRAIN_LITRES = 2.3
 _LEAST_BACKGROUND = 0.3
 
 
