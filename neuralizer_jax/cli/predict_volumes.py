@@ -5,7 +5,7 @@ Everything that needs no prediction is checked before the first one. A scan that
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from neuralizer_jax.cli.volume_results import (
 from neuralizer_jax.errors import InputError, OutputError, one_line
 from neuralizer_jax.files.context_files import ContextPairs, identity, named, refuse_targets
 from neuralizer_jax.files.example_volumes import scans_in
-from neuralizer_jax.files.volume_grid import VolumeGrid, read_grid
+from neuralizer_jax.files.volume_grid import VolumeGrid, contradictions, read_grid
 from neuralizer_jax.intensity import normalize
 from neuralizer_jax.volumes.aligned import AlignedExample, align_example
 from neuralizer_jax.volumes.read_scan import read_scan
@@ -88,7 +88,7 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
         for target in grids
     }
     finished = {target for target in grids if is_finished(files[target], origins[target], overwrite=options.overwrite)}
-    for note in [*notes, *context.notes, *_contradictions(grids)]:
+    for note in [*notes, *context.notes, *contradictions(grids)]:
         print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
     for target in finished:
         print(f"{one_line(files[target]['labels'])}: is there already, made from the same files and options")
@@ -164,14 +164,6 @@ def _grids(targets: Sequence[Path], *, single: bool) -> tuple[dict[Path, VolumeG
                 raise
             failed[target] = str(error)
     return grids, failed
-
-
-def _contradictions(grids: Mapping[Path, VolumeGrid]) -> list[str]:
-    return [
-        f"{path}: sform and qform of the header disagree about left and right, the sform counts"
-        for path, grid in grids.items()
-        if grid.contradictory
-    ]
 
 
 def _arrays(params: object) -> list[np.ndarray]:

@@ -19,7 +19,7 @@ from neuralizer_jax.files.annotated_labels import read_annotated
 from neuralizer_jax.files.context_files import ContextPairs, explicit_pairs, named
 from neuralizer_jax.files.example_volumes import find_examples
 from neuralizer_jax.files.label_names import find_label_names, read_label_names
-from neuralizer_jax.files.volume_grid import lies_on, read_grid, read_labels
+from neuralizer_jax.files.volume_grid import contradictions, lies_on, read_grid, read_labels
 from neuralizer_jax.volumes.read_scan import read_example
 
 # Words in the names of label maps with FreeSurfer's numbers.
@@ -77,8 +77,10 @@ def read_context(options: argparse.Namespace, pairs: ContextPairs | None, target
         notes += more
         if not given and all(_FREESURFER & set(re.split(r"[\W_]+", path.name.lower())) for path in pairs.outputs):
             given = dict(FREESURFER_CLASSES)
+    grids = {path: read_grid(path) for path in (*pairs.inputs, *pairs.outputs)}
+    notes += contradictions(grids)
     for image, label_map in zip(pairs.inputs, pairs.outputs, strict=True):
-        if not lies_on(read_grid(label_map), read_grid(image)):
+        if not lies_on(grids[label_map], grids[image]):
             raise InputError(f"{one_line(label_map)}: lies on other voxels than its image {one_line(image)}")
     values = {path: np.unique(read_labels(path)).tolist() for path in pairs.outputs}
     if negative := [path for path, own in values.items() if own[0] < 0]:

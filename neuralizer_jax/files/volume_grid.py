@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.endings import volume_ending
 from neuralizer_jax.files.geometry import SAME_PLACE
@@ -76,6 +76,15 @@ def read_grid(path: Path) -> VolumeGrid:
         axis_directions(volume.affine)  # raises if it has none
         header = nifti_header(volume)
         return VolumeGrid(header, (lengths[0], lengths[1], lengths[2]), volume.affine, sides_disagree(header))
+
+
+def contradictions(grids: Mapping[Path, VolumeGrid]) -> list[str]:
+    """Notes on files whose headers contradict themselves."""
+    return [
+        f"{one_line(path)}: sform and qform of the header disagree about left and right, the sform counts"
+        for path, grid in grids.items()
+        if grid.contradictory
+    ]
 
 
 def read_labels(path: Path) -> np.ndarray:

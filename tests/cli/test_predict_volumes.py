@@ -357,6 +357,18 @@ def test_a_prediction_is_no_example_until_it_is_corrected(folder, capsys):
     assert len(run(target="new.nii.gz")[1].calls[0].examples) == 4
 
 
+def test_headers_that_contradict_themselves_are_noted(folder, capsys):
+    for path in ("sub-9_T1w.nii.gz", "ann/sub-2_T1w.nii.gz"):
+        image = nib.load(path)
+        image = nib.Nifti1Image(np.asarray(image.dataobj), image.affine, image.header)
+        image.set_qform(image.affine @ np.diag([-1, 1, 1, 1]), 1)
+        nib.save(image, f"x_{Path(path).name}")
+        Path(f"x_{Path(path).name}").replace(path)
+    run()
+    notes = [line for line in capsys.readouterr().err.splitlines() if "disagree about left and right" in line]
+    assert [note.split(": ")[2] for note in notes] == ["ann/sub-2_T1w.nii.gz", "sub-9_T1w.nii.gz"]
+
+
 def test_lists_of_examples(folder):
     lists = ["--context-in", "ann/sub-2_T1w.nii.gz", "--context-out", "ann/sub-2_dseg.nii.gz"]
     _, predictor = run(*lists, context=None)
