@@ -9,7 +9,7 @@ SHORT = tests/test_layout.py tests/model tests/inference tests/files
 .PHONY: help demo experiments-smoke test test-optimized test-312 fuzz lint types docs tables bench gpu-train clean
 
 help:
-	@echo "make demo               predict on a brain template, then train a small model on phantoms (writes demo/)"
+	@echo "make demo               strip and segment a made-up head without examples of your own (writes demo/)"
 	@echo "make test               check the style and run all tests"
 	@echo "make test-optimized     run the numerical tests again, compiled with the optimisations that users have"
 	@echo "make test-312           run a short selection of tests on Python 3.12, if it is installed"

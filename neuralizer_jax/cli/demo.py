@@ -1,4 +1,4 @@
-"""`neuralizer demo`: predicts on a real brain template, prepares data and trains, without a download."""
+"""`neuralizer demo`: strips and segments a made-up head without examples of one's own; with --train, makes weights."""
 
 import argparse
 import shlex
@@ -9,34 +9,64 @@ from neuralizer_jax.weights.pretrained import DEFAULT, PRETRAINED
 
 _SUBJECTS = 28
 
-# Options of `neuralizer predict` for each task.
+# Options of `neuralizer predict` for each task on slices.
 _TASKS = {
     "segmentation": ("--task", "segmentation", "--label-names", "{folder}/dseg.tsv"),
     "denoising": ("--bootstrap", "4", "--bootstrap-size", "8", "--augment"),
 }
+
+# Lateral ventricles, thalami, putamina, hippocampi, brain stem.
+_LABELS = "4,10,12,16,17,43,49,51,53"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
     parser = commands.add_parser(
         "demo",
-        help="predict on a brain template; make a phantom dataset, train a small model on it, and predict",
-        description="Cuts coronal slices from the MNI152 T1 template of nilearn, makes context pairs of two tasks "
-        "(tissue segmentation; denoising and bias correction), and predicts with the weights in the package. Then "
-        "shows how weights are made: prepares a small dataset of phantom heads, draws an episode of every training "
-        "task, trains a small model for a few minutes, and predicts with it. No download. After an interruption, the "
-        "same command continues.",
+        help="strip and segment a made-up head; with --train, predict on slices of a brain template and train a model",
+        description="Makes a head from the MNI152 template of nilearn, warped and lying askew. Finds the brain in it "
+        "and segments deep structures, with the weights and the built-in examples of the package, and writes a page to "
+        "look at. With --train: cuts coronal slices from the template, makes context pairs of two tasks (tissue "
+        "segmentation; denoising and bias correction) and predicts; then prepares a small dataset of phantom heads, "
+        "draws an episode of every training task, trains a small model for a few minutes, and predicts with it. After "
+        "an interruption, the same command continues. No download.",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("demo"), help="folder to write (default: demo)")
+    parser.add_argument("--train", action="store_true", help="show how weights are made instead")
     parser.add_argument("--steps", metavar="N", type=int, default=400, help="training steps (default: 400)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Runs the command."""
+    if options.train:
+        _train(options.out, options.steps)
+    else:
+        _strip_and_segment(options.out)
+
+
+def _strip_and_segment(out: Path) -> None:
+    from neuralizer_jax.cli.demo_head import overlaps, write_demo_head
+
+    print("Making a T1-weighted scan of a head: the phantom, warped, turned and moved")
+    scan, truth = write_demo_head(out)
+    mask, labels, page = out / "head_mask.nii.gz", out / "head_dseg.nii.gz", out / "page"
+    given = ("--target", str(scan), "--overwrite")
+    print("\nWhere is the brain? There are no examples: heads in the contrast of this scan are made")
+    _run_command("predict", "--task", "skull-stripping", *given, "--out", str(mask))
+    print("\nWhere are the deep structures?")
+    quick = ("--labels", _LABELS, "--refine", "0", "--report", str(page))
+    _run_command("predict", "--task", "segmentation", *given, "--out", str(labels), *quick)
+    print("\nDice, against what the head was made from (a real head is harder):")
+    for name, dice in overlaps(truth, mask, labels).items():
+        print(f"  {name:<26} {dice:.2f}")
+    print(f"\nLook at {page / 'index.html'}.\n\nThe commands above take any scan of a head. `neuralizer demo --train`")
+    print("shows how weights are made.")
+
+
+def _train(out: Path, steps: int) -> None:
     from neuralizer_jax.cli.demo_slices import write_demo_pairs
 
-    out: Path = options.out
     print("Cutting slices of 192x192 from the MNI152 brain template, for context pairs of two tasks")
     pairs = write_demo_pairs(out)
     written = []
@@ -56,9 +86,9 @@ def run(options: argparse.Namespace) -> None:
 
     print("\nTraining a small model on small images (64x64)")
     changes = {
-        "train.steps": options.steps,
-        "train.warmup_steps": min(50, options.steps // 8),
-        "validation.every": max(1, options.steps // 4),
+        "train.steps": steps,
+        "train.warmup_steps": min(50, steps // 8),
+        "validation.every": max(1, steps // 4),
     }
     _run_command(
         *("train", "--config", "smoke", "--workdir", str(out / "run"), "--data", str(out / "data/phantom")),

@@ -3,6 +3,7 @@
 import itertools
 import re
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,10 +32,10 @@ def _small(monkeypatch):
     monkeypatch.setattr(demo, "_run_command", smaller)
 
 
-def test_demo(tmp_path, capsys, monkeypatch, tiny_weights):
+def test_training_on_phantoms(tmp_path, capsys, monkeypatch, tiny_weights):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(PRETRAINED, "small", tiny_weights)
-    assert main(["demo", "--steps", "4"]) == 0
+    assert main(["demo", "--train", "--steps", "4"]) == 0
     out = capsys.readouterr().out
     assert "ended by steps after step 4" in out
     assert re.search(r"^  super resolution +PSNR, dB +[\d.]+ +[\d.]+ +[\d.]+$", out, re.MULTILINE)
@@ -58,6 +59,30 @@ def test_demo(tmp_path, capsys, monkeypatch, tiny_weights):
     commands = []
     monkeypatch.delitem(PRETRAINED, "small")
     monkeypatch.setattr(demo, "_run_command", lambda *command: commands.append(command))
-    assert main(["demo", "--steps", "4"]) == 0
+    assert main(["demo", "--train", "--steps", "4"]) == 0
     assert "pretrained" not in capsys.readouterr().out
     assert [command[0] for command in commands] == ["prepare", "episodes", "train", "predict", "predict"]
+
+
+def test_a_head_is_stripped_and_segmented(tmp_path, capsys, monkeypatch):
+    """The commands are recorded; their results are what the head was made from."""
+    monkeypatch.chdir(tmp_path)
+    commands = []
+
+    def record(*command):
+        commands.append(command)
+        truth = nib.load("demo/head_truth.nii.gz")
+        labels = np.asarray(truth.dataobj)
+        mask = "skull-stripping" in command
+        values = (labels > 0) & (labels < 500) if mask else np.where(np.isin(labels, (10, 49)), labels, 0)
+        nib.save(nib.Nifti1Image(values.astype(np.uint8), truth.affine), command[command.index("--out") + 1])
+
+    monkeypatch.setattr(demo, "_run_command", record)
+    assert main(["demo"]) == 0
+    assert [command[command.index("--task") + 1] for command in commands] == ["skull-stripping", "segmentation"]
+    scan, truth = nib.load("demo/head_T1w.nii.gz"), nib.load("demo/head_truth.nii.gz")
+    assert nib.aff2axcodes(scan.affine) == ("L", "P", "S")
+    np.testing.assert_array_equal(scan.affine, truth.affine)
+    shown = dict(re.findall(r"^  (\S.*?) +(\d\.\d\d)$", capsys.readouterr().out, re.MULTILINE))
+    assert float(shown["brain"]) > 0.95
+    assert shown["left thalamus"] == "1.00"
