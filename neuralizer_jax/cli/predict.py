@@ -98,10 +98,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     task.add_argument(
         "--task",
         choices=("image", "segmentation", *BUILTIN),
+        metavar="TASK",
         default="image",
-        help="segmentation: the context outputs are masks or label maps; writes the labels and *_prob. "
-        f"{', '.join(BUILTIN)}, and segmentation of scans without context pairs: from built-in examples, made for the "
-        "target (default: image)",
+        help="image: the context outputs are images. segmentation: they are masks or label maps; writes the labels and "
+        f"*_prob. Of scans without context pairs: segmentation, {', '.join(BUILTIN)}, from built-in examples (default: "
+        "image)",
     )
     task.add_argument(
         "--labels",
@@ -235,13 +236,15 @@ def run(options: argparse.Namespace, predict_volume: "Callable[..., VolumePredic
     if options.labels is not None:
         options.labels = sorted({label for part in options.labels for label in part})
     no_context = options.context is options.context_in is options.context_out is None
-    segmented = options.task == "segmentation" and options.slice is None and _has_volumes(options.target)
-    if options.task in BUILTIN or (segmented and no_context):
-        from neuralizer_jax.cli.predict_builtin import predict_builtin
+    scans = options.task not in BUILTIN and options.slice is None and _has_volumes(options.target)
+    segmented = scans and options.task == "segmentation"
+    examples = options.context_in or ([options.context] if options.context and options.context.is_dir() else [])
+    if options.task in BUILTIN or (segmented and no_context) or (scans and not segmented and _has_volumes(examples)):
+        from neuralizer_jax.cli.predict_fields import predict_fields
 
-        _refuse(options, _OF_PLANES, "is an option of images and planes, expected none with built-in examples")
+        _refuse(options, _OF_PLANES, "is an option of images and planes, expected --slice with it")
         options.examples_per_target = 4 if options.examples_per_target is None else options.examples_per_target
-        return predict_builtin(options)
+        return predict_fields(options)
     if segmented:
         from neuralizer_jax.cli.predict_volumes import predict_volumes
 
@@ -250,7 +253,7 @@ def run(options: argparse.Namespace, predict_volume: "Callable[..., VolumePredic
         return predict_volumes(options, predict_volume)
     from neuralizer_jax.cli.predict_planes import predict_planes
 
-    _refuse(options, _OF_SCANS, "is an option of whole scans, expected scans with --task segmentation and no --slice")
+    _refuse(options, _OF_SCANS, "is an option of whole scans, expected scans and no --slice")
     predict_planes(options)
     return 0
 

@@ -4,7 +4,7 @@ Slices of three planes through the whole field of view are predicted and average
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ Progress = Callable[[str, int, int], object]
 # Images are predicted at about this voxel size, mm.
 STEP_MM = 1.0
 
+# Images of the same kind and unit are correlated at least so much, and their ranges differ by at most this factor.
+_SAME_KIND = 0.7
+_SAME_UNIT = 2.0
+
 # Examples are compared with the target on a grid of so many mm.
 _COMPARED_MM = 4.0
 
@@ -52,7 +56,6 @@ class ImageExample:
 
     scan: Scan
     output: np.ndarray
-    _checked: Scan = field(init=False, repr=False)
 
     def __post_init__(self) -> None:  # noqa: D105
         output = np.asarray(self.output)
@@ -63,7 +66,6 @@ class ImageExample:
             )
         checked = replace(self.scan, values=output, name=f"output of {self.scan.name}")
         object.__setattr__(self, "output", checked.values)
-        object.__setattr__(self, "_checked", checked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +166,25 @@ def predict_image(
         values = np.where(there, in_unit_of(Window(low, high), values), low)
     names = tuple((pair.scan.name, like) for pair, like in chosen)
     return ImagePrediction(as_stored(values, target), target.affine, target, own.alignment, names)
+
+
+def are_of_the_same_kind(examples: Sequence[ImageExample]) -> bool:
+    """Whether the outputs of examples look like their scans, in about the same unit.
+
+    Example:
+        >>> scan = Scan(np.arange(60).reshape(3, 4, 5), np.eye(4))
+        >>> same, other = ImageExample(scan, scan.values + 1), ImageExample(scan, 60 - scan.values)
+        >>> are_of_the_same_kind([same]), are_of_the_same_kind([same, other])
+        (True, False)
+    """
+    for example in examples:
+        scan, output = example.scan.values.ravel(), example.output.ravel()
+        if np.corrcoef(scan, output)[0, 1] < _SAME_KIND:
+            return False
+        own, other = own_window(scan), own_window(output)
+        if not 1 / _SAME_UNIT < (own.high - own.low) / (other.high - other.low) < _SAME_UNIT:
+            return False
+    return bool(examples)
 
 
 def check_field_options(model: nn.Module, planes: Sequence[str], examples_per_target: int) -> Neuralizer:

@@ -1,11 +1,12 @@
-"""`neuralizer predict` without context pairs: skull stripping, restoration, segmentation of whole scans.
+"""Whole scans of `neuralizer predict` that are not segmented from examples of one's own: all other tasks.
 
-Examples are built-in heads. A scan that fails does not stop the others.
+Skull stripping, restoration and segmentation from built-in heads; image tasks from examples of one's own. A scan that
+fails does not stop the others.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,16 @@ import numpy as np
 from input_pipeline.space.structure_names import FREESURFER_CLASSES
 from neuralizer_jax.cli import predict_checks as checks
 from neuralizer_jax.cli.predict_planes import make_folder
+from neuralizer_jax.cli.volume_examples import find_pairs_of_scans
 from neuralizer_jax.cli.volume_progress import Progress, Stages
 from neuralizer_jax.cli.volume_report import ReportFiles, write_mask_page
 from neuralizer_jax.cli.volume_results import Origin, key_of, output_files, result_paths, write_results
 from neuralizer_jax.errors import InputError, OutputError, one_line
+from neuralizer_jax.files.context_files import identity, refuse_targets
 from neuralizer_jax.files.endings import volume_ending
 from neuralizer_jax.files.example_volumes import scans_in
-from neuralizer_jax.files.volume_grid import VolumeGrid, is_volume, read_grid, write_labels, write_scan
+from neuralizer_jax.files.volume_grid import VolumeGrid, is_volume, lies_on, read_grid, write_labels, write_scan
+from neuralizer_jax.volumes.image_task import ImageExample, are_of_the_same_kind, predict_image
 from neuralizer_jax.volumes.read_scan import read_scan
 from neuralizer_jax.volumes.scan import Scan
 from neuralizer_jax.weights.weights_hash import weights_sha256
@@ -32,6 +36,7 @@ _SUFFIXES = {
     "super-resolution": "fine",
     "inpainting": "inpainted",
     "segmentation": "dseg",
+    "image": "predicted",
 }
 
 # Options that a task does not have, besides segmentation.
@@ -41,7 +46,7 @@ _OF_LABELS = ("refine", "partial", "probabilities", "transforms", "labels", "lab
 _Job = Callable[[Scan, Mapping[str, Path], VolumeGrid, Progress], list[Path]]
 
 
-def predict_builtin(options: argparse.Namespace) -> int:
+def predict_fields(options: argparse.Namespace) -> int:
     """Runs the command; returns 0, or 1 if some of several targets failed. Raises InputError for wrong input."""
     _check(options)
     weights = checks.weights_to_use(options.weights)
@@ -64,7 +69,7 @@ def predict_builtin(options: argparse.Namespace) -> int:
     to_do = [target for target in targets if target not in done]
     failed = {}
     if to_do:
-        job = _job(options, weights)
+        job = _job(options, weights, _image_examples(options, targets) if options.task == "image" else [])
     with Stages() as show:
         for number, target in enumerate(to_do):
             title = target.name if single else f"{target.name} ({number + 1}/{len(to_do)})"
@@ -93,7 +98,7 @@ def _check(options: argparse.Namespace) -> None:
     """Raises InputError for options that do not fit the task."""
     task = options.task
     for name in ("context", "context_in", "context_out", "slice"):
-        if getattr(options, name) is not None:
+        if task != "image" and getattr(options, name) is not None:
             expected = "none with whole scans" if name == "slice" else "--task segmentation or image with it"
             raise InputError(f"--{name.replace('_', '-')}: {task} has built-in examples, expected {expected}")
     if task != "segmentation":
@@ -120,7 +125,23 @@ def _files(path: Path, page: Path | None, options: argparse.Namespace) -> dict[s
     return {"mask": path, "brain": path.with_name(f"{stem}_brain{ending}")} | ({"page": page} if page else {})
 
 
-def _job(options: argparse.Namespace, weights: Path) -> _Job:
+def _image_examples(options: argparse.Namespace, targets: Sequence[Path]) -> list[ImageExample]:
+    """The examples of an image task."""
+    pairs = find_pairs_of_scans(options, targets)
+    if pairs is None:
+        raise InputError(f"--context: {one_line(options.context)} holds label maps, expected pairs of images")
+    for note in pairs.notes:
+        print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
+    refuse_targets((*pairs.inputs, *pairs.outputs), {identity(path) for path in targets})
+    examples = []
+    for image, output in zip(pairs.inputs, pairs.outputs, strict=True):
+        if not lies_on(read_grid(output), read_grid(image)):
+            raise InputError(f"{one_line(output)}: lies on other voxels than its image {one_line(image)}")
+        examples.append(ImageExample(read_scan(image).canonical(), read_scan(output).canonical().values))
+    return examples
+
+
+def _job(options: argparse.Namespace, weights: Path, examples: Sequence[ImageExample]) -> _Job:
     """What is done with each scan."""
     from neuralizer_jax.cli.start_jax import start_jax
     from neuralizer_jax.volumes.built_in_segmentation import segment
@@ -138,6 +159,13 @@ def _job(options: argparse.Namespace, weights: Path) -> _Job:
         "planes": options.planes,
     }
 
+    same_kind = are_of_the_same_kind(examples)
+    if examples:
+        whose = (
+            "target, as outputs resemble their inputs" if same_kind else "outputs, as they do not resemble their inputs"
+        )
+        print(f"neuralizer: note: results have the unit of the {whose}", file=sys.stderr)
+
     def stripped(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> list[Path]:
         found = strip_skull(model, params, scan, **shared, on_progress=progress)
         write_scan(files["brain"], np.where(found.mask, scan.values, 0), grid)
@@ -147,7 +175,10 @@ def _job(options: argparse.Namespace, weights: Path) -> _Job:
         return list(files.values())
 
     def restored(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> list[Path]:
-        found = restore(model, params, scan, options.task, **shared, on_progress=progress)
+        if examples:
+            found = predict_image(model, params, scan, examples, same_kind=same_kind, **shared, on_progress=progress)
+        else:
+            found = restore(model, params, scan, options.task, **shared, on_progress=progress)
         same = found.values.shape == grid.shape and np.array_equal(found.affine, scan.affine)
         write_scan(files["image"], found.values, grid, None if same else found.affine)
         return [files["image"]]

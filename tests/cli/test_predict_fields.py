@@ -1,4 +1,4 @@
-"""`neuralizer predict` of whole scans without context pairs: what is written where, and what is refused."""
+"""`neuralizer predict` of whole scans, besides segmentation from examples: what is written where, what is refused."""
 
 import shutil
 
@@ -75,6 +75,28 @@ def test_a_scan_is_segmented_without_context(folder):
     assert nib.load("seg.nii.gz").shape == nib.load("scans/sub-1_T1w.nii.gz").shape
     table = (folder / "seg.tsv").read_text().splitlines()
     assert [line.split("\t")[:2] for line in table[1:]] == [["10", "left thalamus"], ["49", "right thalamus"]]
+
+
+def test_an_image_task_has_examples_of_its_own(folder, capsys, monkeypatch):
+    from neuralizer_jax.volumes import slice_predictions
+
+    # The network gives the output of the first example.
+    monkeypatch.setattr(slice_predictions, "_predict", lambda model, params, x, images, outputs, *rest: outputs[:, 0])
+    (folder / "pairs").mkdir()
+    shutil.copy("scans/sub-2_T1w.nii.gz", "pairs/a_in.nii.gz")
+    image = nib.load("pairs/a_in.nii.gz")
+    output = 5000 - 3 * np.asarray(image.dataobj)
+    nib.save(nib.Nifti1Image(output.astype(np.int16), image.affine), "pairs/a_out.nii.gz")
+    assert (
+        predict("--task", "image", "-i", "scans/sub-1_T1w.nii.gz", "--context", "pairs", "-o", "o.nii.gz", *ALIGNED)
+        == 0
+    )
+    assert "results have the unit of the outputs" in capsys.readouterr().err
+    found = np.asarray(nib.load("o.nii.gz").dataobj)
+    bright = np.asarray(image.dataobj) > 200
+    assert np.median(np.abs(found - output)[bright]) < 10
+    (folder / "pairs/a_out.nii.gz").unlink()
+    assert predict("--task", "image", "-i", "scans/sub-1_T1w.nii.gz", "--context", "pairs", "-o", "p.nii.gz") == 2
 
 
 @pytest.mark.parametrize(
