@@ -74,7 +74,7 @@ def gather(
     from_mean = np.linalg.norm(centres - centres.mean(axis=0), axis=1)
     away = np.linalg.norm(own.centre - centres.mean(axis=0)) - from_mean.mean()
     # A box is sqrt(12) standard deviations long.
-    length = max(1.0, float(np.sqrt(12) * np.mean([np.linalg.norm(place.spread) for place in places])))
+    length = max(1.0, float(np.sqrt(12) * np.mean([np.sqrt(np.trace(place.covariance)) for place in places])))
     odd_volume = abs(np.log(own.mm3) - volumes.mean()) - volumes.std()
     return Evidence(
         planes=float(np.mean(pairs)) if pairs else certainty,
