@@ -117,7 +117,7 @@ def _write(
 
     versions = ", ".join(f"{name} {version(name)}" for name in ("neuralizer-jax", "jax", "flax"))
     page = SegmentedScan(
-        name=target.name,
+        name=Path(target.name).name,
         scan=target.values,
         labels=labels,
         affine=target.affine,
