@@ -163,10 +163,10 @@ def get_commands(
         path = out / f"{name}.safetensors"
         commands.append(Command(("convert", "--half", shown_path(checkpoints), shown_path(path)), path, always=True))
         if scans:
-            card = {"text": "pretrained_card.md.j2", "training": shown_path(checkpoints.parent)}
             commands.extend(pretrained_evaluation.prepare(data, raw, scans))
             folder = out / f"evaluation-of-{checkpoints.parent.name}"
-            commands.extend(pretrained_evaluation.get_commands(folder, data, str(path), **card))
+            training, text = shown_path(checkpoints.parent), "pretrained_card.md.j2"
+            commands.extend(pretrained_evaluation.get_commands(folder, data, str(path), text=text, training=training))
 
     # A folder is named after the steps before it, or the run: others there make another run.
     before = Path(small_from) if small_from else train("crops", 32, "small-crops")

@@ -47,8 +47,10 @@ _REGIONS = tuple(f"neuromorphometrics:{label}" for label in _SHOWN)
 _ALL_SHOW = "--config.data.classes.min_pixels=20"
 
 # Three positions of each plane: through structures of the mid coronal slice, and at its ends.
-_PLANES = ("coronal:-45", "coronal:-17", "coronal:10", "sagittal:-24", "sagittal:-10", "sagittal:24")
-_PLANES += ("axial:-12", "axial:12", "axial:30")
+_PLANES = (
+    *("coronal:-45", "coronal:-17", "coronal:10", "sagittal:-24", "sagittal:-10", "sagittal:24"),
+    *("axial:-12", "axial:12", "axial:30"),
+)
 
 # Tasks with one input image, for which a context of another modality makes sense.
 _ONE_IMAGE = (

@@ -56,7 +56,8 @@ def read_training(folder: Path) -> Training:
     for key in ("step", "seconds", "devices", "versions", "ended"):
         if key not in summary:
             raise InputError(f"{folder / 'summary.json'}: has no {key}, expected the summary of a training")
-    path, subjects = folder / TRAINING_SUBJECTS_FILE, Counter()
+    path = folder / TRAINING_SUBJECTS_FILE
+    subjects: Counter[str] = Counter()
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
