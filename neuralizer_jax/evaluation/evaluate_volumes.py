@@ -42,8 +42,9 @@ class AnnotatedScan:
 
 
 # From a target in RAS order whose alignment is known, the same aligned, aligned examples, labels to find and the number
-# of examples of each, to labels `[X, Y, Z]` on the target's voxels.
-Segment = Callable[[Scan, AlignedScan, Sequence[AlignedExample], Sequence[int], int], np.ndarray]
+# of examples of each, to labels `[X, Y, Z]` on the target's voxels, and the Dice that a network expects of each label.
+Segmented = tuple[np.ndarray, Mapping[int, float]]
+Segment = Callable[[Scan, AlignedScan, Sequence[AlignedExample], Sequence[int], int], Segmented]
 
 
 @dataclass(frozen=True)
@@ -201,15 +202,18 @@ def _scored(
     """Rows of the table for a target: its structures as a model segments them."""
     canonical = scan.canonical()
     target = Scan(canonical.values, canonical.affine, scan.name, own.scan.alignment.to_mni)
-    found = model.segment(target, own.scan, examples, tuple(keys), size)
+    found, expected = model.segment(target, own.scan, examples, tuple(keys), size)
     scores = volume_scores(found, own.labels, keys, affine=target.affine, to_mni=own.scan.to_mni)
     for label, key in keys.items():
         yield from ((*key, metric, score) for metric, score in scores[label].items())
+        if label in expected:
+            yield (*key, "expected_dice", expected[label])
 
 
 def _predicted(model, params, scan, target, examples, labels, size):
-    return predict_volume(model, params, scan, examples, label_values=labels, examples_per_target=size).labels
+    found = predict_volume(model, params, scan, examples, label_values=labels, examples_per_target=size)
+    return found.labels, {label: structure.confidence for label, structure in found.structures.items()}
 
 
 def _voted(vote, scan, target, examples, labels, size):
-    return vote(target, examples, labels, size)
+    return vote(target, examples, labels, size), {}

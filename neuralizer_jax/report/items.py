@@ -25,6 +25,7 @@ from neuralizer_jax.report.structures import (
     numbers_table,
     structure_means,
     structures_table,
+    trust_table,
     whole_scans,
 )
 from neuralizer_jax.report.table_formats import Table
@@ -41,6 +42,7 @@ _OTHER_METRIC = {"dice": "hd95", "psnr": "ssim"}
 _OF_WHOLE_SCANS = {
     "table_structures": ("Structures in whole scans", structures_table),
     "table_structure_ends": ("Ends of structures", ends_table),
+    "table_structure_trust": ("Expected Dice of structures", trust_table),
     "table_structures_by_n": ("Structures by number of examples", numbers_table),
 }
 

@@ -116,6 +116,40 @@ def ends_table(name: str, scores: pd.DataFrame, class_names: Mapping[str, str]) 
     return Table(name, caption, head, tuple(parts))
 
 
+def trust_table(name: str, scores: pd.DataFrame, class_names: Mapping[str, str]) -> Table:
+    """How well the Dice that a model expects of a structure tells its Dice: a row for each model and N.
+
+    Raises:
+        LeftOut: no model expects any.
+    """
+    caption = (
+        "Whole scans: the Dice that a model expects of a structure in a scan, beside its Dice. Spearman's rank"
+        " correlation over scans and structures, mean difference without its sign, and the lowest Dice of those that it"
+        " expects to be at least 0.8."
+    )
+    each = ["model", "size", "class", "dataset", "subject"]
+    pairs = scores.pivot_table(index=each, columns="metric", values="value").reset_index()
+    if "expected_dice" not in pairs:
+        raise LeftOut("no model expects a Dice")
+    rows = []
+    for (model, size), its in pairs.dropna(subset="expected_dice").groupby(["model", "size"]):
+        expected, dice = its["expected_dice"], its["dice"]
+        good = dice[expected >= 0.8]
+        rows.append(
+            (
+                Cell(f"{model}, N = {shown_size(size)}"),
+                Cell(f"{len(its)}"),
+                Cell(f"{expected.corr(dice, method='spearman'):.2f}")
+                if dice.nunique() > 1 < expected.nunique()
+                else NOTHING,
+                Cell(f"{(expected - dice).abs().mean():.3f}"),
+                Cell(f"{good.min():.3f}") if len(good) else NOTHING,
+            )
+        )
+    head = ("Model", "Structures of scans", "Rank correlation", "Mean difference", "Lowest Dice")
+    return Table(name, caption, head, (tuple(rows),))
+
+
 def _estimates(scores: pd.DataFrame, metric: str, class_names: Mapping[str, str]) -> Estimates:
     """The mean of each structure by its name, on the scans that all models have; all of them are paired."""
     scores = compared(scores[scores["metric"] == metric])

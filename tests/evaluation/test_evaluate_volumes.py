@@ -49,7 +49,7 @@ class Recorder:
 
     def __call__(self, scan, target, examples, labels, count):
         self.seen.append((scan.name, [x.scan.name for x in examples], labels, count))
-        return majority_vote(target, examples, labels, count)
+        return majority_vote(target, examples, labels, count), {}
 
 
 def evaluated(folder, targets, examples, sizes=(1,), **options):
@@ -196,6 +196,7 @@ class TestCommand:
         assert "tiny" in shown
         table = read_scores(folder / "out" / "scores.csv")
         assert set(table["class"]) == {"Left-Hippocampus"}
+        assert table.loc[table["metric"] == "expected_dice", "value"].between(0, 1).sum() == 2
         assert set(table["subject"]) == {"sub-0_T1w", "sub-1_T1w"}
         assert json.loads((folder / "out" / "models.json").read_text())[0]["config"] == str(folder / "scans")
         assert command(folder, *options, "--subjects", 2) == 0

@@ -50,7 +50,7 @@ EVERYTHING = {
     *(f"{name}.{ending}" for name in ("table_ablations", "table_planes", "table_runtime") for ending in ("md", "tex")),
     *(
         f"table_{name}.{ending}"
-        for name in ("structures", "structures_by_n", "structure_ends")
+        for name in ("structures", "structures_by_n", "structure_ends", "structure_trust")
         for ending in ("md", "tex")
     ),
     "qualitative_experiment1.png",

@@ -7,7 +7,7 @@ from neuralizer_jax.evaluation.scores import scores_of
 from neuralizer_jax.report.headline import headline
 from neuralizer_jax.report.items import report_items
 from neuralizer_jax.report.results import LeftOut, Results
-from neuralizer_jax.report.structures import ends_table, numbers_table, structures_table
+from neuralizer_jax.report.structures import ends_table, numbers_table, structures_table, trust_table
 
 NAMES = {"17": "left hippocampus", "4": "left ventricle"}
 
@@ -72,10 +72,24 @@ class TestStructures:
         shown = texts(ends_table("t", scores_of(rows), {}))
         assert [cells[2] for cells in shown.values()] == ["–", "0.40", "0.40"]  # noqa: RUF001
 
+    def test_trust(self):
+        table = trust_table("t", scores_of(whole_scan_rows()), {})
+        # At N = 1 Dice is .7 and .8, expected .6 and .8; at N = 8 .8 and .9, expected .8 and 1.
+        assert texts(table) == {
+            "net, N = 1": ["6", "1.00", "0.050", "0.800"],
+            "net, N = 8": ["6", "1.00", "0.050", "0.800"],
+        }
+        low = [its for its in whole_scan_rows() if its[-2] != "expected_dice"]
+        with pytest.raises(LeftOut):
+            trust_table("t", scores_of(low), {})
+        low += [whole_scan_row("net", 8, label, "a", "expected_dice", 0.5) for label in NAMES]
+        assert texts(trust_table("t", scores_of(low), {})) == {"net, N = 8": ["2", "–", "0.350", "–"]}  # noqa: RUF001
+
     def test_they_are_in_a_report_that_has_whole_scans(self):
         results = Results(scores_of(whole_scan_rows()), "", None, [], ())
         items, _ = report_items(results, {})
         parts = {"table_structures", "table_structures_by_n", "table_structure_ends", "figure_structures"}
+        parts |= {"table_structure_trust"}
         assert parts == {item.name for item in items}
         assert ("Dice: net, N = 8", "0.850 [0.850, 0.850]") in headline(results)
         others = [("experiment1", *its[1:]) for its in whole_scan_rows()]
