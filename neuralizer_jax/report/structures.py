@@ -14,6 +14,9 @@ from neuralizer_jax.report.tables import best_text, natural_key, shown_estimate
 _METRICS = ("dice", "hd95", "volume_error")
 _OVER_SCANS = "Means over scans, 95 % bootstrap intervals over scans in brackets; best in bold."
 
+# A Dice that is as good as this is expected of most structures.
+_GOOD = 0.8
+
 # Model and size, then the estimate of each structure.
 Estimates = dict[tuple[str, float], dict[str, Estimate]]
 
@@ -125,7 +128,7 @@ def trust_table(name: str, scores: pd.DataFrame, class_names: Mapping[str, str])
     caption = (
         "Whole scans: the Dice that a model expects of a structure in a scan, beside its Dice. Spearman's rank"
         " correlation over scans and structures, mean difference without its sign, and the lowest Dice of those that it"
-        " expects to be at least 0.8."
+        f" expects to be at least {_GOOD}."
     )
     each = ["model", "size", "class", "dataset", "subject"]
     pairs = scores.pivot_table(index=each, columns="metric", values="value").reset_index()
@@ -134,7 +137,7 @@ def trust_table(name: str, scores: pd.DataFrame, class_names: Mapping[str, str])
     rows = []
     for (model, size), its in pairs.dropna(subset="expected_dice").groupby(["model", "size"]):
         expected, dice = its["expected_dice"], its["dice"]
-        good = dice[expected >= 0.8]
+        good = dice[expected >= _GOOD]
         rows.append(
             (
                 Cell(f"{model}, N = {shown_size(size)}"),
