@@ -134,7 +134,7 @@ def is_finished(files: Mapping[str, Path], origin: Origin, *, overwrite: bool) -
     if not overwrite:
         raise InputError(
             f"{one_line(labels if labels.exists() else there[0])}: is there already, made from other files or options, "
-            "or by hand, expected --overwrite or another --out"
+            "by another version or by hand, expected --overwrite or another --out"
         )
     return False
 

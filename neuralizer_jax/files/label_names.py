@@ -23,6 +23,9 @@ _LINE = re.compile(r" *(\d{1,9})(?:[\t,] *([^\t,]*[^\t, ])| +(\S+))")
 # Tables that lie at the top of a folder of examples.
 _TABLES = ("dataset.json", "*dseg.tsv", "*LUT.txt", "*.ctab", "labels.tsv", "labels.csv", "labels.txt")
 
+# From `derivatives/NAME/sub-01/ses-1/anat` up to the dataset.
+_LEVELS = 6
+
 
 def read_label_names(path: Path) -> dict[int, str]:
     """Reads the name of each label; lines that do not begin with a number are passed over.
@@ -76,7 +79,7 @@ def _table_of(labels: Path, folder: Path | None) -> Path | None:
         name = parse_name(labels.name[: -len(volume_ending(labels))])
     except InputError:
         return None
-    folders = [path for path in labels.parents if folder is None or path.is_relative_to(folder)]
+    folders = [path for path in labels.parents[:_LEVELS] if folder is None or path.is_relative_to(folder)]
     return find_table(labels, name, {path: sorted(path.glob("*dseg.tsv")) for path in folders})
 
 
