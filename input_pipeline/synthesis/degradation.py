@@ -19,7 +19,9 @@ def add_noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.n
     return np.hypot(image + real, imaginary)
 
 
-def add_bias(image: np.ndarray, strength: float, steps: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+def add_bias(
+    image: np.ndarray, strength: float, steps: Sequence[float] | np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Multiplies an image by a smooth factor, whose logarithm has the standard deviation `strength`.
 
     Args:
@@ -34,7 +36,9 @@ def add_bias(image: np.ndarray, strength: float, steps: Sequence[float], rng: np
     return image * np.exp(strength * field)
 
 
-def thick_slices(image: np.ndarray, thickness: Sequence[float], first: Sequence[float]) -> np.ndarray:
+def thick_slices(
+    image: np.ndarray, thickness: Sequence[float] | np.ndarray, first: Sequence[float] | np.ndarray
+) -> np.ndarray:
     """The image of a scan with thick slices, interpolated linearly between them.
 
     Args:

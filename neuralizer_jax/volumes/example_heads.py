@@ -112,6 +112,6 @@ def _kept_labels(number: int, cache: Path | None) -> np.ndarray:
     labels = example_labels(number)
     with suppress(OSError, InputError):
         cache.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as temporary, open(temporary, "wb") as stream:
-            np.savez_compressed(stream, labels=labels)
+        with written_whole(path) as temporary:  # ends in .npz, as NumPy wants it
+            np.savez_compressed(temporary, labels=labels)
     return labels

@@ -101,7 +101,7 @@ def restore(
     if task not in RESTORATIONS:
         raise InputError(f"task: is {task}, expected one of {', '.join(RESTORATIONS)}")
     canonical = target.canonical()
-    holes = _holes(canonical) if task == "inpainting" else None
+    holes = _holes(canonical) if task == "inpainting" else np.zeros(0, bool)
     if task == "super-resolution":
         _check_thick(canonical)
     if task == "bias-correction" and canonical.values.min() < 0:

@@ -22,6 +22,9 @@ from neuralizer_jax.volumes.scan import Scan
 _STEP_MM = 2.0
 _EVERY = 2
 
+# Below one half, for the fluid around the brain, which belongs to it, is thinner than a voxel of the grid.
+_THRESHOLD = 0.45
+
 
 @dataclass(frozen=True, eq=False)
 class BrainMask:
@@ -85,7 +88,7 @@ def strip_skull(
     found = predict_field(network, params, image, images, brains, planes, on_progress, mask=True, every=_EVERY)
     values, there = place.take_back(found, own.values.shape)
     probability = np.where(there, values, 0).astype(np.float32)
-    mask = _one_piece(probability > 0.5)
+    mask = _one_piece(probability > _THRESHOLD)
     if not mask.any():
         raise InputError(f"{target.name}: no brain was found, expected a scan of a whole head")
     return BrainMask(as_stored(mask, target) > 0, as_stored(probability, target), target, own.alignment)
