@@ -32,7 +32,7 @@ class FoundStructure:
         voxels: of the scan that have the label.
         mm3: their volume.
         confidence: how far the result can be trusted, 0 to 1.
-        warnings: why it should be checked.
+        warnings: why it should be checked, to be read after its name: `was not found`.
         examples: names of the examples that it was predicted from, and their similarity from 0 to 1.
     """
 
@@ -127,14 +127,14 @@ def _numbers(segmented: SegmentedScan) -> list[tuple[str, str]]:
 
 
 def _cautions(whole: Sequence[str], structures: Sequence[FoundStructure]) -> list[str]:
-    lines = [f"{x.name}: {line}" for x in structures for line in x.warnings]
+    lines = [f"{x.name} {line}" for x in structures for line in x.warnings]
     more = len(lines) - _MOST_WARNINGS
     return [*whole, *lines[:_MOST_WARNINGS], *([f"and {more} more, see the table"] if more > 0 else [])]
 
 
 def _shown_row(row: Row, volume: ShownVolume, structures: Sequence[FoundStructure], colours) -> dict:
     """A row of pictures with its caption and legend, in which left and right are one."""
-    where = ", ".join(f"{axis} {x:.0f}" for axis, x in zip("xyz", volume.world(row.place), strict=True))
+    where = ", ".join(f"{axis} {round(x)}" for axis, x in zip("xyz", volume.world(row.place), strict=True))
     what = "Whole scan" if row.around is None else structures[row.around - 1].name
     legend: dict[str, list[int]] = {}
     for place in row.seen:

@@ -154,7 +154,7 @@ def test_the_index_lists_the_pages_to_check_first(tmp_path):
     index = Page(tmp_path / "index.html")
     assert index.text.index(HOSTILE) < index.text.index("sub-1")
     assert [a["href"] for tag, a in index.tags if tag == "a"] == ["scans/sub-2.html", "scans/sub%20%231%3F.html"]
-    assert "left thing: is small" in index.text
+    assert "left thing is small" in index.text
 
 
 def test_a_file_in_place_of_the_folder_is_one_line(tmp_path):

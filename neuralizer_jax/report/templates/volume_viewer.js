@@ -31,7 +31,7 @@
 
   viewer.onLocationChange = (location) => {
     const name = ["", ...data.names][Math.round(location.values[1]?.value ?? 0)] ?? "";
-    const mm = Array.from(location.mm).slice(0, 3).map((value) => value.toFixed(0));
+    const mm = Array.from(location.mm).slice(0, 3).map((value) => Math.round(value) + 0);
     element("where").textContent = `x ${mm[0]}, y ${mm[1]}, z ${mm[2]} mm ${name && "· " + name}`;
   };
   viewer.addVolume(scan);
