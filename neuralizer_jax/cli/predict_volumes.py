@@ -25,6 +25,7 @@ from neuralizer_jax.cli.volume_results import (
 )
 from neuralizer_jax.errors import InputError, OutputError, one_line
 from neuralizer_jax.files.context_files import ContextPairs, identity, named, refuse_targets
+from neuralizer_jax.files.example_bids import bids_suffix
 from neuralizer_jax.files.example_volumes import scans_in
 from neuralizer_jax.files.volume_grid import VolumeGrid, contradictions, read_grid
 from neuralizer_jax.intensity import normalize
@@ -136,16 +137,23 @@ def _check_numbers(options: argparse.Namespace) -> None:
 
 
 def _targets(options: argparse.Namespace) -> tuple[list[Path], ContextPairs | None, list[str]]:
-    """The scans to predict, the files of the examples, and notes. Examples in a folder of targets are left out."""
+    """The scans to predict, the files of the examples, and notes.
+
+    In a folder of targets, the examples are left out, and in BIDS the scans of other contrasts.
+    """
     named_targets = [path for path in options.target if not path.is_dir()]
     inside = [scan for path in options.target if path.is_dir() for scan in scans_in(path)]
     pairs = find_pairs_of_scans(options, [*named_targets, *inside])
     files = (*pairs.inputs, *pairs.outputs) if pairs else ()
     refuse_targets(files, {identity(path) for path in named_targets})
     used = {identity(path) for path in files}
+    contrasts = {bids_suffix(path) for path in pairs.inputs} if pairs else {""}
     left_out = [scan for scan in inside if identity(scan) in used]
+    others = [scan for scan in inside if "" not in contrasts and bids_suffix(scan) not in {"", *contrasts}]
     notes = [f"{named(left_out)}: in the context, so not predicted"] if left_out else []
-    targets = [*named_targets, *(scan for scan in inside if identity(scan) not in used)]
+    if others:
+        notes.append(f"{named(others)}: not {' or '.join(sorted(contrasts))} as the examples, so not predicted")
+    targets = [*named_targets, *(scan for scan in inside if scan not in left_out and scan not in others)]
     if not targets:
         raise InputError(
             f"{one_line(options.target[0])}: no scans in this folder besides the examples, expected targets"

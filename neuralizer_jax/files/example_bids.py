@@ -140,6 +140,16 @@ def _on_its_voxels(label: Path, image: Path) -> bool:
         return False
 
 
+def bids_suffix(path: Path) -> str:
+    """The suffix of a file of a subject that is named as in BIDS; empty for another file.
+
+    >>> bids_suffix(Path("sub-01_T1w.nii.gz")), bids_suffix(Path("case_01.nii.gz"))
+    ('T1w', '')
+    """
+    name = _name(path)
+    return name.suffix if name and "sub" in name.entities else ""
+
+
 def _name(path: Path) -> BidsName | None:
     try:
         return parse_name(path.name[: -len(volume_ending(path))])

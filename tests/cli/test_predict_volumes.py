@@ -178,6 +178,14 @@ def test_of_a_folder_of_targets_labels_and_examples_are_left_out(folder, capsys)
     assert "no labels" not in err
 
 
+def test_in_a_folder_of_targets_only_the_contrast_of_the_examples_is_predicted(folder, capsys):
+    for name in ("sub-1_FLAIR", "sub-4_FLAIR", "sub-4_T1w", "another"):
+        save(f"ann/{name}.nii.gz", picture(len(name)))
+    _, predictor = run(target="ann", out="new")
+    assert [call.target.name for call in predictor.calls] == ["ann/another.nii.gz", "ann/sub-4_T1w.nii.gz"]
+    assert "sub-1_FLAIR.nii.gz, sub-4_FLAIR.nii.gz: not T1w as the examples" in capsys.readouterr().err
+
+
 def test_a_bad_scan_is_reported_at_the_end_and_does_not_stop_the_others(folder, capsys):
     Path("bad.nii.gz").write_bytes(b"text")
     for number in (5, 6):
