@@ -25,8 +25,8 @@ class Stages:
             text = f"{one_line(title)}: {stage}"
             if text != self._stage:
                 self._stage = text
-                self._bar.reset(total=of)
                 self._bar.set_description_str(text, refresh=False)
+                self._bar.reset(total=of)
             self._bar.update(done - self._bar.n)
 
         return progress
