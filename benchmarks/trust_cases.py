@@ -41,8 +41,8 @@ PLAN = {
         ("shuffled", 2, 4), ("blobs", 2, 4), ("upside down", 2, 4),
     ),
     "scans": (
-        ("good", 8, 18), ("good", 4, 24), ("good", 1, 10), ("inverted", 4, 4), ("T2-like", 4, 4), ("moved", 4, 5),
-        ("turned", 4, 4), ("noise", 4, 2), ("thick", 4, 2), ("shuffled", 4, 3), ("blobs", 4, 3), ("upside down", 4, 3),
+        ("good", 2, 40), ("good", 8, 3), ("good", 1, 8), ("inverted", 2, 4), ("T2-like", 2, 4), ("moved", 2, 5),
+        ("turned", 2, 5), ("noise", 2, 2), ("thick", 2, 2), ("shuffled", 2, 3), ("blobs", 2, 3), ("upside down", 2, 3),
     ),
 }  # fmt: skip
 # Nothing there is the structure.

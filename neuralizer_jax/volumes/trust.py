@@ -18,7 +18,7 @@ _COEFFICIENTS = {
 _LIMITS = (0.02, 0.98)
 
 # A structure is to be looked at below this expected Dice, a target and its examples below this likeness.
-LEAST_DICE, LEAST_LIKENESS = 0.6, 0.6
+LEAST_DICE, LEAST_LIKENESS = 0.6, 0.5
 
 
 def expected_dice(evidence: Evidence) -> float:
