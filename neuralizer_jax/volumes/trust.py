@@ -8,10 +8,10 @@ from neuralizer_jax.volumes.evidence import Evidence
 
 # Logistic regression on the logits of the evidence, no coefficient negative, which `benchmarks/trust.py`
 # makes from synthesised scans of label maps, good and bad.
-_INTERCEPT = -2.5
+_INTERCEPT = -2.13
 _COEFFICIENTS = {
-    "planes": 0.26, "vote": 0.28, "certainty": 0.24, "reverse": 0.05, "likeness": 0.07, "information": 0.26,
-    "volume": 0.06, "place": 0.23,
+    "planes": 0.20, "vote": 0.19, "certainty": 0.19, "reverse": 0.16, "likeness": 0.07, "information": 0.22,
+    "volume": 0.11, "place": 0.18,
 }  # fmt: skip
 
 # The logits of evidence beyond these limits are those of the limits.
