@@ -42,6 +42,7 @@ def displacements(fixed: np.ndarray, moving: np.ndarray, spacing: float) -> np.n
             demons.SetSmoothDisplacementField(True)
             demons.SetStandardDeviations(_SMOOTHING)
             field = demons.Execute(images[0], matched, *([] if field is None else [_on_grid(field, images[0])]))
+        assert field is not None  # there are levels
         return sitk.GetArrayFromImage(field).transpose(2, 1, 0, 3).astype(np.float32)
 
 

@@ -238,8 +238,8 @@ def _parsed(arguments: list[str]) -> "list[NamedWeights]":
     from neuralizer_jax.evaluation.untrained import untrained_baselines
 
     weights = parse_all(arguments)
-    untrained = (*untrained_baselines(), *volume_baselines())
-    if taken := {its.name for its in weights} & {model.name for model in untrained}:
+    untrained = {model.name for model in untrained_baselines()} | {model.name for model in volume_baselines()}
+    if taken := {its.name for its in weights} & untrained:
         raise InputError(f"--weights: {taken.pop()} is a name of --untrained, expected another name, NAME=FILE")
     return weights
 

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from neuralizer_jax.files.context_files import ContextPairs
 
 # Options that only test cases of prepared datasets have, and those that only whole scans have.
-_OF_DATASETS = ("data", "split", "context_split", "context_data", "draws", "modalities", "planes", "context_modality")
+_OF_DATASETS: tuple[str, ...] = (
+    "data",
+    "split",
+    "context_split",
+    "context_data",
+    "draws",
+    "modalities",
+    "planes",
+    "context_modality",
+)
 _OF_DATASETS += ("bootstrap", "augment")
 _OF_SCANS = ("targets", "labels", "label_names", "aligned")
 

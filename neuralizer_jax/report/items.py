@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from matplotlib.figure import Figure
 
@@ -79,10 +80,7 @@ def report_items(results: Results, class_names: Mapping[str, str]) -> tuple[list
         "ablations": lambda name: _ablations(name, results),
         "table_ablations": lambda name: _ablations(name, results),
         "table_planes": lambda name: _planes(name, results),
-        **{
-            key: lambda name, title=title, make=make: _table_item(title, make(name, whole_scans(results), class_names))
-            for key, (title, make) in _OF_WHOLE_SCANS.items()
-        },
+        **{key: partial(_of_whole_scans, results, class_names, *its) for key, its in _OF_WHOLE_SCANS.items()},
         "figure_structures": lambda name: _structures_by_n(name, results, class_names),
         "table_runtime": lambda name: _runtime(name, results),
     }
@@ -248,6 +246,12 @@ def _planes(name: str, results: Results) -> Item:
         f" subjects and classes in one slice. {_MEANS}, then tasks, {_INTERVALS}; bold where the interval is above 0."
     )
     return _table_item("Planes and positions", planes_table(name, caption, comparison))
+
+
+def _of_whole_scans(
+    results: Results, class_names: Mapping[str, str], title: str, make: Callable[..., Table], name: str
+) -> Item:
+    return _table_item(title, make(name, whole_scans(results), class_names))
 
 
 def _structures_by_n(name: str, results: Results, class_names: Mapping[str, str]) -> Item:

@@ -140,7 +140,7 @@ def trust_table(name: str, scores: pd.DataFrame, class_names: Mapping[str, str])
         good = dice[expected >= _GOOD]
         rows.append(
             (
-                Cell(f"{model}, N = {shown_size(size)}"),
+                Cell(f"{model}, N = {shown_size(float(str(size)))}"),
                 Cell(f"{len(its)}"),
                 Cell(f"{expected.corr(dice, method='spearman'):.2f}")
                 if dice.nunique() > 1 < expected.nunique()

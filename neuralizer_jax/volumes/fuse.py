@@ -52,7 +52,8 @@ def share_of_vote(network: np.ndarray, vote: np.ndarray, examples: int) -> float
         [0.3, 0.0]
     """
     found, voted = network > 0.5, vote > 0.5
-    dice = 2 * np.count_nonzero(found & voted) / max(1, np.count_nonzero(found) + np.count_nonzero(voted))
+    size = int(np.count_nonzero(found) + np.count_nonzero(voted))
+    dice = 2 * np.count_nonzero(found & voted) / max(1, size)
     low, high = _DICE
     agreement = float(np.clip((dice - low) / (high - low), 0, 1))
     return _MOST * agreement * examples / (examples + 1)

@@ -4,7 +4,8 @@ Scans are aligned to MNI152 (`alignment.py`). Each structure is predicted by its
 that resemble the target most where it lies (`choose.py`). Then structures compete on the target's grid (`compete.py`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,12 @@ def predict_volume(
     competition, steps = Competition(own.values.shape), len(labels) * (refine + 1)
     found: dict[int, tuple[StructurePrediction, Evidence, tuple[slice, slice, slice]]] = {}
     for index, label in enumerate(labels):
-        passes = iter(range(index * (refine + 1), steps))
+        on_pass = partial(_count, on_progress, iter(range(index * (refine + 1), steps)), steps)
         usable = [example for example in others if label in example.annotated]
         chosen = choose(own, usable, label, examples_per_target)
         structure = predict_structure(
-            network, params, own, chosen, label, planes=planes, refine=refine,
-            on_pass=lambda passes=passes: on_progress("predicting", next(passes), steps),
-        )  # fmt: skip
+            network, params, own, chosen, label, planes=planes, refine=refine, on_pass=on_pass
+        )
         evidence = gather(network, params, own, [example for example, _ in chosen], structure)
         part, probability = on_grid(structure.probability, structure.box, own.to_mni, own.values.shape)
         competition.enter(label, part, probability)
@@ -111,6 +111,10 @@ def predict_volume(
         confidence = expected_dice(evidence) if voxels else 0.0
         structures[label] = Structure(label, voxels, voxels * voxel_mm3, confidence, evidence, structure)
     return VolumePrediction(result, structures, target, own.alignment)
+
+
+def _count(on_progress: Callable[[str, int, int], object], passes: Iterator[int], steps: int) -> None:
+    on_progress("predicting", next(passes), steps)
 
 
 def _check(dim, examples, examples_per_target, refine, planes) -> None:

@@ -43,7 +43,7 @@ def read_example(path: Path, labels: Path, annotated: tuple[int, ...] | None = N
     moved = np.linalg.solve(affine, scan.affine @ corners) - corners
     if values.shape != scan.values.shape or np.abs(moved).max() > _SAME_PLACE:
         raise InputError(f"{one_line(labels)}: lies on other voxels than {scan.name}, expected a label map on them")
-    return Example(scan, values, annotated)
+    return Example(scan, values, annotated)  # type: ignore[arg-type]
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:

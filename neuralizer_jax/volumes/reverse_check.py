@@ -47,7 +47,8 @@ def reverse_check(
     low = np.floor(np.min([place.low for place in places], axis=0))
     high = np.ceil(np.max([place.high for place in places], axis=0))
     crop = box_around(low, high, MARGIN_MM)
-    inside = tuple(slice(int(a), int(b) + 1) for a, b in zip(low - crop.low, high - crop.low, strict=True))
+    x, y, z = (slice(int(a), int(b) + 1) for a, b in zip(low - crop.low, high - crop.low, strict=True))
+    inside = x, y, z
     only = cut(target.values, target.to_mni, crop)[None]
     annotated = cut(mask, prediction.box.affine, crop, label=1)[None]
     found = []

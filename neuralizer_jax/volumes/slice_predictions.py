@@ -55,8 +55,9 @@ def predict_planes(
             chosen = computed[start : start + batch]
             # Every batch has the same size, so one program is compiled.
             filled = np.pad(chosen, (0, batch - len(chosen)), mode="edge")
-            context = (np.moveaxis(x[:, filled], 0, 1) for x in others)
-            scores.append(_predict(model, params, own[filled], *context, members)[: len(chosen)])
+            context_in, context_out = (np.moveaxis(x[:, filled], 0, 1) for x in others)
+            found_there = _predict(model, params, own[filled], context_in, context_out, members)
+            scores.append(found_there[: len(chosen)])
         crop = np.zeros(target.shape, np.float32)
         slices_of(crop, plane)[wanted] = _between(computed, np.concatenate(scores), wanted)
         found.append(crop[inside])
