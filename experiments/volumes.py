@@ -6,7 +6,9 @@
 `*_glm.nii.gz`). The default structures are its brain stem, hippocampi, lateral ventricles, putamina and thalami.
 `:weights=FILE` evaluates other weights, `labels=all` all structures, `subjects=2` two scans.
 
-Minutes a scan on two cores. Expected: `benchmarks/results/predict_volumes.md`.
+Work: about 15 s a structure for the network at N = 3, 8 s an example for the deformation. Measured with `small` on
+one scan of that challenge, three others as examples, mean Dice of six of the structures at N = 1 and 3: network 0.832
+and 0.830, majority vote 0.709 and 0.681, deformable registration 0.831 and 0.864.
 """
 
 from pathlib import Path
