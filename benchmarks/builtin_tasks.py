@@ -22,7 +22,7 @@ from scipy import ndimage
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading, write_results  # noqa: E402
+from conditions import conditions, heading, typed, write_results  # noqa: E402
 from write_tables import table  # noqa: E402
 
 from input_pipeline.synthesis.degradation import add_bias, add_noise  # noqa: E402
@@ -128,8 +128,7 @@ def main():
     parser.add_argument("--factor", type=int, default=1, help="make the scan's voxels so many times as large")
     parser.add_argument("--examples", type=int, default=4)
     options = parser.parse_args()
-    command = f"python benchmarks/builtin_tasks.py {' '.join(sys.argv[1:])}"
-    results = conditions(command, ["jax", "flax", "numpy", "scipy", "SimpleITK"])
+    results = conditions(typed("builtin_tasks.py"), ["jax", "flax", "numpy", "scipy", "SimpleITK"])
     use_compilation_cache()
     network = load_weights("small")
     scan = coarse(read_scan(options.scan).canonical(), options.factor)

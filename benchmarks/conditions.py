@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -11,11 +12,17 @@ from write_tables import table, update
 
 from neuralizer_jax.hardware import cpu_model
 
-__all__ = ["available_cores", "conditions", "cpu_model", "heading", "table", "write_results"]
+__all__ = ["available_cores", "conditions", "cpu_model", "heading", "table", "typed", "write_results"]
 
 
 def available_cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def typed(script):
+    """The command that runs a script of this folder; paths of this machine are shown by their last part."""
+    arguments = [Path(part).name if Path(part).is_absolute() else part for part in sys.argv[1:]]
+    return " ".join(["python", f"benchmarks/{script}", *arguments])
 
 
 def conditions(command, packages):

@@ -22,7 +22,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading, write_results  # noqa: E402
+from conditions import conditions, heading, typed, write_results  # noqa: E402
 from write_tables import table  # noqa: E402
 
 from input_pipeline.space.structure_names import NEUROMORPHOMETRICS_CLASSES  # noqa: E402
@@ -120,8 +120,7 @@ def main():
     parser.add_argument("--examples", nargs="+", type=int, default=[8])
     parser.add_argument("--weights", default="small")
     options = parser.parse_args()
-    command = f"python benchmarks/predict_volumes.py {' '.join(sys.argv[1:])}"
-    results = conditions(command, ["jax", "flax", "numpy", "scipy", "SimpleITK"])
+    results = conditions(typed("predict_volumes.py"), ["jax", "flax", "numpy", "scipy", "SimpleITK"])
 
     use_compilation_cache()
     network = load_weights(options.weights)
