@@ -4,6 +4,7 @@ The metric is Mattes mutual information (https://doi.org/10.1109/TMI.2003.809072
 than T1, though less accurately. The result is deterministic: one thread, all voxels of coarse grids, no random samples.
 """
 
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 
@@ -16,11 +17,17 @@ from neuralizer_jax.errors import InputError
 
 _START_ANGLES = (-20, 0, 20)  # degrees about each axis; the optimiser reaches angles between them and up to 30
 _STARTS = 5  # the best starts are optimised
+_CLEAR = 0.25  # nats; mutual information of a head with the brain above which it certainly fits
 _SCALES = (0.5, 2.0)  # plausible ratio of the sizes of two heads
 
 
 def register_to_template(
-    volume: np.ndarray, affine: np.ndarray, *, mask: np.ndarray | None = None, skull_stripped: bool
+    volume: np.ndarray,
+    affine: np.ndarray,
+    *,
+    mask: np.ndarray | None = None,
+    skull_stripped: bool,
+    head: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Fit:
     """Registers an image to MNI152; mutual information is measured over the template's brain.
 
@@ -32,6 +39,8 @@ def register_to_template(
         affine: `[4, 4]`, voxel -> world in mm (RAS).
         mask: brain mask on the same voxels; the volume is set to 0 outside of it.
         skull_stripped: whether the volume is 0 outside of the brain.
+        head: makes a T1-weighted head with its skull in MNI152, `[X, Y, Z]` and affine. A head that fits the brain
+            alone badly is registered to it too, and the fit with more mutual information over the brain is taken.
 
     Raises:
         InputError: for an image without contrast, without a head, or an implausible scale.
@@ -47,6 +56,10 @@ def register_to_template(
     try:
         with one_thread():
             transform, information = _register(_template(), moving, stripped)
+            if head is not None and not stripped and information < _CLEAR:
+                other, _ = _register(pyramid(*head(), margin=8), moving, stripped, whole=True)
+                found = _information(_template()[-1], moving[-1], other)
+                transform, information = max((transform, information), (other, found), key=lambda fit: fit[1])
     except RuntimeError:  # of SimpleITK, in several lines
         raise InputError("cannot be registered to the template, expected a scan of a head") from None
 
@@ -69,23 +82,31 @@ def _template() -> tuple[Grid, ...]:
 
 
 def _register(
-    template: tuple[Grid, ...], image: tuple[Grid, ...], stripped: bool
+    template: tuple[Grid, ...], image: tuple[Grid, ...], stripped: bool, whole: bool = False
 ) -> tuple[sitk.AffineTransform, float]:
-    """The map from the world of the template to the world of the image, and the mutual information."""
-    transform = _affine_of(_best_similarity(template[0], image[0], _start(template[1], image[1], stripped), stripped))
-    _optimise(template[1], image[1], transform, stripped, 1.0)
-    return transform, _optimise(template[2], image[2], transform, stripped, 0.5)
+    """The map from the world of the template, a brain or a whole head, to that of the image; mutual information."""
+    masks = [template_level.like(_mask(template_level, stripped, whole)) for template_level in template]
+    start = _start(template[1], image[1], stripped, whole)
+    transform = _affine_of(_best_similarity(template[0], image[0], start, masks[0]))
+    _optimise(template[1], image[1], transform, masks[1], 1.0)
+    return transform, _optimise(template[2], image[2], transform, masks[2], 0.5)
 
 
-def _start(template: Grid, image: Grid, stripped: bool) -> tuple[np.ndarray, np.ndarray, float]:
-    """Centre of the template's brain, centre of the image's brain, and ratio of their sizes."""
-    brain, image_brain = template.points(template.head(True)), image.points(image.head(stripped))
+def _information(template: Grid, image: Grid, transform: sitk.Transform) -> float:
+    """Mutual information over the template's brain."""
+    method = mutual_information(transform, template.like(_mask(template, stripped=False)))
+    return -method.MetricEvaluate(template.image(), image.image())
+
+
+def _start(template: Grid, image: Grid, stripped: bool, whole: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    """Centre of the template's brain or head, centre of the image's, and ratio of their sizes."""
+    brain, image_brain = template.points(template.head(not whole)), image.points(image.head(stripped))
     size = float(np.clip(np.cbrt(len(image_brain) / len(brain)), 0.8, 1.25)) if stripped else 1.0
     return brain.mean(0), image_brain.mean(0), size
 
 
 def _best_similarity(
-    template: Grid, image: Grid, start: tuple[np.ndarray, np.ndarray, float], stripped: bool
+    template: Grid, image: Grid, start: tuple[np.ndarray, np.ndarray, float], mask: Grid
 ) -> sitk.Similarity3DTransform:
     template_centre, centre, size = start
     transforms = []
@@ -96,10 +117,10 @@ def _best_similarity(
         transform.SetScale(size)
         transform.SetTranslation((centre - template_centre).tolist())
         transforms.append(transform)
-    mask, template_image, moving_image = _mask(template, stripped), template.image(), image.image()
+    template_image, moving_image = template.image(), image.image()
     costs = [mutual_information(x, mask).MetricEvaluate(template_image, moving_image) for x in transforms]
     ranked = [transforms[index] for index in np.argsort(costs, kind="stable")[:_STARTS]]
-    information = [_optimise(template, image, transform, stripped, 4.0) for transform in ranked]
+    information = [_optimise(template, image, transform, mask, 4.0) for transform in ranked]
     return ranked[int(np.argmax(information))]
 
 
@@ -111,16 +132,17 @@ def _affine_of(transform: sitk.Similarity3DTransform) -> sitk.AffineTransform:
     return result
 
 
-def _optimise(template: Grid, image: Grid, transform: sitk.Transform, stripped: bool, step: float) -> float:
+def _optimise(template: Grid, image: Grid, transform: sitk.Transform, mask: Grid, step: float) -> float:
     """Optimises `transform` (world of the template -> world of the image) in place; returns the mutual information."""
-    method = mutual_information(transform, _mask(template, stripped))
+    method = mutual_information(transform, mask)
     method.SetOptimizerScalesFromPhysicalShift()
     return descend(method, template, image, step=step, last_step=step / 100)
 
 
-def _mask(template: Grid, stripped: bool) -> Grid:
-    """The template's brain; for skull-stripped images, with the edge around it."""
-    brain = template.values > 0.1
-    if stripped:
-        brain = ndimage.distance_transform_edt(~brain, sampling=template.spacing) < 8
-    return template.like(brain)
+def _mask(template: Grid, stripped: bool, whole: bool = False) -> np.ndarray:
+    """The template's brain; for skull-stripped images, with the edge around it. Or the whole head with its edge."""
+    inside = template.values > 0.1
+    if whole:
+        inside = ndimage.binary_fill_holes(inside)
+    edge = 4 if whole else 8 if stripped else 0
+    return ndimage.distance_transform_edt(~inside, sampling=template.spacing) < edge if edge else inside

@@ -18,7 +18,7 @@ from neuralizer_jax.volumes.background import is_skull_stripped, with_dark_backg
 from neuralizer_jax.volumes.scan import Scan
 
 # Changes with the registration, so that older results are not used.
-_VERSION = 1
+_VERSION = 2
 
 # Mutual information with the template below which a scan is no head, or was not aligned (`align.checks`), nats.
 _LEAST_INFORMATION = 0.1
@@ -76,10 +76,18 @@ def _register(scan: Scan) -> Alignment:
     stripped = is_skull_stripped(scan.values, scan.affine)
     values = with_dark_background(scan.values) if stripped else scan.values
     try:
-        fit = register_to_template(values, scan.affine, skull_stripped=stripped)
+        fit = register_to_template(values, scan.affine, skull_stripped=stripped, head=_head)
     except InputError as error:
         raise InputError(f"{scan.name}: {error}") from None
     return Alignment(fit.matrix, fit.mutual_information)
+
+
+def _head() -> tuple[np.ndarray, np.ndarray]:
+    from input_pipeline.space.grid import AFFINE
+    from input_pipeline.synthesis.images import synthesize_image
+    from input_pipeline.synthesis.phantom import phantom_label_map
+
+    return synthesize_image(phantom_label_map(), "T1", seed=0), AFFINE
 
 
 def _entry(scan: Scan, cache: Path | None) -> Path | None:

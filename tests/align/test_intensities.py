@@ -39,3 +39,17 @@ def test_refuses_what_has_no_contrast():
         register_to_template(np.ones((4, 4, 4)), np.eye(4), mask=np.ones((2, 2, 2)), skull_stripped=True)
     with pytest.raises(InputError, match="three axes"):
         register_to_template(np.ones((4, 4)), np.eye(4), skull_stripped=True)
+
+
+def test_a_head_that_hardly_fits_the_brain_is_aligned_to_a_head():
+    from input_pipeline.space.grid import AFFINE
+    from input_pipeline.synthesis.images import synthesize_image
+    from input_pipeline.synthesis.phantom import phantom_label_map
+
+    labels = phantom_label_map()
+    head, other = (synthesize_image(labels, "T1", seed=seed)[::2, ::2, ::2] for seed in (0, 1))
+    affine = AFFINE @ np.diag([2.0, 2, 2, 1])
+    transform = world_affine((8, -5, 12), (1, 1, 1), (0, 0, 0), (15, -10, 20))
+    fit = register_to_template(other, transform @ affine, skull_stripped=False, head=lambda: (head, affine))
+    points = move(np.argwhere(labels[::2, ::2, ::2] == 2)[::997], affine)
+    assert np.linalg.norm(move(points, fit.matrix @ transform) - points, axis=-1).mean() < 1
