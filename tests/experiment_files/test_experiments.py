@@ -185,7 +185,7 @@ def test_installed_experiments_have_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load_config("smoke").train.steps == 400
     assert load_config("neuralizer_seen:scale=smoke").data.size == 64
-    with pytest.raises(InputError, match=r"none: does not exist, .* ablations, base, .* smoke$"):
+    with pytest.raises(InputError, match=r"none: does not exist, .* ablations, base, .* smoke, volumes$"):
         load_config("none")
 
 

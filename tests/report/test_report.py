@@ -276,6 +276,11 @@ class TestLittle:
             "ablations: scores.csv has no ablations",
             "table_ablations: scores.csv has no ablations",
             "table_planes: scores.csv has no planes",
+            "table_structures: scores.csv has no volumes",
+            "table_structure_ends: scores.csv has no volumes",
+            "table_structure_trust: scores.csv has no volumes",
+            "table_structures_by_n: scores.csv has no volumes",
+            "figure_structures: scores.csv has no volumes",
             "table_runtime: no runtime.json",
             "qualitative: no examples",
         ]
