@@ -1,4 +1,4 @@
-"""Tasks without examples of one's own: accuracy and time of skull stripping and restoration from built-in heads.
+"""Skull stripping and restoration from built-in examples: accuracy and time.
 
 From the repository root, with a folder of whole-head label maps (`*.nii.gz`, FreeSurfer's numbers and 5xx outside of
 the brain) and a skull-stripped T1-weighted scan:

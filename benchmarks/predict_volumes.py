@@ -4,7 +4,7 @@ From the repository root, with a folder of the MICCAI 2012 multi-atlas challenge
 
     python benchmarks/predict_volumes.py MULTIATLAS --examples 8 1
 
-Each scan is segmented with all others as examples, of which the most similar are used. Scans are not aligned before.
+Each scan is segmented from the most similar of the others. The scans are not aligned beforehand.
 Compared with the majority vote of the same examples' aligned labels. Times are of all threads together, without
 compilation if the programs are cached. Writes `predict_volumes.json` and `predict_volumes.md` to `benchmarks/results`
 after each scan.

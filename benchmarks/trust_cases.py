@@ -148,7 +148,7 @@ def measured(source, case, model, params):
 
 
 def true_dice(found, labels, target, condition):
-    """Dice with the truth, of which some may lie outside of the box."""
+    """Dice with the truth. Part of the truth may lie outside of the box."""
     if condition in NO_BRAIN:
         return 0.0
     mask = found.probability > 0.5
@@ -204,7 +204,7 @@ def rows_of(kind, folder, work, minutes, look=lambda row, *details: None):
 
     Args:
         kind: `labelmaps` or `scans`.
-        folder: of the dataset.
+        folder: the folder of the dataset.
         work: folder in which images and cases are kept.
         minutes: after which no more case is begun.
         look: called with each new row, its prediction, target and examples.

@@ -96,7 +96,7 @@ def get_config(
 
     Args:
         stage: crops, slices or decay.
-        features: of the network.
+        features: channels of the network.
         steps: of the stage.
         init_from: weights, or checkpoints of the stage before; empty for random parameters.
         batch: number that the episodes of a batch are multiplied with; above 1 the network computes in bfloat16.

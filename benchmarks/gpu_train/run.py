@@ -28,7 +28,7 @@ BATCHES, USUAL_BATCH, LEAST_BATCH = (4, 8, 16), 8, 2
 # Seconds to stop a run and write its last checkpoint, to write the results, between archives, to start a training.
 STOPPING, ENDING, ARCHIVE_EVERY, STARTING = 20, 10, 60, 40
 
-# Of the time, at most, to measure and compile.
+# Largest share of the time for measuring and compiling.
 MEASURING = 0.5
 
 # Bytes of the trace and of the compiled programs that are still brought back.

@@ -128,7 +128,7 @@ program: all batches of one shape. Making the episodes is a part of the step.
         )
         for run in results["runs"]
     ]
-    text += f"\n\n{results['seconds'] / 60:.1f} minutes in all, of which the trainings, from start to end:\n\n"
+    text += f"\n\n{results['seconds'] / 60:.1f} minutes in all. The trainings, from start to end:\n\n"
     header = ("run", "to step", "seconds", "images a second", "waits for data", "exit status")
     return text + table(header, rows) + "\n"
 

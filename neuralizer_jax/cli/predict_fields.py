@@ -13,12 +13,13 @@ import numpy as np
 
 from input_pipeline.space.structure_names import FREESURFER_CLASSES
 from neuralizer_jax.cli import predict_checks as checks
+from neuralizer_jax.cli.each_scan import each_scan, report_failed
 from neuralizer_jax.cli.predict_planes import make_folder
 from neuralizer_jax.cli.volume_examples import find_pairs_of_scans
 from neuralizer_jax.cli.volume_progress import Progress, Stages
 from neuralizer_jax.cli.volume_report import ReportFiles, write_mask_page
 from neuralizer_jax.cli.volume_results import Origin, key_of, output_files, result_paths, write_results
-from neuralizer_jax.errors import InputError, OutputError, one_line
+from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.context_files import identity, refuse_targets
 from neuralizer_jax.files.endings import volume_ending
 from neuralizer_jax.files.example_volumes import scans_in
@@ -42,8 +43,9 @@ _SUFFIXES = {
 # Options that a task does not have, besides segmentation.
 _OF_LABELS = ("refine", "partial", "probabilities", "transforms", "labels", "label_names")
 
-# Writes the result for a scan to the files; returns their paths.
-_Job = Callable[[Scan, Mapping[str, Path], VolumeGrid, Progress], list[Path]]
+# Writes the result for a scan to the files; returns notes and their paths.
+_Done = tuple[list[str], list[Path]]
+_Job = Callable[[Scan, Mapping[str, Path], VolumeGrid, Progress], _Done]
 
 
 def predict_fields(options: argparse.Namespace) -> int:
@@ -67,31 +69,19 @@ def predict_fields(options: argparse.Namespace) -> int:
     for target in done:
         print(f"{one_line(next(iter(files[target].values())))}: is there already, and is left as it is")
     to_do = [target for target in targets if target not in done]
-    failed = {}
     if to_do:
         job = _job(options, weights, _image_examples(options, targets) if options.task == "image" else [])
+
+    def predicted(target: Path, progress: Progress) -> _Done:
+        grid = read_grid(target)
+        if new_folder is not None:
+            make_folder(new_folder)
+        return job(read_scan(target), files[target], grid, progress)
+
     with Stages() as show:
-        for number, target in enumerate(to_do):
-            title = target.name if single else f"{target.name} ({number + 1}/{len(to_do)})"
-            try:
-                grid = read_grid(target)
-                if new_folder is not None:
-                    make_folder(new_folder)
-                written = job(read_scan(target), files[target], grid, show.of(title))
-            except OutputError:  # a full disk is no fault of this scan
-                raise
-            except InputError as error:
-                if single:
-                    raise
-                failed[target] = str(error)
-                continue
-            show.line("\n".join(map(one_line, written)))
+        failed = each_scan(to_do, predicted, show, single=single)
     report.finish()
-    for message in failed.values():
-        print(f"neuralizer: error: {one_line(message)}", file=sys.stderr)
-    if failed:
-        print(f"neuralizer: {len(failed)} of {len(targets)} targets failed, the others are done", file=sys.stderr)
-    return int(bool(failed))
+    return report_failed(failed, len(targets))
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -166,28 +156,29 @@ def _job(options: argparse.Namespace, weights: Path, examples: Sequence[ImageExa
         )
         print(f"neuralizer: note: results have the unit of the {whose}", file=sys.stderr)
 
-    def stripped(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> list[Path]:
+    def stripped(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> _Done:
         found = strip_skull(model, params, scan, **shared, on_progress=progress)
         write_scan(files["brain"], np.where(found.mask, scan.values, 0), grid)
         if "page" in files:
             write_mask_page(files["page"], found, {"command": options.command_line, "weights": described})
         write_labels(files["mask"], found.mask, grid)
-        return list(files.values())
+        return [], list(files.values())
 
-    def restored(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> list[Path]:
+    def restored(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> _Done:
         if examples:
             found = predict_image(model, params, scan, examples, same_kind=same_kind, **shared, on_progress=progress)
         else:
             found = restore(model, params, scan, options.task, **shared, on_progress=progress)
         same = found.values.shape == grid.shape and np.array_equal(found.affine, scan.affine)
         write_scan(files["image"], found.values, grid, None if same else found.affine)
-        return [files["image"]]
+        return [], [files["image"]]
 
-    def segmented(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> list[Path]:
+    def segmented(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> _Done:
         found = segment(
             model, params, scan, label_values=options.labels, refine=options.refine, **shared, on_progress=progress
         )
         origin = Origin((scan.name, "built-in heads"), options.command_line, described, key_of(found.labels))
-        return write_results(files, found, grid, FREESURFER_CLASSES, origin)
+        written = write_results(files, found, grid, FREESURFER_CLASSES, origin)
+        return list(found.notes(FREESURFER_CLASSES)), list(written)
 
     return {"skull-stripping": stripped, "segmentation": segmented}.get(options.task, restored)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from neuralizer_jax.cli import predict_checks as checks
+from neuralizer_jax.cli.each_scan import each_scan, report_failed
 from neuralizer_jax.cli.predict_planes import make_folder
 from neuralizer_jax.cli.volume_examples import Context, find_pairs_of_scans, read_context
 from neuralizer_jax.cli.volume_progress import Progress, Stages
@@ -23,7 +24,7 @@ from neuralizer_jax.cli.volume_results import (
     result_paths,
     write_results,
 )
-from neuralizer_jax.errors import InputError, OutputError, one_line
+from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.context_files import ContextPairs, identity, named, refuse_targets
 from neuralizer_jax.files.example_bids import bids_suffix
 from neuralizer_jax.files.example_volumes import scans_in
@@ -96,33 +97,19 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     to_do = [target for target in grids if target not in finished]
     with Stages() as show:
         examples = _aligned(context, show.of("examples"), aligned=options.aligned) if to_do else []
-        for number, target in enumerate(to_do):
-            try:
-                scan = read_scan(target)
-                _refuse_same(scan, examples)
-                title = target.name if single else f"{target.name} ({number + 1}/{len(to_do)})"
-                found = (predict or predict_volume)(
-                    model, params, scan, examples, **settings, on_progress=show.of(title)
-                )
-                if new_folder is not None:
-                    make_folder(new_folder)
-                written = write_results(files[target], found, grids[target], context.names, origins[target])
-            except OutputError:  # a full disk is no fault of this scan
-                raise
-            except InputError as error:
-                if single:
-                    raise
-                failed[target] = str(error)
-                continue
-            for note in found.notes(context.names):
-                show.line(f"neuralizer: note: {one_line(note)}", error=True)
-            show.line("\n".join(map(one_line, written)))
+
+        def segmented(target: Path, progress: Progress) -> tuple[list[str], list[Path]]:
+            scan = read_scan(target)
+            _refuse_same(scan, examples)
+            found = (predict or predict_volume)(model, params, scan, examples, **settings, on_progress=progress)
+            if new_folder is not None:
+                make_folder(new_folder)
+            written = write_results(files[target], found, grids[target], context.names, origins[target])
+            return list(found.notes(context.names)), list(written)
+
+        failed |= each_scan(to_do, segmented, show, single=single)
     report.finish()
-    for message in failed.values():
-        print(f"neuralizer: error: {one_line(message)}", file=sys.stderr)
-    if failed:
-        print(f"neuralizer: {len(failed)} of {len(targets)} targets failed", file=sys.stderr)
-    return int(bool(failed))
+    return report_failed(failed, len(targets))
 
 
 def _check_numbers(options: argparse.Namespace) -> None:

@@ -14,8 +14,9 @@ from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.background import is_skull_stripped
 from neuralizer_jax.volumes.contrast import tissue_signals
 from neuralizer_jax.volumes.example_heads import example_head
-from neuralizer_jax.volumes.image_task import Progress, check_field_options
+from neuralizer_jax.volumes.image_task import Progress
 from neuralizer_jax.volumes.moments import label_moments
+from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.predict import predict_volume
 from neuralizer_jax.volumes.scan import Scan
 from neuralizer_jax.volumes.volume_prediction import VolumePrediction
@@ -71,7 +72,7 @@ def segment(
         >>> round(found.structures[17].mm3)  # doctest: +SKIP
         3412
     """
-    check_field_options(model, planes, examples_per_target)
+    check_options(model, planes, examples_per_target)
     labels = LABELS if label_values is None else tuple(sorted(set(label_values)))
     if unknown := sorted(set(labels) - {*LABELS, *MORE_LABELS}):
         known = ", ".join(map(str, sorted((*LABELS, *MORE_LABELS))))

@@ -12,7 +12,6 @@ import flax.linen as nn
 import numpy as np
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.inference.predict import check_model
 from neuralizer_jax.intensity import Window, apply_window, own_window
 from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.volumes.aligned import AlignedScan, align_scan
@@ -20,9 +19,9 @@ from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.background import is_skull_stripped, with_dark_background
 from neuralizer_jax.volumes.choose import similarity
 from neuralizer_jax.volumes.field import field_of
+from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.scan import Scan, to_ras
 from neuralizer_jax.volumes.slice_predictions import predict_planes
-from neuralizer_jax.volumes.slices import PLANES
 
 Progress = Callable[[str, int, int], object]
 
@@ -140,7 +139,7 @@ def predict_image(
         >>> predict_image(*load_weights("small"), target, examples, same_kind=True).values.shape  # doctest: +SKIP
         (256, 256, 180)
     """
-    network = check_field_options(model, planes, examples_per_target)
+    network = check_options(model, planes, examples_per_target)
     if not examples:
         raise InputError("no examples, expected at least one scan with the image that is wanted of it")
     total = 1 + len(examples)
@@ -185,18 +184,6 @@ def are_of_the_same_kind(examples: Sequence[ImageExample]) -> bool:
         if not 1 / _SAME_UNIT < (own.high - own.low) / (other.high - other.low) < _SAME_UNIT:
             return False
     return bool(examples)
-
-
-def check_field_options(model: nn.Module, planes: Sequence[str], examples_per_target: int) -> Neuralizer:
-    """Returns the network, or raises InputError if it or an option cannot be used."""
-    network = check_model(model, None)
-    if network.dim != 2:
-        raise InputError(f"the network has {network.dim} spatial axes, expected 2: slices are predicted")
-    if not planes or set(planes) - set(PLANES) or len(set(planes)) < len(planes):
-        raise InputError(f"planes: are {', '.join(planes) or 'none'}, expected some of {', '.join(PLANES)}")
-    if examples_per_target < 1:
-        raise InputError(f"examples_per_target: is {examples_per_target}, expected at least 1")
-    return network
 
 
 def predict_field(

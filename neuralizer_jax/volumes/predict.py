@@ -13,13 +13,12 @@ import flax.linen as nn
 import numpy as np
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.inference.predict import check_model
 from neuralizer_jax.volumes.aligned import AlignedExample, align_example, align_scan
 from neuralizer_jax.volumes.choose import choose
 from neuralizer_jax.volumes.compete import Competition, on_grid
 from neuralizer_jax.volumes.evidence import Evidence, gather
+from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.scan import Example, Scan, to_ras
-from neuralizer_jax.volumes.slices import PLANES
 from neuralizer_jax.volumes.structure import StructurePrediction, predict_structure
 from neuralizer_jax.volumes.trust import expected_dice
 from neuralizer_jax.volumes.volume_prediction import Structure, VolumePrediction
@@ -67,9 +66,12 @@ def predict_volume(
         >>> predict_volume(*load_weights("small"), target, examples).structures[17].mm3  # doctest: +SKIP
         3412.0
     """
-    network = check_model(model, None)
+    network = check_options(model, planes, examples_per_target)
     planes = tuple(planes)
-    _check(network.dim, examples, examples_per_target, refine, planes)
+    if not examples:
+        raise InputError("no examples, expected at least one annotated scan")
+    if refine < 0:
+        raise InputError(f"refine: is {refine}, expected 0 or more")
     on_progress("aligning", 0, 1 + len(examples))
     own = align_scan(target, aligned=aligned, cache=cache)
     others: list[AlignedExample] = []
@@ -115,19 +117,6 @@ def predict_volume(
 
 def _count(on_progress: Callable[[str, int, int], object], passes: Iterator[int], steps: int) -> None:
     on_progress("predicting", next(passes), steps)
-
-
-def _check(dim, examples, examples_per_target, refine, planes) -> None:
-    if dim != 2:
-        raise InputError(f"the network has {dim} spatial axes, expected 2: slices are predicted")
-    if not examples:
-        raise InputError("no examples, expected at least one annotated scan")
-    if examples_per_target < 1:
-        raise InputError(f"examples_per_target: is {examples_per_target}, expected at least 1")
-    if refine < 0:
-        raise InputError(f"refine: is {refine}, expected 0 or more")
-    if not planes or set(planes) - set(PLANES) or len(set(planes)) < len(planes):
-        raise InputError(f"planes: are {', '.join(planes) or 'none'}, expected some of {', '.join(PLANES)}")
 
 
 def _labels(examples: Sequence[AlignedExample], label_values: Sequence[int] | None) -> tuple[int, ...]:

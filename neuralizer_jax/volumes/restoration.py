@@ -26,12 +26,12 @@ from neuralizer_jax.volumes.image_task import (
     ImagePrediction,
     Progress,
     as_stored,
-    check_field_options,
     clipped_part,
     in_unit_of,
     predict_field,
     window_of,
 )
+from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.scan import Scan
 
 RESTORATIONS = ("denoising", "bias-correction", "super-resolution", "inpainting")
@@ -97,7 +97,7 @@ def restore(
         >>> restore(*load_weights("small"), target, "denoising").values.shape  # doctest: +SKIP
         (256, 256, 180)
     """
-    network = check_field_options(model, planes, examples_per_target)
+    network = check_options(model, planes, examples_per_target)
     if task not in RESTORATIONS:
         raise InputError(f"task: is {task}, expected one of {', '.join(RESTORATIONS)}")
     canonical = target.canonical()

@@ -15,7 +15,8 @@ from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.background import is_skull_stripped
 from neuralizer_jax.volumes.example_heads import heads_in_field
 from neuralizer_jax.volumes.field import field_of
-from neuralizer_jax.volumes.image_task import Progress, as_stored, check_field_options, predict_field
+from neuralizer_jax.volumes.image_task import Progress, as_stored, predict_field
+from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.scan import Scan
 
 # The surface of a brain is smooth: it is predicted on a grid of this voxel size in mm, in every other slice.
@@ -75,7 +76,7 @@ def strip_skull(
         >>> strip_skull(*load_weights("small"), read_scan("sub-09_T1w.nii.gz")).mask.sum()  # doctest: +SKIP
         1402133
     """
-    network = check_field_options(model, planes, examples_per_target)
+    network = check_options(model, planes, examples_per_target)
     if is_skull_stripped(target.values, target.affine):
         raise InputError(f"{target.name}: shows a brain without skull already, expected a scan of a whole head")
     on_progress("aligning", 0, 1)
