@@ -69,12 +69,14 @@ def test_a_folder_of_scans_is_skull_stripped_and_one_that_fails_does_not_stop_it
     assert (folder / "out/sub-1_mask.nii.gz").stat().st_mtime_ns == before
 
 
-def test_a_scan_is_segmented_without_context(folder):
+def test_a_scan_is_segmented_without_context(folder, capsys):
     arguments = ("--task", "segmentation", "--labels", "10,49", "--refine", "0", *ALIGNED)
     assert predict("-i", "scans/sub-1_T1w.nii.gz", "-o", "seg.nii.gz", *arguments) == 0
     assert nib.load("seg.nii.gz").shape == nib.load("scans/sub-1_T1w.nii.gz").shape
     table = (folder / "seg.tsv").read_text().splitlines()
     assert [line.split("\t")[:2] for line in table[1:]] == [["10", "left thalamus"], ["49", "right thalamus"]]
+    # An untrained network finds nothing to be trusted.
+    assert "neuralizer: note: " in capsys.readouterr().err
 
 
 def test_an_image_task_has_examples_of_its_own(folder, capsys, monkeypatch):
