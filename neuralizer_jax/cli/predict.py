@@ -235,22 +235,22 @@ def run(options: argparse.Namespace, predict_volume: "Callable[..., VolumePredic
     """Runs the command; returns the exit status. `predict_volume`: what predicts a whole scan, if not the function."""
     if options.labels is not None:
         options.labels = sorted({label for part in options.labels for label in part})
-    no_context = options.context is options.context_in is options.context_out is None
     scans = options.task not in BUILTIN and options.slice is None and _has_volumes(options.target)
-    segmented = scans and options.task == "segmentation"
     examples = options.context_in or ([options.context] if options.context and options.context.is_dir() else [])
-    if options.task in BUILTIN or (segmented and no_context) or (scans and not segmented and _has_volumes(examples)):
+    segmented = scans and options.task == "segmentation"
+    if segmented or options.task in BUILTIN or (scans and _has_volumes(examples)):
+        from neuralizer_jax.cli.volume_examples import has_examples
+
+        _refuse(options, _OF_PLANES, "is an option of images and planes, expected --slice with it")
+        if options.examples_per_target is None:
+            options.examples_per_target = 8 if segmented and has_examples(options) else 4
+        if segmented:
+            from neuralizer_jax.cli.predict_volumes import predict_volumes
+
+            return predict_volumes(options, predict_volume)
         from neuralizer_jax.cli.predict_fields import predict_fields
 
-        _refuse(options, _OF_PLANES, "is an option of images and planes, expected --slice with it")
-        options.examples_per_target = 4 if options.examples_per_target is None else options.examples_per_target
         return predict_fields(options)
-    if segmented:
-        from neuralizer_jax.cli.predict_volumes import predict_volumes
-
-        _refuse(options, _OF_PLANES, "is an option of images and planes, expected --slice with it")
-        options.examples_per_target = 8 if options.examples_per_target is None else options.examples_per_target
-        return predict_volumes(options, predict_volume)
     from neuralizer_jax.cli.predict_planes import predict_planes
 
     _refuse(options, _OF_SCANS, "is an option of whole scans, expected scans and no --slice")

@@ -1,7 +1,7 @@
-"""Whole scans of `neuralizer predict` that are not segmented from examples of one's own: all other tasks.
+"""Whole scans of `neuralizer predict` that are not segmented: skull-stripped, restored, or turned into another image.
 
-Skull stripping, restoration and segmentation from built-in heads; image tasks from examples of one's own. A scan that
-fails does not stop the others.
+Skull stripping and restoration have built-in examples, image tasks the user's own. A scan that fails does not stop the
+others.
 """
 
 import argparse
@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from input_pipeline.space.structure_names import FREESURFER_CLASSES
 from neuralizer_jax.cli import predict_checks as checks
 from neuralizer_jax.cli.each_scan import each_scan, report_failed
 from neuralizer_jax.cli.predict_planes import make_folder
 from neuralizer_jax.cli.volume_examples import find_pairs_of_scans
 from neuralizer_jax.cli.volume_progress import Progress, Stages
 from neuralizer_jax.cli.volume_report import ReportFiles, write_mask_page
-from neuralizer_jax.cli.volume_results import Origin, key_of, output_files, result_paths, write_results
+from neuralizer_jax.cli.volume_results import result_paths
 from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.context_files import identity, refuse_targets
 from neuralizer_jax.files.endings import volume_ending
@@ -36,11 +35,10 @@ _SUFFIXES = {
     "bias-correction": "corrected",
     "super-resolution": "fine",
     "inpainting": "inpainted",
-    "segmentation": "dseg",
     "image": "predicted",
 }
 
-# Options that a task does not have, besides segmentation.
+# Options of segmentation.
 _OF_LABELS = ("refine", "partial", "probabilities", "transforms", "labels", "label_names")
 
 # Writes the result for a scan to the files; returns notes and their paths.
@@ -91,11 +89,10 @@ def _check(options: argparse.Namespace) -> None:
         if task != "image" and getattr(options, name) is not None:
             expected = "none with whole scans" if name == "slice" else "--task segmentation or image with it"
             raise InputError(f"--{name.replace('_', '-')}: {task} has built-in examples, expected {expected}")
-    if task != "segmentation":
-        for name in _OF_LABELS:
-            if getattr(options, name) != options.defaults.get(name):
-                raise InputError(f"--{name.replace('_', '-')}: is no option of {task}, expected --task segmentation")
-    if options.report and task not in ("segmentation", "skull-stripping"):
+    for name in _OF_LABELS:
+        if getattr(options, name) != options.defaults.get(name):
+            raise InputError(f"--{name.replace('_', '-')}: is no option of {task}, expected --task segmentation")
+    if options.report and task != "skull-stripping":
         raise InputError(f"--report: is no option of {task}, expected --task segmentation or skull-stripping")
     if options.examples_per_target < 1:
         raise InputError(f"--examples-per-target: is {options.examples_per_target}, expected 1 or more")
@@ -106,8 +103,6 @@ def _check(options: argparse.Namespace) -> None:
 
 def _files(path: Path, page: Path | None, options: argparse.Namespace) -> dict[str, Path]:
     """The files to write for one target."""
-    if options.task == "segmentation":
-        return output_files(path, page, options)
     if options.task != "skull-stripping":
         return {"image": path}
     ending = volume_ending(path)
@@ -134,7 +129,6 @@ def _image_examples(options: argparse.Namespace, targets: Sequence[Path]) -> lis
 def _job(options: argparse.Namespace, weights: Path, examples: Sequence[ImageExample]) -> _Job:
     """What is done with each scan."""
     from neuralizer_jax.cli.start_jax import start_jax
-    from neuralizer_jax.volumes.built_in_segmentation import segment
     from neuralizer_jax.volumes.restoration import restore
     from neuralizer_jax.volumes.skull_stripping import strip_skull
     from neuralizer_jax.weights import load_weights
@@ -173,12 +167,4 @@ def _job(options: argparse.Namespace, weights: Path, examples: Sequence[ImageExa
         write_scan(files["image"], found.values, grid, None if same else found.affine)
         return [], [files["image"]]
 
-    def segmented(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> _Done:
-        found = segment(
-            model, params, scan, label_values=options.labels, refine=options.refine, **shared, on_progress=progress
-        )
-        origin = Origin((scan.name, "built-in heads"), options.command_line, described, key_of(found.labels))
-        written = write_results(files, found, grid, FREESURFER_CLASSES, origin)
-        return list(found.notes(FREESURFER_CLASSES)), list(written)
-
-    return {"skull-stripping": stripped, "segmentation": segmented}.get(options.task, restored)
+    return stripped if options.task == "skull-stripping" else restored

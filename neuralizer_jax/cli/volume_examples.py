@@ -43,6 +43,11 @@ class Context:
     notes: list[str]
 
 
+def has_examples(options: argparse.Namespace) -> bool:
+    """Whether the command has annotated scans. Without, built-in heads are the examples."""
+    return not options.context is options.context_in is options.context_out is None
+
+
 def find_pairs_of_scans(options: argparse.Namespace, targets: Sequence[Path]) -> ContextPairs | None:
     """Finds the files of the examples; None if they are a prepared dataset. Raises InputError if there are none."""
     lists = (options.context_in, options.context_out)

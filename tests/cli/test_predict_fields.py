@@ -77,6 +77,11 @@ def test_a_scan_is_segmented_without_context(folder, capsys):
     assert [line.split("\t")[:2] for line in table[1:]] == [["10", "left thalamus"], ["49", "right thalamus"]]
     # An untrained network finds nothing to be trusted.
     assert "neuralizer: note: " in capsys.readouterr().err
+    before = (folder / "seg.nii.gz").stat().st_mtime_ns
+    assert predict("-i", "scans/sub-1_T1w.nii.gz", "-o", "seg.nii.gz", *arguments) == 0
+    assert "made from the same files and options" in capsys.readouterr().out
+    assert predict("-i", "scans/sub-1_T1w.nii.gz", "-o", "seg.nii.gz", *arguments, "--labels", "10") == 2
+    assert (folder / "seg.nii.gz").stat().st_mtime_ns == before
 
 
 def test_an_image_task_has_examples_of_its_own(folder, capsys, monkeypatch):
@@ -110,6 +115,7 @@ def test_an_image_task_has_examples_of_its_own(folder, capsys, monkeypatch):
         (("--task", "skull-stripping", "--slice", "y=0"), "--slice: skull-stripping has built-in examples"),
         (("--task", "denoising", "--bootstrap", "4"), "--bootstrap: is an option of images and planes"),
         (("--task", "denoising", "--examples-per-target", "0"), "--examples-per-target: is 0, expected 1 or more"),
+        (("--task", "segmentation", "--partial"), "--partial: is about examples, expected --context with it"),
         (("--task", "segmentation", "--labels", "999"), "999 is no structure of the built-in heads"),
     ],
 )
