@@ -18,7 +18,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         epilog="A template adds text: a Jinja2 file that begins with {%% extends 'card.md.j2' %%} and fills the blocks "
         "title, licence, purpose, data, training, scores_text and limits.",
     )
-    parser.add_argument("--weights", metavar="FILE", type=weights_path, required=True, help="weights file, or its name")
+    parser.add_argument("--weights", metavar="FILE", required=True, help="weights file, its name, or hf://OWNER/NAME")
     parser.add_argument(
         "--scores", metavar="TITLE=DIR", nargs="+", default=[], help="folders of neuralizer evaluate, with headings"
     )
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     trainings = with_those_before(options.training) if options.training else []
     written = write_card(
         options.out,
-        _facts(options.weights),
+        weights_facts(weights_path(options.weights)),
         scores,
         trainings,
         template=options.template,
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     print("\n".join(map(str, written)))
 
 
-def _facts(path: Path) -> dict[str, object]:
+def weights_facts(path: Path) -> dict[str, object]:
     """What the card says of the weights file itself."""
     import hashlib
 

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-from neuralizer_jax.weights.pretrained import weights_path
-
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Adds the command to the parser."""
@@ -12,10 +10,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "convert",
         help="turn a PyTorch or training checkpoint into a release file (.safetensors)",
         description="Reads a PyTorch or Lightning checkpoint (.ckpt, .pt, .pth; without torch and without running "
-        "anything in it), an Orbax training checkpoint (a folder), a release file, or the weights that come with the "
-        "package (small), and writes a release file. Its tensors have the published PyTorch names and layouts.",
+        "anything in it), an Orbax training checkpoint (a folder), a release file, the weights that come with the "
+        "package (small) or weights on the hub (hf://OWNER/NAME), and writes a release file. Its tensors have the "
+        "published PyTorch names and layouts.",
     )
-    parser.add_argument("source", metavar="SRC", type=weights_path, help="weights to read")
+    parser.add_argument("source", metavar="SRC", help="weights to read")
     parser.add_argument("destination", metavar="DST", type=Path, help="file to write, ending in .safetensors")
     parser.add_argument("--half", action="store_true", help="round to 16-bit numbers, which halves the file")
     parser.set_defaults(run=run)

@@ -54,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         default=[],
         help="weights, each with the model's name in the table (default: the file's). For a U-Net, which has no "
         "context, NAME@N=FILE gives its number of training subjects, or `all`; name more trainings with as many "
-        "NAME@N#1, NAME@N#2, ... FILE may be the name of weights that come with the package",
+        "NAME@N#1, NAME@N#2, ... FILE may be the name of weights that come with the package, or hf://OWNER/NAME",
     )
     parser.add_argument(
         "--untrained",

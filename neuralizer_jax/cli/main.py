@@ -23,13 +23,14 @@ from neuralizer_jax.cli import (
     experiment,
     predict,
     prepare,
+    push_ready,
     report,
     runtime,
     train,
 )
 from neuralizer_jax.errors import InputError, one_line
 
-_COMMANDS = (predict, demo, prepare, episodes, train, evaluate, runtime, report, card, experiment, convert)
+_COMMANDS = (predict, demo, prepare, episodes, train, evaluate, runtime, report, card, experiment, convert, push_ready)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.weights.hub import hub_address
 from neuralizer_jax.weights.pretrained import weights_path
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def parse_all(arguments: list[str]) -> list[NamedWeights]:
 def parse(argument: str) -> NamedWeights:
     """Parses `FILE`, `NAME=FILE` or `NAME@N#TRAINING=FILE`, N a number or `all`. The default name is the file's.
 
-    FILE may also be the name of weights that come with the package. Raises InputError for anything else.
+    FILE may also be the name of weights that come with the package, or `hf://OWNER/NAME`. Raises InputError
+    for anything else.
 
     >>> parse("Baseline-seen@8#1=runs/unet/best.safetensors")
     NamedWeights(name='Baseline-seen', train_subjects='8', training=1, path=PosixPath('runs/unet/best.safetensors'))
@@ -52,9 +54,15 @@ def parse(argument: str) -> NamedWeights:
     if match is None:
         raise InputError(f"--weights {argument!r}: expected FILE, NAME=FILE or NAME@N=FILE")
     path = weights_path(match["file"])
-    # A run's weights are all called best.safetensors.
-    name = match["name"] or (path.absolute().parent.name if path.stem == "best" else path.stem)
+    name = match["name"] or _default_name(match["file"], path)
     return NamedWeights(name, match["n"] or "", int(match["training"] or 0), path)
+
+
+def _default_name(given: str, path: Path) -> str:
+    if address := hub_address(given):
+        return address.repository.rpartition("/")[2]
+    # A run's weights are all called best.safetensors.
+    return path.absolute().parent.name if path.stem == "best" else path.stem
 
 
 def load(named: NamedWeights, size: int, option: str) -> "tuple[nn.Module, Params]":

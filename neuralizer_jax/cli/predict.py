@@ -69,7 +69,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     files.add_argument(
         "--weights",
         metavar="FILE",
-        help="weights file, checkpoint or checkpoint folder, or the name of weights in the package (default: small)",
+        help="weights file, checkpoint or checkpoint folder, the name of weights in the package (default: small), "
+        "or hf://OWNER/NAME or hf://OWNER/NAME@REVISION on the Hugging Face hub",
     )
     files.add_argument(
         "-i",

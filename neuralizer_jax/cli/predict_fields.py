@@ -26,6 +26,7 @@ from neuralizer_jax.files.volume_grid import VolumeGrid, is_volume, lies_on, rea
 from neuralizer_jax.volumes.image_task import ImageExample, are_of_the_same_kind, predict_image
 from neuralizer_jax.volumes.read_scan import read_scan
 from neuralizer_jax.volumes.scan import Scan
+from neuralizer_jax.weights.hub import shown_name
 from neuralizer_jax.weights.weights_hash import weights_sha256
 
 # What results in a folder are called.
@@ -136,7 +137,7 @@ def _job(options: argparse.Namespace, weights: Path, examples: Sequence[ImageExa
     start_jax()
     model, params = load_weights(weights)
     checks.check_weights(model, None, weights)
-    described = f"{weights.name}, SHA-256 {weights_sha256(weights)}"
+    described = f"{shown_name(weights)}, SHA-256 {weights_sha256(weights)}"
     shared = {
         "examples_per_target": options.examples_per_target,
         "aligned": options.aligned,

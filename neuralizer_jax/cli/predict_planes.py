@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuralizer_jax.errors import InputError, one_line
+from neuralizer_jax.weights.hub import shown_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +99,7 @@ def predict_planes(options: argparse.Namespace) -> None:
             written = _write(prediction, target, to_write)
             if options.figure:
                 pairs_text = f"{len(inputs)} context pair" + "s" * (len(inputs) > 1)
-                caption = f"{options.task} · {pairs_text} · weights {weights.name}"
+                caption = f"{options.task} · {pairs_text} · weights {shown_name(weights)}"
                 sides = target.source.geometry.sides if target.source else None
                 draw_figure(options.figure, *arrays, prediction, caption=caption, label_names=label_names, sides=sides)
                 written.append(options.figure)

@@ -17,6 +17,7 @@ from neuralizer_jax.intensity import normalize
 from neuralizer_jax.volumes.aligned import AlignedExample, align_example
 from neuralizer_jax.volumes.scan import Scan
 from neuralizer_jax.volumes.volume_prediction import VolumePrediction
+from neuralizer_jax.weights.hub import shown_name
 from neuralizer_jax.weights.weights_hash import weights_sha256
 
 # Scaled images that differ by less are one image, in another unit or datatype.
@@ -59,7 +60,7 @@ class Segmenter:
         start_jax()
         self.model, self.params = load_weights(weights)
         checks.check_weights(self.model, None, weights)
-        self.weights = f"{weights.name}, SHA-256 {weights_sha256(weights)}"
+        self.weights = f"{shown_name(weights)}, SHA-256 {weights_sha256(weights)}"
         self.names: Mapping[int, str] = context.names if context else FREESURFER_CLASSES
         self.labels: Sequence[int] | None = context.labels if context else options.labels
         self._settings = {

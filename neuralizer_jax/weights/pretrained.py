@@ -1,4 +1,4 @@
-"""Weights that come with the package: a name in, the path of a release file out.
+"""Weights by name: those that come with the package, or on the hub. A name in, the path of a file out.
 
 The files are in `weights_files/`, each beside its model card (`NAME.md`): data, training, scores, limits.
 """
@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from neuralizer_jax.errors import InputError
+from neuralizer_jax.weights.hub import hub_address, hub_file
 
 WEIGHTS_FOLDER = Path(__file__).parent.parent / "weights_files"
 DEFAULT = "small"
@@ -32,13 +33,19 @@ def pretrained_path(name: str = DEFAULT) -> Path:
 
 
 def weights_path(weights: str | os.PathLike) -> Path:
-    """Path of weights given by name, or as a file or folder.
+    """Path of weights given by name, by an address on the hub (`hf://OWNER/NAME`), or as a file or folder.
 
     A name always means the weights of the package, even if a folder of that name exists. The folder is `./small` or
-    `Path("small")`.
+    `Path("small")`. Weights of the hub are loaded into its local cache.
+
+    Raises:
+        InputError: see `hub.hub_file`.
 
     Example:
         >>> weights_path("runs/mine.safetensors").name
         'mine.safetensors'
     """
-    return pretrained_path(weights) if weights in PRETRAINED else Path(weights)
+    if weights in PRETRAINED:
+        return pretrained_path(str(weights))
+    address = hub_address(weights)
+    return hub_file(address) if address else Path(weights)

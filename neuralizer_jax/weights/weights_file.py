@@ -45,14 +45,16 @@ def load_weights(path: str | os.PathLike, model: nn.Module | None = None) -> tup
 
     Args:
         path: a release file (`.safetensors`), a PyTorch or Lightning checkpoint (`.ckpt`, `.pt`, `.pth`), the folder of
-            a training checkpoint, or the name of weights that come with the package (`"small"`).
+            a training checkpoint, the name of weights that come with the package (`"small"`), or weights on the
+            Hugging Face hub (`"hf://OWNER/NAME"`, `"hf://OWNER/NAME@REVISION"`, needs `neuralizer-jax[hub]`).
         model: the network to fill, for weights with your own block or aggregation; None: as described in the file.
 
     Returns:
         The model and its parameters, a nested dict of float32 arrays: `model.apply({"params": params}, ...)`.
 
     Raises:
-        InputError: the file is missing, damaged or no weights file, or its tensors are not those of the model.
+        InputError: the file is missing, damaged or no weights file, its tensors are not those of the model, or the hub
+            does not have it.
 
     Example:
         >>> from neuralizer_jax import load_weights
