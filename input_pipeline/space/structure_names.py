@@ -13,6 +13,34 @@ FREESURFER_CLASSES: dict[int, str] = {14: "third ventricle", 15: "fourth ventric
     for label, side in zip(sides, ("left", "right"), strict=True)
 }
 
+# The gyri of the Desikan-Killiany atlas, in the order of their numbers: 1001 and more on the left, 2001 on the right.
+_DESIKAN_KILLIANY = (
+    "banks of the superior temporal sulcus", "caudal anterior cingulate", "caudal middle frontal", "corpus callosum",
+    "cuneus", "entorhinal", "fusiform", "inferior parietal", "inferior temporal", "isthmus cingulate",
+    "lateral occipital", "lateral orbitofrontal", "lingual", "medial orbitofrontal", "middle temporal",
+    "parahippocampal", "paracentral", "pars opercularis", "pars orbitalis", "pars triangularis", "pericalcarine",
+    "postcentral", "posterior cingulate", "precentral", "precuneus", "rostral anterior cingulate",
+    "rostral middle frontal", "superior frontal", "superior parietal", "superior temporal", "supramarginal",
+    "frontal pole", "temporal pole", "transverse temporal", "insula",
+)  # fmt: skip
+
+# FreeSurfer: what `aseg` and `aparc+aseg` hold besides.
+FREESURFER_NAMES: dict[int, str] = dict(
+    sorted(
+        [*FREESURFER_CLASSES.items(), (24, "cerebrospinal fluid"), (30, "left vessel"), (62, "right vessel")]
+        + [(31, "left choroid plexus"), (63, "right choroid plexus"), (72, "fifth ventricle"), (85, "optic chiasm")]
+        + [(77, "white matter hypointensities"), (80, "non-white matter hypointensities")]
+        + [(251, "corpus callosum, posterior"), (252, "corpus callosum, mid posterior")]
+        + [(253, "corpus callosum, central"), (254, "corpus callosum, mid anterior")]
+        + [(255, "corpus callosum, anterior")]
+        + [
+            (first + number, f"{side} {name}")
+            for side, first in (("left", 1001), ("right", 2001))
+            for number, name in enumerate(_DESIKAN_KILLIANY)
+        ]
+    )
+)
+
 # Hammers n30r95, by the lower of the two labels of a structure. Odd labels are on the right.
 _HAMMERS_SIDES = {
     1: "hippocampus", 3: "amygdala", 5: "anterior temporal lobe, medial part",

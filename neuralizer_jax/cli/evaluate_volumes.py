@@ -2,9 +2,7 @@
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ from neuralizer_jax.cli.predict import label_list
 
 if TYPE_CHECKING:
     from neuralizer_jax.cli.named_weights import NamedWeights
+    from neuralizer_jax.cli.volume_examples import Context
     from neuralizer_jax.evaluation.evaluate_volumes import AnnotatedScan, VolumeModel
     from neuralizer_jax.files.context_files import ContextPairs
 
@@ -27,7 +26,7 @@ _OF_DATASETS: tuple[str, ...] = (
     "context_modality",
 )
 _OF_DATASETS += ("bootstrap", "augment")
-_OF_SCANS = ("targets", "labels", "label_names", "aligned")
+_OF_SCANS = ("targets", "labels", "label_names", "partial", "aligned")
 
 # Context sizes of test cases, and numbers of examples of whole scans.
 SIZES, _EXAMPLES = (1, 2, 4, 8, 16, 32), (1, 8)
@@ -40,16 +39,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--targets",
         metavar="DIR",
         type=Path,
-        help="annotated scans to segment from those of --volumes (default: each of --volumes, from the others)",
+        help="annotated scans to segment from those of --volumes, a folder of the same kinds (default: each of "
+        "--volumes, from the others)",
     )
     scans.add_argument(
         "--labels", metavar="LABEL", nargs="+", type=label_list, help="structures to score, as 47,48 (default: all)"
     )
     scans.add_argument(
         "--label-names",
+        metavar="NAMES",
+        help="names of the labels in the table, a file or a protocol as of `neuralizer predict` (default: the table "
+        "beside the scans)",
+    )
+    scans.add_argument(
+        "--partial",
         metavar="FILE",
-        type=Path,
-        help="names of the labels in the table, as of `neuralizer predict` (default: the table beside the scans)",
+        nargs="?",
+        const=True,
+        help="which labels each scan was annotated for, as of `neuralizer predict`: those that it shows, or that FILE "
+        "lists for --volumes (default: labels.json in a folder, or all)",
     )
     scans.add_argument("--aligned", action="store_true", help="all scans are in MNI152 space: do not align them")
 
@@ -76,32 +84,43 @@ def evaluate_scans(options: argparse.Namespace, weights: "Sequence[NamedWeights]
         The experiment's name in the table, the number of predictions, and the exit status.
     """
     from neuralizer_jax.cli.start_jax import start_jax
+    from neuralizer_jax.cli.volume_examples import read_context
     from neuralizer_jax.errors import InputError, one_line
     from neuralizer_jax.evaluation.evaluate_volumes import evaluate_volumes, volume_baselines
     from neuralizer_jax.evaluation.models_file import describe_model, record_models
     from neuralizer_jax.evaluation.score_log import ScoresTable
     from neuralizer_jax.files.context_files import identity, refuse_targets
-    from neuralizer_jax.files.example_volumes import find_examples
-    from neuralizer_jax.files.label_names import find_label_names, read_label_names
 
     start_jax()
     networks = [_network(named) for named in weights]
     baselines = volume_baselines() if options.untrained else []
-    target_pairs = find_examples(options.targets) if options.targets else None
-    pairs = find_examples(options.volumes, targets=target_pairs.inputs if target_pairs else ())
-    examples = targets = _scans(options.volumes, pairs)
-    notes = list(pairs.notes)
-    if target_pairs:
-        refuse_targets(pairs.inputs, {identity(path) for path in target_pairs.inputs})
-        targets = _scans(options.targets, target_pairs)
-        notes += target_pairs.notes
-    if not options.targets and len(examples) < 2:
+    target_pairs = _pairs(options.targets) if options.targets else None
+    pairs = _pairs(options.volumes, target_pairs.inputs if target_pairs else ())
+    failed: dict[str, str] = {}
+    labels = options.labels and {label for part in options.labels for label in part}
+    context = read_context(
+        options.volumes, pairs, target_pairs.inputs if target_pairs else (),
+        labels=labels, label_names=options.label_names, partial=options.partial, failed=failed,
+    )  # fmt: skip
+    examples = targets = _scans(context)
+    notes = [*context.notes, *context.suspicions]
+    if options.targets:
+        if pairs and target_pairs:
+            refuse_targets(pairs.inputs, {identity(path) for path in target_pairs.inputs})
+        # A file lists the examples.
+        partial = options.partial is True and target_pairs is not None
+        others = read_context(
+            options.targets, target_pairs, (), labels=None, label_names=None, partial=partial, failed=failed
+        )
+        if context.protocol and others.protocol not in ("", context.protocol):
+            raise InputError(
+                f"{one_line(options.targets)}: has labels of {others.protocol}, expected those of"
+                f" {one_line(options.volumes)}, {context.protocol}"
+            )
+        targets = _scans(others)
+        notes += others.notes
+    elif len(examples) < 2:
         raise InputError(f"{one_line(options.volumes)}: has one annotated scan, expected several (or --targets)")
-    if options.label_names:
-        names = read_label_names(options.label_names)
-    else:
-        names, more = find_label_names(options.volumes, pairs.outputs)
-        notes += more
     for note in dict.fromkeys(notes):
         print(f"neuralizer: note: {note}", file=sys.stderr)
     experiment = options.experiment or "volumes"
@@ -120,16 +139,17 @@ def evaluate_scans(options: argparse.Namespace, weights: "Sequence[NamedWeights]
             experiment=experiment,
             dataset=(options.targets or options.volumes).resolve().name,
             sizes=options.sizes,
-            labels=None if options.labels is None else {label for part in options.labels for label in part},
-            names=names,
+            labels=labels,
+            names=context.names,
             aligned=options.aligned,
         )
     for size, structures in outcome.left_out.items():
         if structures:
             print(f"N = {size}: {structures} structures of targets left out, fewer examples are annotated for them")
-    for subject, message in outcome.failures.items():
+    failed |= outcome.failures
+    for subject, message in failed.items():
         print(f"neuralizer: error: {subject} is left out: {one_line(message)}", file=sys.stderr)
-    return experiment, outcome.made, int(bool(outcome.failures))
+    return experiment, outcome.made, int(bool(failed))
 
 
 def _network(named: "NamedWeights") -> "VolumeModel":
@@ -148,23 +168,15 @@ def _network(named: "NamedWeights") -> "VolumeModel":
     return volume_network(named.name, network, params)
 
 
-def _scans(folder: Path, pairs: "ContextPairs") -> "list[AnnotatedScan]":
-    """The annotated scans of a folder."""
-    from neuralizer_jax.errors import InputError, one_line
-    from neuralizer_jax.evaluation.evaluate_volumes import AnnotatedScan
-    from neuralizer_jax.files.bids_name import name_of_file
-    from neuralizer_jax.files.endings import volume_ending
-    from neuralizer_jax.volumes.read_scan import read_example
+def _pairs(folder: Path, targets: Sequence[Path] = ()) -> "ContextPairs | None":
+    """The files of annotated scans; None for a prepared dataset."""
+    from input_pipeline.store.volumes import holds_volumes
+    from neuralizer_jax.files.example_volumes import find_examples
 
-    names = [one_line(path.name[: -len(volume_ending(path))]) for path in pairs.inputs]
-    times = Counter(names)
-    scans = []
-    for image, label_map, name in zip(pairs.inputs, pairs.outputs, names, strict=True):
-        if times[name] > 1:
-            name = one_line(image.relative_to(folder).as_posix())
-        try:
-            person = name_of_file(image.relative_to(folder), image.name[: -len(volume_ending(image))]).entities["sub"]
-        except InputError:  # no name of BIDS
-            person = name
-        scans.append(AnnotatedScan(name, person, partial(read_example, image, label_map)))
-    return scans
+    return None if holds_volumes(folder) else find_examples(folder, targets=targets)
+
+
+def _scans(context: "Context") -> "list[AnnotatedScan]":
+    from neuralizer_jax.evaluation.evaluate_volumes import AnnotatedScan
+
+    return [AnnotatedScan(scan.subject, scan.person, scan.read) for scan in context.examples]

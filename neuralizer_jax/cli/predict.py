@@ -114,10 +114,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     task.add_argument(
         "--label-names",
-        metavar="FILE",
-        type=Path,
-        help="names of the labels: a BIDS dseg.tsv, a colour table of FreeSurfer or ITK-SNAP, nnU-Net's dataset.json, "
-        "or lines of a number and a name (default for scans: the table beside the examples)",
+        metavar="NAMES",
+        help="names of the labels: freesurfer, neuromorphometrics or hammers if their numbers are; or a file, a BIDS "
+        "dseg.tsv, a colour table of FreeSurfer or ITK-SNAP, nnU-Net's dataset.json, or lines of a number and a name "
+        "(default for scans: the table beside the examples)",
     )
     scans = parser.add_argument_group("whole scans")
     scans.add_argument(

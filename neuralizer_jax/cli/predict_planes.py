@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def predict_planes(options: argparse.Namespace) -> None:
     """Runs the command for images, and planes of volumes."""
     from neuralizer_jax.cli import predict_checks as checks
+    from neuralizer_jax.cli.label_protocols import names_given
     from neuralizer_jax.cli.predict_geometry import check_overlap, geometry_notes, to_grid_of
     from neuralizer_jax.files.image_files import read_image
-    from neuralizer_jax.files.label_names import read_label_names
     from neuralizer_jax.files.planes import parse_slice
 
     names = ("task", "normalize", "bootstrap", "bootstrap_size", "augment", "seed", "context_chunk")
@@ -35,7 +35,7 @@ def predict_planes(options: argparse.Namespace) -> None:
     checks.check_settings(settings, options.figure)
     weights = checks.weights_to_use(options.weights)
     choice = None if options.slice is None else parse_slice(options.slice)
-    label_names = read_label_names(options.label_names) if options.label_names else {}
+    label_names = names_given(options.label_names) if options.label_names else {}
     target_paths = _target_files(options.target)
     pairs = _pairs(options, target_paths)
     destinations, new_folder = _destinations(options, target_paths)

@@ -57,7 +57,12 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     new_folders = [*report.new_folders, *([new_folder] if new_folder else [])]
     checks.check_files_to_write([*outputs, report.index], None, [*targets, *examples, weights], new_folders)
     grids, failed = _grids(targets, single=single)
-    context = read_context(options, pairs, targets) if examples else None
+    context = None
+    if examples:
+        context = read_context(
+            options.context, pairs, targets,
+            labels=options.labels, label_names=options.label_names, partial=options.partial,
+        )  # fmt: skip
 
     segmenter = Segmenter(options, weights, context, predict)
     origins = {
@@ -67,7 +72,7 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
         for target in grids
     }
     finished = {target for target in grids if is_finished(files[target], origins[target], overwrite=options.overwrite)}
-    for note in [*notes, *(context.notes if context else ()), *contradictions(grids)]:
+    for note in [*notes, *([*context.notes, *context.suspicions] if context else ()), *contradictions(grids)]:
         print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
     for target in finished:
         print(f"{one_line(files[target]['labels'])}: is there already, made from the same files and options")

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from input_pipeline.space.structure_names import FREESURFER_CLASSES
 from neuralizer_jax.cli import predict_checks as checks
 from neuralizer_jax.cli.volume_examples import Context
 from neuralizer_jax.cli.volume_progress import Progress
-from neuralizer_jax.cli.volume_results import key_of
+from neuralizer_jax.cli.volume_results import key_of, network_key
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.intensity import normalize
 from neuralizer_jax.volumes.aligned import AlignedExample, align_example
@@ -74,7 +73,8 @@ class Segmenter:
         self._predict = (predict or predict_volume) if context else segment
         self._examples: list[AlignedExample] = []
         keys = [example.key for example in self._unread]
-        self._key = key_of(str(self.model), *_arrays(self.params), keys, sorted(self._settings.items()))
+        names = [self.names.get(label) for label in self.labels or ()]
+        self._key = key_of(network_key(self.model, self.params), keys, names, sorted(self._settings.items()))
 
     def key(self, target: Path, *more: object) -> str:
         """Hash of all that the segmentation of a scan depends on, and of `more`. Raises OSError."""
@@ -91,12 +91,6 @@ class Segmenter:
         _refuse_same(scan, self._examples)
         examples = [self._examples] if self._unread else []
         return self._predict(self.model, self.params, scan, *examples, **self._settings, on_progress=progress)
-
-
-def _arrays(params: Any) -> list[np.ndarray]:
-    import jax
-
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
 
 
 def _refuse_same(target: Scan, examples: Sequence[AlignedExample]) -> None:

@@ -1,7 +1,7 @@
 """Examples from a prepared dataset of volumes, `OUT/DATASET-volumes`."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,15 +10,11 @@ import numpy as np
 
 from input_pipeline.slices.record import SOURCES, dequantize
 from input_pipeline.space.grid import AFFINE
-from input_pipeline.space.structure_names import FREESURFER_CLASSES, HAMMERS_CLASSES, NEUROMORPHOMETRICS_CLASSES
 from input_pipeline.store.volumes import open_volumes
 from neuralizer_jax.cli.volume_results import key_of
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.volumes.scan import Example, Scan
 
-_NAMES: Mapping[str, Mapping[int, str]] = {
-    "freesurfer": FREESURFER_CLASSES, "hammers": HAMMERS_CLASSES, "neuromorphometrics": NEUROMORPHOMETRICS_CLASSES,
-}  # fmt: skip
 # Contrast of a target, by the end of its name as in BIDS.
 _MODALITIES = {"T1w": "T1", "T2w": "T2", "PDw": "PD", "FLAIR": "FLAIR"}
 
@@ -28,26 +24,28 @@ class UnreadExample:
     """An annotated scan that is read when it is needed.
 
     Attributes:
-        name: of the scan.
+        name: what messages call the scan.
+        subject: its name in tables, another one for each scan.
+        person: who it shows.
         key: hash of its content.
         read: reads it.
     """
 
     name: str
+    subject: str
+    person: str
     key: str
     read: Callable[[], Example]
 
 
-def stored_examples(
-    folder: Path, targets: Sequence[Path]
-) -> tuple[list[UnreadExample], set[int], dict[int, str], list[str]]:
+def stored_examples(folder: Path, targets: Sequence[Path]) -> tuple[list[UnreadExample], set[int], str, list[str]]:
     """Finds the subjects with an image and labels.
 
     Of several modalities, that of the targets is taken, or the usual one; of several protocols, the one of the best
     source. Labels from the template are not used.
 
     Returns:
-        The examples, the labels that they show, the names of labels, and notes on what was chosen.
+        The examples, the labels that they show, their protocol, and notes on what was chosen.
 
     Raises:
         InputError: the dataset cannot be read, or no subject has an image and labels.
@@ -91,8 +89,9 @@ def stored_examples(
         looked_for = tuple(sorted(every if annotated is None else annotated))
         name = f"{folder}: {entry['subject']}"
         read = partial(_read, image, codes, values, name, looked_for)
-        unread.append(UnreadExample(name, key_of(image, codes, values, looked_for), read))
-    return unread, every, dict(_NAMES.get(protocol, {})), notes
+        key = key_of(image, codes, values, looked_for)
+        unread.append(UnreadExample(name, entry["subject"], entry["person"], key, read))
+    return unread, every, protocol, notes
 
 
 def _read(image: np.ndarray, codes: np.ndarray, values: np.ndarray, name: str, annotated: tuple[int, ...]) -> Example:

@@ -1,24 +1,28 @@
 """The examples of a prediction of whole scans: from a folder, two lists, or a prepared dataset."""
 
 import argparse
+import functools
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from input_pipeline.space.structure_names import FREESURFER_CLASSES
+from input_pipeline.space.structure_names import FREESURFER_NAMES
 from input_pipeline.store.volumes import holds_volumes
+from neuralizer_jax.cli.label_protocols import PROTOCOL_NAMES, names_given, protocol_hint
 from neuralizer_jax.cli.predict_checks import MANY_LABELS, check_masks
 from neuralizer_jax.cli.stored_examples import UnreadExample, stored_examples
 from neuralizer_jax.cli.volume_results import key_of
 from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.annotated_labels import read_annotated
+from neuralizer_jax.files.bids_name import name_of_file
 from neuralizer_jax.files.context_files import ContextPairs, explicit_pairs, named
+from neuralizer_jax.files.endings import volume_ending
 from neuralizer_jax.files.example_volumes import find_examples
-from neuralizer_jax.files.label_names import find_label_names, read_label_names
+from neuralizer_jax.files.label_names import find_label_names
 from neuralizer_jax.files.volume_grid import contradictions, lies_on, read_grid, read_labels
 from neuralizer_jax.volumes.read_scan import read_example
 
@@ -35,12 +39,16 @@ class Context:
         labels: to segment, in ascending order.
         names: name of each label, as far as known.
         notes: for the user.
+        suspicions: notes on labels that are valid but rarely meant.
+        protocol: of the labels of a prepared dataset; empty for files, which do not tell it.
     """
 
     examples: list[UnreadExample]
     labels: tuple[int, ...]
     names: dict[int, str]
     notes: list[str]
+    suspicions: list[str] = field(default_factory=list)
+    protocol: str = ""
 
 
 def has_examples(options: argparse.Namespace) -> bool:
@@ -58,57 +66,109 @@ def find_pairs_of_scans(options: argparse.Namespace, targets: Sequence[Path]) ->
     raise InputError("no context, expected either --context DIR or both --context-in and --context-out")
 
 
-def read_context(options: argparse.Namespace, pairs: ContextPairs | None, targets: Sequence[Path]) -> Context:
+def read_context(
+    folder: Path | None,
+    pairs: ContextPairs | None,
+    targets: Sequence[Path],
+    *,
+    labels: Collection[int] | None,
+    label_names: str | None,
+    partial: bool | str | None,
+    failed: dict[str, str] | None = None,
+) -> Context:
     """Reads the examples, and checks their labels.
 
     Args:
-        options: of the command.
-        pairs: from `find_pairs_of_scans`.
+        folder: of the examples; None for lists of files.
+        pairs: the files, or None for a prepared dataset.
         targets: whose contrast a prepared dataset shall show, if their names tell.
+        labels: to segment; None: all.
+        label_names: see `label_protocols.names_given`; None: those of the table beside the examples.
+        partial: whether each example was annotated for the labels alone that it shows; or the file that says for which;
+            None: the file `labels.json` in the folder says it, or it was annotated for all.
+        failed: what is wrong with examples that cannot be used, by their subject; None: the first one is an error.
 
     Raises:
         InputError: a file cannot be read, a label map lies on other voxels than its image; there are no labels, or not
             those wanted; masks have different values; or what says which labels are annotated is wrong.
     """
-    given = read_label_names(options.label_names) if options.label_names else None
+    names = names_given(label_names) if label_names else None
     if pairs is None:
-        if options.partial:
-            raise InputError(f"--partial: {options.context} says itself what is annotated, expected no --partial")
-        examples, every, names, notes = stored_examples(options.context, targets)
-        return Context(examples, _wanted(every, options.labels), names if given is None else given, notes)
+        if partial:
+            raise InputError(f"--partial: {folder} says itself what is annotated, expected no --partial")
+        examples, every, protocol, notes = stored_examples(folder, targets)
+        names = dict(PROTOCOL_NAMES.get(protocol, {})) if names is None else names
+        return Context(examples, _wanted(every, labels), names, notes, protocol=protocol)
     notes = list(pairs.notes)
-    if given is None:
-        given, more = find_label_names(options.context, pairs.outputs)
-        notes += more
-        if not given and all(_FREESURFER & set(re.split(r"[\W_]+", path.name.lower())) for path in pairs.outputs):
-            given = dict(FREESURFER_CLASSES)
-    grids = {path: read_grid(path) for path in (*pairs.inputs, *pairs.outputs)}
-    notes += contradictions(grids)
-    for image, label_map in zip(pairs.inputs, pairs.outputs, strict=True):
-        if not lies_on(grids[label_map], grids[image]):
-            raise InputError(f"{one_line(label_map)}: lies on other voxels than its image {one_line(image)}")
-    values = {path: np.unique(read_labels(path)).tolist() for path in pairs.outputs}
-    if negative := [path for path, own in values.items() if own[0] < 0]:
-        raise InputError(f"{one_line(negative[0])}: holds {values[negative[0]][0]}, expected labels from 0")
-    if options.labels is None:
+    subjects = _subjects(folder, pairs.inputs)
+    values = _label_values(pairs, subjects, notes, failed)
+    if labels is None:
         check_masks(values)
     every = {value for own in values.values() for value in own if value}
-    labels = _wanted(every, options.labels)
-    annotated = _annotated(options, pairs, given)
+    if names is None:
+        names, more = find_label_names(folder, pairs.outputs)
+        if not names and all(_FREESURFER & set(re.split(r"[\W_]+", path.name.lower())) for path in pairs.outputs):
+            names = dict(FREESURFER_NAMES)
+        notes += more if names else [*more, *protocol_hint(every)]
+    wanted = _wanted(every, labels)
+    annotated = _annotated(folder, partial, pairs.inputs, names)
     examples = []
     for image, label_map in zip(pairs.inputs, pairs.outputs, strict=True):
+        if label_map not in values:  # failed
+            continue
         own = set(values[label_map]) if annotated is None else annotated.get(image, every)
-        looked_for = tuple(sorted(own & set(labels)))
+        looked_for = tuple(sorted(own & set(wanted)))
         if not looked_for:
             notes.append(f"{one_line(image)}: was annotated for none of the labels, and is left out")
             continue
         key = key_of(image.read_bytes(), label_map.read_bytes(), looked_for)
-        examples.append(UnreadExample(one_line(image), key, partial(read_example, image, label_map, looked_for)))
-    notes += _suspicions(values, labels, given, partial=annotated is None)
-    return Context(examples, labels, given, notes)
+        read = functools.partial(read_example, image, label_map, looked_for)
+        examples.append(UnreadExample(one_line(image), *subjects[image], key, read))
+    return Context(examples, wanted, names, notes, _suspicions(values, wanted, names, partial=annotated is None))
 
 
-def _wanted(every: Collection[int], chosen: Sequence[int] | None) -> tuple[int, ...]:
+def _subjects(folder: Path | None, images: Sequence[Path]) -> dict[Path, tuple[str, str]]:
+    """The name of each scan in tables, and who it shows: by names of BIDS, or each another person."""
+    stems = {path: path.name[: -len(volume_ending(path)) or None] for path in images}
+    times = Counter(stems.values())
+    subjects = {}
+    for path, stem in stems.items():
+        inside = path if folder is None else path.relative_to(folder)
+        subject = one_line(stem if times[stem] == 1 else inside.as_posix())
+        try:
+            person = name_of_file(inside, stem).entities["sub"]
+        except InputError:  # no name of BIDS
+            person = subject
+        subjects[path] = subject, person
+    return subjects
+
+
+def _label_values(
+    pairs: ContextPairs, subjects: Mapping[Path, tuple[str, str]], notes: list[str], failed: dict[str, str] | None
+) -> dict[Path, list[int]]:
+    """The values of each label map that lies on its image; those that do not are added to `failed`, or raise."""
+    values = {}
+    for image, label_map in zip(pairs.inputs, pairs.outputs, strict=True):
+        try:
+            grids = {path: read_grid(path) for path in (image, label_map)}
+            if not lies_on(grids[label_map], grids[image]):
+                raise InputError(f"{one_line(label_map)}: lies on other voxels than its image {one_line(image)}")
+            own = np.unique(read_labels(label_map)).tolist()
+            if own[0] < 0:
+                raise InputError(f"{one_line(label_map)}: holds {own[0]}, expected labels from 0")
+        except InputError as error:
+            if failed is None:
+                raise
+            failed[subjects[image][0]] = str(error)
+            continue
+        notes += contradictions(grids)
+        values[label_map] = own
+    if not values:
+        raise InputError(next(iter((failed or {}).values())))
+    return values
+
+
+def _wanted(every: Collection[int], chosen: Collection[int] | None) -> tuple[int, ...]:
     """The labels to segment."""
     if not every:
         raise InputError("the labels of all examples are 0 everywhere, expected at least one labelled voxel")
@@ -120,15 +180,13 @@ def _wanted(every: Collection[int], chosen: Sequence[int] | None) -> tuple[int, 
 
 
 def _annotated(
-    options: argparse.Namespace, pairs: ContextPairs, names: Mapping[int, str]
+    folder: Path | None, partial: bool | str | None, images: Sequence[Path], names: Mapping[int, str]
 ) -> dict[Path, set[int]] | None:
     """The labels that images were annotated for, if not for all; None: each for those that it shows."""
-    if options.partial is True:
+    if partial is True:
         return None
-    if options.partial:
-        return read_annotated(Path(options.partial), pairs.inputs, names)
-    beside = options.context / "labels.json" if options.context else None
-    return read_annotated(beside, pairs.inputs, names) if beside and beside.is_file() else {}
+    beside = Path(partial) if partial else folder / "labels.json" if folder else None
+    return read_annotated(beside, images, names) if beside and (partial or beside.is_file()) else {}
 
 
 def _suspicions(

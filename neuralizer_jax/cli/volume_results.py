@@ -115,6 +115,13 @@ def key_of(*parts: object) -> str:
     return digest.hexdigest()
 
 
+def network_key(model: object, params: object) -> str:
+    """A hash of a network, whatever file it came from."""
+    import jax
+
+    return key_of(str(model), *(np.asarray(leaf) for leaf in jax.tree.leaves(params)))
+
+
 def is_finished(files: Mapping[str, Path], origin: Origin, *, overwrite: bool) -> bool:
     """Whether all files of a target are there, made from the same.
 

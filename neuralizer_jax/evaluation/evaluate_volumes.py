@@ -108,7 +108,7 @@ def evaluate_volumes(
     """Scores all models on all targets, and adds to the table what it lacks.
 
     Each structure that a target shows is segmented from the N examples that resemble the target most where it lies, of
-    those that were annotated for it and show other persons.
+    those that were annotated for it and show other persons, one of which shows it.
 
     Args:
         models: with different names.
@@ -147,8 +147,10 @@ def evaluate_volumes(
                 own = ready.get(target) or align_example(truth, aligned=aligned, cache=cache)
                 _refuse_same(own, others)
                 shown = [label for label in own.moments if labels is None or label in labels]
+                found = {label for example in others for label in example.moments}
+                annotated = Counter(label for example in others for label in example.annotated)
                 for size in sizes:
-                    wanted = [label for label in shown if sum(label in x.annotated for x in others) >= size]
+                    wanted = [label for label in shown if label in found and annotated[label] >= size]
                     outcome.left_out[size] += len(shown) - len(wanted)
                     for model in models:
                         keys = {

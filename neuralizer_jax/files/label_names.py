@@ -14,6 +14,7 @@ from neuralizer_jax.files.bids_name import parse_name
 from neuralizer_jax.files.bids_sidecars import find_table
 from neuralizer_jax.files.endings import volume_ending
 from neuralizer_jax.files.image_formats import check_is_file, reading
+from neuralizer_jax.files.result_record import read_record
 
 _MAX_BYTES = 2**24
 # ITK-SNAP: number, red, green, blue, three more numbers, name in quotes.
@@ -42,6 +43,7 @@ def read_label_names(path: Path) -> dict[int, str]:
     with reading(path), open(path, encoding="utf-8-sig") as stream:
         text = stream.read(_MAX_BYTES)
         names = _of_json(text) if path.suffix.lower() == ".json" else _of_columns(text) or _of_lines(text)
+    names = {label: name for label, name in names.items() if name != "n/a"}  # BIDS: not known
     if not names:
         raise InputError(f"{one_line(path)}: has no label names, expected lines such as 17 Left-Hippocampus")
     return names
@@ -60,12 +62,14 @@ def find_label_names(folder: Path | None, labels: Sequence[Path]) -> tuple[dict[
     found = [path for pattern in _TABLES for path in sorted(folder.glob(pattern))] if folder else []
     if labels and (table := _table_of(labels[0], folder)):
         found = [table, *(path for path in found if not path.name.endswith("dseg.tsv"))]
+    predicted = [path for path in found if read_record(path.with_suffix(".json"))]
+    found = [path for path in found if path not in predicted] or predicted
     notes: list[str] = []
     for number, path in enumerate(found):
         try:
             names = read_label_names(path)
         except InputError as error:
-            notes.append(f"{error}; the table is passed over")
+            notes += [f"{error}; the table is passed over"] if path not in predicted else []
             continue
         if others := found[number + 1 :]:
             notes.append(f"{one_line(path)}: names of labels are taken from it, not from {one_line(others[0].name)}")

@@ -137,6 +137,15 @@ def test_labels_of_freesurfer_have_their_names(folder):
     assert "\n17\tleft hippocampus\t" in Path("o_dseg.tsv").read_text()
 
 
+def test_names_of_a_protocol_are_asked_for_and_not_guessed(folder, capsys):
+    run()
+    assert "labels have no names: --label-names freesurfer, if their numbers are" in capsys.readouterr().err
+    assert "\n17\tn/a\t" in Path("o_dseg.tsv").read_text()
+    run("--label-names", "freesurfer", "--overwrite")
+    assert "have no names" not in capsys.readouterr().err
+    assert "\n17\tleft hippocampus\t" in Path("o_dseg.tsv").read_text()
+
+
 def test_what_is_asked_for_reaches_the_prediction(folder):
     _, predictor = run("--labels", "53", "--examples-per-target", 2, "--refine", 0, "--planes", "axial,coronal")
     (call,) = predictor.calls
@@ -391,6 +400,7 @@ REFUSED = {
     "no examples per target": (None, ["--examples-per-target", "0"], "--examples-per-target: is 0, expected 1 or more"),
     "negative refine": (None, ["--refine", "-1"], "--refine: is -1, expected 0 or more"),
     "transforms of nothing": (None, ["--transforms"], "--transforms: nothing is aligned with --aligned"),
+    "no table of names": (None, ["--label-names", "freesurf"], "--label-names: no file freesurf, expected one, or"),
     "absent label": (None, ["--labels", "18"], "--labels: 18 is in no example, expected some of 17, 53"),
     "labels elsewhere": (
         lambda: save("ann/sub-2_dseg.nii.gz", label_map(LEFT), AFFINE + np.eye(4, k=3)),

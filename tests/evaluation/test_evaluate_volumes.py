@@ -1,14 +1,18 @@
 """Whole scans: each target is segmented from other people's, every score comes once, a bad scan stops nothing."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import draw_params
+from fake_volumes import write_fake_scans
 from miniature_head import SPACING, head_affine, head_image, head_segmentation, save
 
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError, OutputError
+from neuralizer_jax.evaluation import evaluate_volumes as evaluation
 from neuralizer_jax.evaluation import label_fusion
 from neuralizer_jax.evaluation.evaluate_volumes import AnnotatedScan, VolumeModel, evaluate_volumes
 from neuralizer_jax.evaluation.label_fusion import DeformableVote, majority_vote
@@ -117,6 +121,13 @@ class TestEvaluateVolumes:
         ]  # fmt: skip
         assert outcome.left_out == {1: 0, 2: 2, 3: 5}
 
+    def test_a_structure_that_no_example_shows_is_left_out(self, tmp_path):
+        """Not even where all were annotated for it."""
+        scans = [annotated("a"), AnnotatedScan("b", "b", lambda: replace(head(1, labels=(17,)), annotated=LABELS))]
+        seen, outcome, _ = evaluated(tmp_path, scans, scans)
+        assert [labels for *_, labels, _ in seen] == [(17,), (17,)]
+        assert (outcome.left_out, outcome.failures) == ({1: 1}, {})
+
     def test_classes_have_names(self, tmp_path):
         scans = [annotated("a"), annotated("b", place=1)]
         _, _, table = evaluated(tmp_path, scans, scans, labels={53}, names={53: "right hippocampus"})
@@ -210,6 +221,43 @@ class TestCommand:
         shown = capsys.readouterr()
         assert "2 predictions" in shown.out
         assert next(line for line in shown.err.splitlines() if "error" in line).count("sub-2_T1w") == 2
+
+    @pytest.mark.parametrize("how", ["default", "--partial", "labels.json", "file"])
+    def test_a_structure_that_an_example_was_not_annotated_for_is_not_absent(self, folder, tmp_path, monkeypatch, how):
+        """Of a head that was annotated for the left hippocampus, and shows a speck of the other if a file says so."""
+        shutil.copytree(folder / "scans", tmp_path / "scans")
+        labels = head().labels.astype(np.uint8)
+        right = np.flatnonzero(labels == 53)
+        labels.flat[right[how in ("labels.json", "file") :]] = 0
+        save(tmp_path / "scans/sub-2_dseg.nii.gz", labels)
+        options = ["--untrained", "--aligned", "--sizes", 2]
+        if how in ("labels.json", "file"):
+            path = tmp_path / ("scans/labels.json" if how == "labels.json" else "other.json")
+            path.write_text('{"sub-2": ["Left-Hippocampus"]}')
+        if how in ("--partial", "file"):
+            options += ["--partial", *([tmp_path / "other.json"] if how == "file" else [])]
+        recorder = Recorder()
+        monkeypatch.setattr(evaluation, "volume_baselines", lambda: [VolumeModel("vote", recorder, Kind.UNTRAINED)])
+        assert command(tmp_path, *options) == 0
+        others = LABELS if how == "default" else (17,)
+        assert [labels for *_, labels, _ in recorder.seen] == [others, others, (17,)]
+
+    def test_prepared_volumes(self, tmp_path, monkeypatch, capsys):
+        scans = write_fake_scans(tmp_path, {"a": "train", "b": "test"})
+        recorder = Recorder()
+        monkeypatch.setattr(evaluation, "volume_baselines", lambda: [VolumeModel("vote", recorder, Kind.UNTRAINED)])
+        arguments = ["--untrained", "--aligned", "--labels", "10", "--sizes", "1", "--out", str(tmp_path / "out")]
+        assert main(["evaluate", "--volumes", str(scans), *arguments]) == 0
+        assert [(name[-3:], [x[-3:] for x in others]) for name, others, *_ in recorder.seen] == [
+            (": a", [": b"]), (": b", [": a"]),
+        ]  # fmt: skip
+        table = read_scores(tmp_path / "out" / "scores.csv")
+        assert set(zip(table["subject"], table["class"], strict=True)) == {
+            ("a", "left thalamus"),
+            ("b", "left thalamus"),
+        }
+        assert main(["evaluate", "--volumes", str(scans), "--partial", *arguments]) == 2
+        assert "says itself what is annotated" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         ("options", "message"),

@@ -54,6 +54,14 @@ def test_the_table_of_the_labels_goes_before_others(tmp_path):
     assert notes == [f"{tmp_path}/sub-1_dseg.tsv: names of labels are taken from it, not from dataset.json"]
 
 
+def test_a_predicted_table_goes_after_others_and_its_unknown_names_are_none(tmp_path):
+    (tmp_path / "a_dseg.tsv").write_text("index\tname\n17\tThalamus\n53\tn/a\n")
+    (tmp_path / "a_dseg.json").write_text('{"GeneratedBy": [{"Name": "neuralizer_jax"}]}')
+    assert find_label_names(tmp_path, []) == ({17: "Thalamus"}, [])
+    (tmp_path / "labels.txt").write_text("17 Hippocampus\n")
+    assert find_label_names(tmp_path, []) == ({17: "Hippocampus"}, [])
+
+
 def test_a_table_without_names_is_passed_over_with_a_note(tmp_path):
     (tmp_path / "dataset.json").write_text("{")
     names, notes = find_label_names(tmp_path, [])
