@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from input_pipeline.space.structure_colours import colours_by_name, without_side
 from neuralizer_jax.files.html_page import render_page, write_html
-from neuralizer_jax.report.shown_volume import ShownVolume, nifti_base64, shown_volume
-from neuralizer_jax.report.volume_pictures import Row, draw_rows, middle, thumbnail, voxels_by_place
+from neuralizer_jax.pictures.shown_volume import ShownVolume, nifti_base64, shown_volume
+from neuralizer_jax.pictures.volume_pictures import Row, draw_rows, middle, thumbnail, voxels_by_place
 
 _TEMPLATE = Path(__file__).parent / "templates/volume.html.j2"
 _VIEWER = Path(__file__).parents[1] / "niivue/niivue.js"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from neuralizer_jax.errors import InputError
-from neuralizer_jax.report import shown_volume as shown_volume_module
-from neuralizer_jax.report.shown_volume import shown_volume
+from neuralizer_jax.pictures import shown_volume as shown_volume_module
+from neuralizer_jax.pictures.shown_volume import shown_volume
 from neuralizer_jax.report.volume_index import write_volume_index
 from neuralizer_jax.report.volume_page import FoundStructure, SegmentedScan, write_volume_page
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from neuralizer_jax.report.figure_style import paper_style
-from neuralizer_jax.report.shown_volume import ShownVolume
+from neuralizer_jax.pictures.shown_volume import ShownVolume
 
 Colour = tuple[int, int, int]
 
@@ -128,6 +127,7 @@ def _around(volume: ShownVolume, inside: np.ndarray) -> tuple[slice, ...]:
 
 
 def _row(volume: ShownVolume, colours: Sequence[Colour], place, box: tuple[slice, ...], around: int | None) -> Row:
+    import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.patheffects import withStroke
 
@@ -135,7 +135,8 @@ def _row(volume: ShownVolume, colours: Sequence[Colour], place, box: tuple[slice
     inch = (_WIDTH - 2 * _GAP) / sum(sizes[_AXES[axis][0]] for axis in range(3))  # a mm
     height = inch * max(sizes[_AXES[axis][1]] for axis in range(3))
     seen: set[int] = set()
-    with paper_style():
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever the style of a notebook
         figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="black")
         left = 0.0
         for axis in range(3):
