@@ -2,19 +2,20 @@
 
 From the repository root, with a folder of the MICCAI 2012 multi-atlas challenge (`*_SS.nii.gz`, `*_glm.nii.gz`):
 
-    python benchmarks/predict_volumes.py MULTIATLAS --examples 8 1
+    python benchmarks/predict_volumes.py MULTIATLAS --work FOLDER --processes 2
 
-Each scan is segmented from the most similar of the others. The scans are not aligned beforehand.
-Compared with the majority vote of the same examples' aligned labels. Times are of all threads together, without
-compilation if the programs are cached. Writes `predict_volumes.json` and `predict_volumes.md` to `benchmarks/results`
-after each scan.
+Each scan is segmented from the most similar of the others. No scan is aligned beforehand. The same examples' labels,
+aligned affinely, give the majority vote. FOLDER keeps a row of each scan and number of examples: run again, it computes
+those that are missing. Writes `predict_volumes.json` and `predict_volumes.md` to `benchmarks/results`.
 """
 
 import argparse
-import resource
+import cProfile
 import sys
 import tempfile
 import time
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,121 +24,199 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from conditions import conditions, heading, typed, write_results  # noqa: E402
+from kept_rows import network, rows_of  # noqa: E402
 from write_tables import table  # noqa: E402
 
 from input_pipeline.space.structure_names import NEUROMORPHOMETRICS_CLASSES  # noqa: E402
-from neuralizer_jax import load_weights, predict_volume, read_example, use_compilation_cache  # noqa: E402
-from neuralizer_jax.volumes.aligned import align_example, align_scan  # noqa: E402
-from neuralizer_jax.volumes.boxes import cut  # noqa: E402
+from neuralizer_jax import predict_volume, read_example  # noqa: E402
+from neuralizer_jax.evaluation.label_fusion import majority_vote  # noqa: E402
+from neuralizer_jax.evaluation.scores import TENTHS  # noqa: E402
+from neuralizer_jax.evaluation.volume_scores import volume_scores  # noqa: E402
+from neuralizer_jax.volumes.aligned import align_example  # noqa: E402
 
 STRUCTURES = (35, 47, 48, 51, 52, 57, 58, 59, 60)
+# The parts of a prediction whose time is shown, as their functions are called.
+STAGES = {
+    "alignment of the target": "aligned.align_scan",
+    "structures": "structure.predict_structure",
+    "of that, the network": "slice_predictions.predict_planes",
+    "expected Dice": "evidence.gather",
+}
+MIDDLE = TENTHS[3:7]
 
 
-def dice(one, other):
-    return 2 * np.count_nonzero(one & other) / max(1, np.count_nonzero(one) + np.count_nonzero(other))
+def scans_of(folder):
+    """The image of each subject of the challenge."""
+    return {path.name[:4]: path for path in sorted(Path(folder).glob("*_SS.nii.gz"))}
 
 
-def majority_vote(found, examples, aligned, label):
-    """Dice of the majority vote of the examples that the structure was predicted from, on the MNI152 grid."""
-    structure = found.structures[label].prediction
-    names = {name for name, _ in structure.examples}
-    votes = [cut(x.labels, x.scan.to_mni, structure.box, label=label) for x in examples if x.scan.name in names]
-    truth = cut(aligned.labels, aligned.scan.to_mni, structure.box, label=label) > 0
-    return dice(np.mean(votes, axis=0) > 0.5, truth)
+@cache
+def example(folder, subject):
+    """A scan with its labels."""
+    path = scans_of(folder)[subject]
+    return read_example(path, path.with_name(f"{subject}_glm.nii.gz"))
 
 
-def scores(network, target, examples, aligned, structures, count):
-    """A row for each structure of a target, and the seconds that its prediction took."""
-    started, worked = time.perf_counter(), time.process_time()
-    found = predict_volume(*network, target.scan, examples, label_values=structures, examples_per_target=count)
-    seconds = {"clock": time.perf_counter() - started, "work": time.process_time() - worked}
-    rows = []
-    for label in structures:
-        truth = target.labels == label
-        rows.append(
-            {
-                "label": label,
-                "dice": dice(found.labels == label, truth),
-                "vote": majority_vote(found, examples, aligned, label),
-                "volume": np.count_nonzero(found.labels == label) / np.count_nonzero(truth) - 1,
-                "confidence": found.structures[label].confidence,
-            }
-        )
-    return rows, seconds
+@cache
+def aligned(folder, subject):
+    """The same, aligned; kept in the user's cache."""
+    return align_example(example(folder, subject))
 
 
-def registration_seconds(scan):
-    with tempfile.TemporaryDirectory() as empty:
-        worked = time.process_time()
-        align_scan(scan, cache=Path(empty))
-    return time.process_time() - worked
+def others(folder, subject):
+    """The aligned examples for a target."""
+    return [aligned(folder, name) for name in scans_of(folder) if name != subject]
+
+
+def measure(case):
+    """Scores, evidence and time of a scan that is segmented from so many examples."""
+    folder, subject, count, labels = (case[key] for key in ("folder", "subject", "examples", "structures"))
+    target, truth, examples = example(folder, subject), aligned(folder, subject), others(folder, subject)
+    profile, started = cProfile.Profile(time.process_time), time.perf_counter()
+    with tempfile.TemporaryDirectory() as empty:  # so that the target is aligned
+        found = profile.runcall(
+            predict_volume, *network(case["weights"]), target.scan, examples, label_values=labels,
+            examples_per_target=count, cache=Path(empty),
+        )  # fmt: skip
+    clock = time.perf_counter() - started
+    vote = majority_vote(truth.scan, examples, labels, count)
+    maps = {"": found.labels, "vote": vote}
+    for name, share in (("network", 0.0), ("local_vote", 1.0)):
+        maps[name] = alone(found, share)
+    where = {"affine": target.scan.affine, "to_mni": truth.scan.to_mni}
+    scored = {name: volume_scores(labels_found, target.labels, labels, **where) for name, labels_found in maps.items()}
+    rows = [
+        {
+            "label": label, **scored[""][label],
+            **{name: scored[name][label]["dice"] for name in maps if name},
+            "in_view": found.structures[label].prediction.in_view,
+            "evidence": asdict(found.structures[label].evidence),
+        }
+        for label in labels
+    ]  # fmt: skip
+    return {"rows": rows, "clock": clock, "work": work(profile)}
+
+
+def alone(found, share):
+    """The labels that the network finds without the vote (a share of 0), or the weighted vote without the network."""
+    labels, best = np.zeros_like(found.labels), np.full(found.labels.shape, 0.5, np.float32)
+    for label, structure in found.structures.items():
+        structures = {label: replace(structure, prediction=replace(structure.prediction, share=share))}
+        probability = replace(found, structures=structures).probability(label)
+        better = probability > best
+        labels[better], best[better] = label, probability[better]
+    return labels
+
+
+def work(profile):
+    """Seconds of work, of all threads, in `predict_volume` and in the functions beside it."""
+    found = {}
+    for entry in profile.getstats():
+        code = entry.code
+        if not isinstance(code, str) and Path(code.co_filename).parent.name == "volumes" and entry.totaltime > 0.1:
+            found[f"{Path(code.co_filename).stem}.{code.co_name}"] = round(entry.totaltime, 1)
+    return found
 
 
 def mean(rows, key, **where):
-    values = [abs(row[key]) if key == "volume" else row[key] for row in rows if where.items() <= row.items()]
-    return float(np.mean(values))
+    """The mean of a score, without values that are missing."""
+    return float(np.nanmean([row[key] for row in rows if where.items() <= row.items()]))
 
 
 def page(results):
     """The results as Markdown."""
     text = heading("Whole volumes", "predict_volumes.py", results)
-    rows = results["rows"]
-    subjects = sorted({row["subject"] for row in rows})
-    text += (
-        f"\nLeave-one-out over {len(subjects)} of {results['scans']} scans: {', '.join(subjects)}. Dice in 3-D, mean"
-    )
-    text += " over the scans; error of the volume without its sign.\n"
-    for count in sorted({row["examples"] for row in rows}, reverse=True):
-        own = [row for row in rows if row["examples"] == count]
+    text += f"""
+Leave-one-out over {results["subjects"]} of {results["scans"]} scans, as they come. Dice in 3-D and 95 % surface
+distance (HD95), means over the scans; error of the volume without its sign. The network alone: the mean of its three
+planes without the vote. Majority vote: of the labels of the same examples, aligned affinely.
+"""
+    for count, found in results["by_examples"].items():
         lines = [
-            [
-                NEUROMORPHOMETRICS_CLASSES[label],
-                f"{mean(own, 'dice', label=label):.3f}",
-                f"{min(row['dice'] for row in own if row['label'] == label):.3f}",
-                f"{mean(own, 'vote', label=label):.3f}",
-                f"{mean(own, 'volume', label=label):.1%}",
-            ]
-            for label in results["structures"]
-        ]
-        least = min(mean(own, "dice", subject=subject) for subject in {row["subject"] for row in own})
-        lines.append(["mean", *(f"{x:.3f}" for x in (mean(own, "dice"), least, mean(own, "vote")))])
-        lines[-1].append(f"{mean(own, 'volume'):.1%}")
+            [name, *(f"{its[key]:.3f}" for key in ("dice", "worst", "network", "vote", "least_above_vote")),
+             f"{its['hd95']:.1f}", f"{its['volume_error']:.1f} %"]
+            for name, its in found["structures"].items()
+        ]  # fmt: skip
         text += f"\nN = {count}:\n\n"
-        text += table(["structure", "Dice", "worst scan", "majority vote", "error of the volume"], lines)
-        times = [row for row in results["times"] if row["examples"] == count]
-        text += f"\n\n{np.mean([row['work'] for row in times]) / len(results['structures']):.0f} s of work a structure,"
-        text += f" {np.mean([row['clock'] for row in times]):.0f} s a scan by the clock.\n"
-    text += f"\nRegistration of a scan: {results['registration_s']:.0f} s of work. Largest memory of the process, which"
-    text += f" holds {results['scans']} scans: {results['memory_gib']:.1f} GiB.\n"
-    return text
+        text += table(
+            ["structure", "Dice", "worst scan", "network alone", "majority vote", "least above the vote", "HD95, mm",
+             "error of the volume"],
+            lines,
+        )  # fmt: skip
+        worst = found["worst"]
+        text += f"\n\nWorst scan: {worst['subject']}, mean Dice {worst['dice']:.3f}, majority vote {worst['vote']:.3f}."
+        seconds = found["seconds"]
+        parts = ", ".join(f"{name} {seconds[name]:.0f}" for name in STAGES)
+        text += f"\nSeconds of work a scan: {seconds['all']:.0f} ({parts}), {seconds['structure']:.0f} a structure.\n"
+    most = max(results["by_examples"], key=int)
+    text += f"\nDice in each tenth of a structure's length, from posterior to anterior, N = {most}:\n\n"
+    lines = [
+        [name, *(f"{its['along_y'][tenth]:.2f}" for tenth in TENTHS), f"{its['ends_below_middle']:.2f}"]
+        for name, its in results["by_examples"][most]["structures"].items()
+    ]
+    text += table(["structure", *map(str, range(1, 11)), "worse end below tenths 4 to 7"], lines)
+    text += f"\n\n{results['processes']} processes. Largest memory of a process, which holds {results['scans']} scans:"
+    return text + f" {results['memory_gib']:.1f} GiB.\n"
+
+
+def summary(cases):
+    """The numbers of the page for one number of examples."""
+    rows = [row | {"subject": case["subject"]} for case in cases for row in case["rows"]]
+    structures = {}
+    for label in (*cases[0]["structures"], None):
+        own = [row for row in rows if label in (None, row["label"])]
+        scores = {key: mean(own, key) for key in ("dice", "network", "local_vote", "vote", "hd95", "volume_error")}
+        along = {tenth: mean(own, tenth) for tenth in TENTHS}
+        of_subjects = [mean(own, "dice", subject=case["subject"]) for case in cases]
+        structures["mean" if label is None else NEUROMORPHOMETRICS_CLASSES[label]] = scores | {
+            "worst": min(of_subjects),
+            "least_above_vote": min(row["dice"] - row["vote"] for row in own),
+            "along_y": along,
+            "ends_below_middle": float(
+                np.mean([along[tenth] for tenth in MIDDLE]) - min(along[TENTHS[0]], along[TENTHS[-1]])
+            ),
+        }
+    worst = min((case["subject"] for case in cases), key=lambda subject: mean(rows, "dice", subject=subject))
+    all_of_it = np.mean([case["work"]["predict.predict_volume"] for case in cases])
+    seconds = {name: float(np.mean([case["work"].get(key, 0) for case in cases])) for name, key in STAGES.items()}
+    of_structures = all_of_it - seconds["alignment of the target"]
+    return {
+        "structures": structures,
+        "worst": {"subject": worst, **{key: mean(rows, key, subject=worst) for key in ("dice", "vote")}},
+        "seconds": seconds | {"all": float(all_of_it), "structure": float(of_structures / len(cases[0]["structures"]))},
+    }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="folder that keeps the rows")
     parser.add_argument("--subjects", nargs="+", help="default: all")
     parser.add_argument("--structures", nargs="+", type=int, default=STRUCTURES)
-    parser.add_argument("--examples", nargs="+", type=int, default=[8])
+    parser.add_argument("--examples", nargs="+", type=int, default=[8, 1])
     parser.add_argument("--weights", default="small")
+    parser.add_argument("--processes", type=int, default=1, help="each on a core of its own; default: 1, on all cores")
     options = parser.parse_args()
     results = conditions(typed("predict_volumes.py"), ["jax", "flax", "numpy", "scipy", "SimpleITK"])
-
-    use_compilation_cache()
-    network = load_weights(options.weights)
-    paths = sorted(options.folder.glob("*_SS.nii.gz"))
-    scans = {path.name[:4]: read_example(path, path.with_name(f"{path.name[:4]}_glm.nii.gz")) for path in paths}
-    aligned = {name: align_example(example) for name, example in scans.items()}
-    chosen = options.subjects or list(scans)
-    results |= {"scans": len(scans), "structures": list(options.structures), "rows": [], "times": []}
-    results["registration_s"] = registration_seconds(scans[chosen[0]].scan)
-    for name in chosen:
-        others = [example for other, example in aligned.items() if other != name]
-        for count in options.examples:
-            rows, seconds = scores(network, scans[name], others, aligned[name], options.structures, count)
-            results["rows"] += [{"subject": name, "examples": count, **row} for row in rows]
-            results["times"].append({"subject": name, "examples": count, **seconds})
-            results["memory_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            write_results("predict_volumes", results, page(results))
+    scans = scans_of(options.folder)
+    case = {"folder": str(options.folder), "weights": options.weights, "structures": list(options.structures)}
+    cases = [
+        case | {"subject": subject, "examples": count}
+        for subject in options.subjects or scans
+        for count in options.examples
+    ]
+    done = []
+    for row in rows_of(cases, measure, options.work / "predict_volumes.jsonl", options.processes):
+        done.append(row)
+        print(row["subject"], row["examples"], round(mean(row["rows"], "dice"), 3), flush=True)
+    results |= {
+        "scans": len(scans),
+        "subjects": len({row["subject"] for row in done}),
+        "processes": options.processes,
+        "memory_gib": max(row["memory_gib"] for row in done),
+        "by_examples": {n: summary([row for row in done if row["examples"] == n]) for n in options.examples},
+    }
+    write_results("predict_volumes", results, page(results))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """How well the expected Dice of a predicted structure (`confidence`) tells its true Dice.
 
-From the repository root, with label maps as `neuralizer prepare labelmaps --volumes` wrote them and the scans of the
-MICCAI 2012 multi-atlas challenge:
+From the repository root, with label maps as `neuralizer prepare labelmaps --volumes` wrote them, the scans of the
+MICCAI 2012 multi-atlas challenge, and the folder in which `predict_volumes.py` kept its rows:
 
-    python benchmarks/trust.py --labelmaps data/labelmaps-volumes --scans MULTIATLAS --work FOLDER
+    python benchmarks/trust.py --labelmaps data/labelmaps-volumes --scans MULTIATLAS --work FOLDER --processes 2
 
-Synthesised scans of the label maps, good and bad, give the coefficients of `neuralizer_jax/volumes/trust.py`, which are
-printed. The real scans are only reported. Cases are kept in FOLDER: run again, it computes those that are missing.
-Writes `trust.json` and `trust.md` to `benchmarks/results`.
+The coefficients are fitted to the real scans, and to bad cases: other contrasts, wrong alignments, no brains. What is
+reported of a subject comes from coefficients of the others. FOLDER keeps the cases too: run again, it computes those
+that are missing. Writes `neuralizer_jax/volumes/trust_coefficients.py`, and `trust.json` and `trust.md` to
+`benchmarks/results`.
 """
 
 import argparse
@@ -21,17 +22,17 @@ from scipy.stats import spearmanr
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from conditions import conditions, heading, write_results  # noqa: E402
-from trust_cases import PLAN, rows_of  # noqa: E402
+from conditions import conditions, heading, typed, write_results  # noqa: E402
+from kept_rows import kept_rows, of_code, rows_of  # noqa: E402
+from trust_cases import measure, planned  # noqa: E402
 from write_tables import table  # noqa: E402
 
-from neuralizer_jax import use_compilation_cache  # noqa: E402
 from neuralizer_jax.volumes.evidence import Evidence  # noqa: E402
-from neuralizer_jax.volumes.trust import LEAST_DICE, LEAST_LIKENESS, expected_dice, logit  # noqa: E402
+from neuralizer_jax.volumes.trust import LEAST_DICE, LEAST_LIKENESS, logit  # noqa: E402
 
 SIGNS = tuple(Evidence.__dataclass_fields__)
 # Cases are few: coefficients are drawn to one value by this penalty of the squared difference.
-USUAL, PENALTY = 0.2, 0.3
+USUAL, PENALTY = 0.2, 0.03
 
 
 def fitted(rows):
@@ -48,89 +49,112 @@ def fitted(rows):
     return minimize(loss, np.zeros(1 + len(SIGNS)), method="L-BFGS-B", bounds=bounds).x
 
 
-def expected(row, coefficients=None):
-    """The expected Dice of a row: by the coefficients of the package, or by others."""
-    if coefficients is None or not row["evidence"]["certainty"]:
-        return expected_dice(Evidence(**row["evidence"]))
-    total = coefficients[0] + sum(
-        factor * logit(row["evidence"][name]) for factor, name in zip(coefficients[1:], SIGNS, strict=True)
-    )
-    return float(1 / (1 + np.exp(-total)))
+def expected(row, coefficients):
+    """The expected Dice of a row."""
+    if not row["evidence"]["certainty"]:
+        return 0.0
+    signs = [logit(row["evidence"][name]) for name in SIGNS]
+    return float(1 / (1 + np.exp(-coefficients[0] - np.dot(coefficients[1:], signs))))
 
 
-def without_the_subject(rows):
-    """The expected Dice of each row by coefficients of the other subjects' rows."""
-    others = {s: fitted([row for row in rows if row["subject"] != s]) for s in {row["subject"] for row in rows}}
-    return [expected(row, others[row["subject"]]) for row in rows]
+def by_the_others(rows):
+    """The rows with the Dice that is `expected` by coefficients of the other subjects."""
+    found = []
+    for subject in dict.fromkeys(row["subject"] for row in rows):
+        coefficients = fitted([row for row in rows if row["subject"] != subject])
+        found += [
+            row | {"expected": expected(row, coefficients)} for row in rows if row["subject"] == subject
+        ]  # fmt: skip
+    return found
 
 
-def summary(rows, found):
-    """Rank correlation, mean absolute error and shares that are noted, of rows with these expected Dice."""
-    dice, found = np.array([row["dice"] for row in rows]), np.array(found)
-    unlike = np.array([row["evidence"]["likeness"] < LEAST_LIKENESS for row in rows])
+def flat(cases):
+    """A row for each structure of cases."""
+    common = ("kind", "subject", "condition", "examples")
+    return [row | {key: case[key] for key in common} for case in cases for row in case.get("rows", ())]
+
+
+def summary(rows, refused=0):
+    """Rank correlation, mean absolute error, and shares that are noted, of rows; refused ones have no Dice."""
+    dice, found = (np.array([row[key] for row in rows]) for key in ("dice", "expected"))
+    unlike = np.array([row["evidence"]["likeness"] < LEAST_LIKENESS for row in rows], bool)
+    count = len(rows) + refused
     return {
-        "cases": len(rows),
-        "dice": float(dice.mean()),
-        "expected": float(found.mean()),
-        "spearman": float(spearmanr(dice, found)[0]) if len(rows) > 5 else None,
-        "error": float(np.abs(dice - found).mean()),
-        "low": float((found < LEAST_DICE).mean()),
-        "unlike": float(unlike.mean()),
-        "noted": float(((found < LEAST_DICE) | unlike).mean()),
+        "number": count,
+        "dice": float(dice.mean()) if rows else None,
+        "expected": float(found.mean()) if rows else None,
+        "spearman": float(spearmanr(dice, found)[0]) if len(rows) > 5 and np.ptp(dice) else None,
+        "error": float(np.abs(dice - found).mean()) if rows else None,
+        "refused": refused / count,
+        "low": float((found < LEAST_DICE).sum() / count),
+        "unlike": float(unlike.sum() / count),
+        "noted": float((((found < LEAST_DICE) | unlike).sum() + refused) / count),
     }
 
 
-def summaries(rows, found):
-    """The summary of all rows, of the good ones, and of each condition and number of examples."""
-    groups = {"all": rows, "good": [row for row in rows if row["condition"] == "good"]}
+def summaries(rows, cases, name):
+    """The summary of each group of rows; `name` gives the group of a row or case."""
+    groups, refused = {}, {}
     for row in rows:
-        name = row["condition"]
-        groups.setdefault(f"{name}, N = {row['examples']}" if name == "good" else name, []).append(row)
-    of = {id(row): value for row, value in zip(rows, found, strict=True)}
-    return {name: summary(group, [of[id(row)] for row in group]) for name, group in groups.items()}
+        groups.setdefault(name(row), []).append(row)
+    for case in cases:
+        if "refused" in case:
+            refused[name(case)] = refused.get(name(case), 0) + len(case["structures"])
+    return {group: summary(groups.get(group, []), refused.get(group, 0)) for group in {**groups, **refused}}
+
+
+def in_words(row):
+    """The condition, with the number of examples of good cases."""
+    return f"good, N = {row['examples']}" if row["condition"] == "good" else row["condition"]
 
 
 def page(results):
     """The results as Markdown."""
     text = heading("Expected Dice of predicted structures", "trust.py", results)
     text += f"""
-A structure is noted if its expected Dice is below {LEAST_DICE}, or target and examples resemble each other little
-(below {LEAST_LIKENESS} of the examples among each other). Shuffled, blobs and upside down are no brains: their true
-Dice is 0. From one or two examples a structure is predicted once, from more also after realignment. Of
-{results["planned"]} cases {results["computed"]} were computed: more time gives better coefficients.
+A structure is noted if its expected Dice is below {LEAST_DICE} (low), or target and examples resemble each other little
+(unlike: below {LEAST_LIKENESS} of the examples among each other). A target can be refused: it cannot be aligned.
+Shuffled and blobs are no brains: their true Dice is 0. What is expected of a subject comes from coefficients that were
+fitted to the other subjects.
 """
     for title, found in results["summaries"].items():
         lines = [
-            [
-                name,
-                its["cases"],
-                f"{its['dice']:.2f}",
-                f"{its['expected']:.2f}",
-                "-" if its["spearman"] is None else f"{its['spearman']:.2f}",
-                f"{its['error']:.2f}",
-                *(f"{its[key]:.0%}" for key in ("low", "unlike", "noted")),
-            ]
+            [name, its["number"],
+             *("-" if its[key] is None else f"{its[key]:.2f}" for key in ("dice", "expected", "spearman", "error")),
+             *(f"{its[key]:.0%}" for key in ("refused", "low", "unlike", "noted"))]
             for name, its in found.items()
-        ]
+        ]  # fmt: skip
         text += f"\n{title}:\n\n" + table(
-            ["cases", "number", "Dice", "expected", "rank correlation", "mean error", "low", "unlike", "noted"], lines
+            ["cases", "structures", "Dice", "expected", "rank correlation", "mean error", "refused", "low", "unlike",
+             "noted"],
+            lines,
         ) + "\n"  # fmt: skip
     lines = [
         [name, f"{results['coefficients'][name]:.2f}", *(f"{its[name]:.2f}" for its in results["signs"].values())]
         for name in SIGNS
     ]
     text += "\nEach sign alone, rank correlation with the Dice:\n\n"
-    text += table(["sign", "coefficient", *results["signs"]], lines)
-    text += (
-        f"\n\nFrom eight examples, the evidence takes {results['share_of_time']:.0%} of the time of the prediction.\n"
-    )
-    return text
+    return text + table(["sign", "coefficient", *results["signs"]], lines) + "\n"
 
 
 def of_signs(rows):
-    """Rank correlation of each sign with the Dice."""
+    """Rank correlation of each sign with the Dice; 0 of one that is constant."""
     dice = [row["dice"] for row in rows]
-    return {name: float(spearmanr([row["evidence"][name] for row in rows], dice)[0]) for name in SIGNS}
+    values = {name: [row["evidence"][name] for row in rows] for name in SIGNS}
+    return {name: float(spearmanr(its, dice)[0]) if np.ptp(its) else 0.0 for name, its in values.items()}
+
+
+def write_coefficients(intercept, coefficients):
+    """Writes them where the package reads them."""
+    lines = [f'    "{name}": {value:.3f},' for name, value in coefficients.items()]
+    text = f'''"""Coefficients of the expected Dice, written by `benchmarks/trust.py`."""
+
+INTERCEPT = {intercept:.3f}
+COEFFICIENTS = {{
+{chr(10).join(lines)}
+}}
+'''
+    (ROOT / "neuralizer_jax/volumes/trust_coefficients.py").write_text(text)
 
 
 def main():
@@ -138,33 +162,42 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labelmaps", type=Path, required=True)
     parser.add_argument("--scans", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=1e9, help="for the cases of each kind; default: all of them")
+    parser.add_argument("--work", type=Path, required=True, help="folder that keeps the rows")
+    parser.add_argument("--weights", default="small")
+    parser.add_argument("--processes", type=int, default=1, help="each on a core of its own; default: 1, on all cores")
     options = parser.parse_args()
-    command = "python benchmarks/trust.py --labelmaps data/labelmaps-volumes --scans MULTIATLAS --work FOLDER"
-    results = conditions(command, ["jax", "numpy", "scipy"])
-    use_compilation_cache()
-    maps = rows_of("labelmaps", options.labelmaps, options.work, options.minutes)
-    scans = rows_of("scans", options.scans, options.work, options.minutes)
-    intercept, *coefficients = fitted(maps).tolist()
-    print("intercept", round(intercept, 2), dict(zip(SIGNS, np.round(coefficients, 2).tolist(), strict=True)))
-    seconds = np.array([row["seconds"] for row in [*maps, *scans] if row["examples"] == 8])
+    results = conditions(typed("trust.py"), ["jax", "numpy", "scipy"])
+    good = [
+        row | {"kind": "scans", "condition": "good"}
+        for row in kept_rows(options.work / "predict_volumes.jsonl")
+        if (row["weights"], row["code"]) == (options.weights, of_code(options.weights))
+    ]
+    if not good:
+        raise SystemExit(
+            f"{options.work}/predict_volumes.jsonl: has no rows of this code, run predict_volumes.py first"
+        )
+    wanted = [*planned("labelmaps", options.labelmaps, options.weights),
+              *planned("scans", options.scans, options.weights)]  # fmt: skip
+    bad = []
+    for case in rows_of(wanted, measure, options.work / "trust.jsonl", options.processes):
+        bad.append(case)
+        print(case["kind"], case["subject"], in_words(case), case.get("refused", case.get("rows")), flush=True)
+    cases = sorted([*good, *bad], key=in_words)
+    rows = by_the_others(flat(cases))
+    intercept, *coefficients = fitted(rows).tolist()
+    scans, maps = ([row for row in rows if row["kind"] == kind] for kind in ("scans", "labelmaps"))
+    good_scans = [row for row in scans if row["condition"] == "good"]
     results |= {
         "summaries": {
-            "Real scans, by the coefficients of the package (from label maps)": summaries(scans, map(expected, scans)),
-            "Label maps, by coefficients of the other subjects": summaries(maps, without_the_subject(maps)),
+            "Real scans": summaries(scans, [case for case in cases if case["kind"] == "scans"], in_words),
+            "Label maps": summaries(maps, [case for case in cases if case["kind"] == "labelmaps"], in_words),
+            "All": summaries(rows, cases, lambda row: {"scans": "real scans", "labelmaps": "label maps"}[row["kind"]]),
         },
-        "planned": sum(count for plan in PLAN.values() for *_, count in plan),
-        "computed": len(maps) + len(scans),
         "intercept": intercept,
         "coefficients": dict(zip(SIGNS, coefficients, strict=True)),
-        "signs": {
-            "scans": of_signs(scans),
-            "good scans": of_signs([row for row in scans if row["condition"] == "good"]),
-            "label maps": of_signs(maps),
-        },
-        "share_of_time": float(seconds[:, 1].sum() / seconds[:, 0].sum()),
+        "signs": {"good scans": of_signs(good_scans), "scans": of_signs(scans), "label maps": of_signs(maps)},
     }
+    write_coefficients(intercept, results["coefficients"])
     write_results("trust", results, page(results))
 
 

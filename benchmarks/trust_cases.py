@@ -1,160 +1,126 @@
 """Good and bad cases of whole-volume prediction, with their true Dice: what `trust.py` fits and reports.
 
-Label maps become synthesised T1 scans, aligned as well as registration does it; real scans are aligned by their
-intensities. A target is changed, moved, or no brain at all. The cases are kept in a file.
+Label maps become synthesised scans, aligned as well as registration does it. Real scans go the whole way, but for those
+that are moved or turned, as if their alignment had failed. A target is changed, or is no brain at all.
 """
 
-import json
-import time
 import zlib
 from dataclasses import asdict
-from itertools import cycle
+from functools import cache
+from pathlib import Path
 
 import numpy as np
+from kept_rows import network
+from predict_volumes import STRUCTURES, aligned, example, others, scans_of
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from input_pipeline.space.grid import AFFINE
 from input_pipeline.store.volumes import open_volumes
 from input_pipeline.synthesis.images import synthesize_image
-from neuralizer_jax import load_weights
+from neuralizer_jax import Example, InputError, Scan, predict_volume
 from neuralizer_jax.intensity import normalize
-from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan, align_example
-from neuralizer_jax.volumes.alignment import Alignment
-from neuralizer_jax.volumes.boxes import cut
-from neuralizer_jax.volumes.choose import choose
-from neuralizer_jax.volumes.evidence import gather
-from neuralizer_jax.volumes.moments import moments
-from neuralizer_jax.volumes.read_scan import read_example
-from neuralizer_jax.volumes.slices import PLANES
-from neuralizer_jax.volumes.structure import predict_structure
+from neuralizer_jax.volumes.aligned import align_example
+from neuralizer_jax.volumes.reverse_check import mask_dice
 
-LABELS = {
-    "labelmaps": (17, 53, 10, 49, 12, 51, 4, 11, 50, 18, 54, 13, 52),
-    "scans": (47, 48, 59, 60, 57, 58, 51, 52, 35),
-}
-# Condition, number of examples, number of cases. Few examples take little time, and give good and bad predictions.
+LABELS = {"labelmaps": (17, 53, 10, 49, 12, 51, 4, 11, 50, 18, 54, 13, 52), "scans": STRUCTURES}
+# Condition, number of examples, number of targets. Good real scans are those of `predict_volumes.py`.
 PLAN = {
     "labelmaps": (
-        ("good", 2, 24), ("good", 4, 10), ("good", 1, 8), ("T2", 2, 4), ("FLAIR", 2, 4), ("PD", 2, 4), ("gamma", 2, 4),
-        ("inverted", 2, 4), ("moved", 2, 8), ("turned", 2, 8), ("noise", 2, 4), ("thick", 2, 4), ("blurred", 2, 3),
-        ("shuffled", 2, 4), ("blobs", 2, 4), ("upside down", 2, 4),
+        ("good", 1, 4), ("good", 2, 4), ("good", 4, 2), ("T2", 2, 2), ("FLAIR", 2, 2), ("PD", 2, 2), ("gamma", 2, 1),
+        ("inverted", 2, 2), ("moved", 2, 4), ("turned", 2, 4), ("noise", 2, 1), ("thick", 2, 1), ("blurred", 2, 1),
+        ("shuffled", 2, 1), ("blobs", 2, 2),
     ),
     "scans": (
-        ("good", 2, 40), ("good", 8, 3), ("good", 1, 8), ("inverted", 2, 4), ("T2-like", 2, 4), ("moved", 2, 5),
-        ("turned", 2, 5), ("noise", 2, 2), ("thick", 2, 2), ("shuffled", 2, 3), ("blobs", 2, 3), ("upside down", 2, 3),
+        ("inverted", 4, 3), ("T2-like", 4, 3), ("moved", 4, 3), ("turned", 4, 3), ("noise", 4, 1), ("thick", 4, 2),
+        ("blurred", 4, 1), ("shuffled", 4, 2), ("blobs", 4, 2),
     ),
 }  # fmt: skip
+# So many structures are predicted in each target.
+STRUCTURES_EACH = 2
+# The examples of label maps are some of the first ones.
+EXAMPLES = 8
 # Nothing there is the structure.
-NO_BRAIN = ("shuffled", "blobs", "upside down")
+NO_BRAIN = ("shuffled", "blobs")
+CONTRASTS = ("T2", "FLAIR", "PD")
 _CURVES = {
     "inverted": ([0, 1], [1.05, 0.05]),
     "T2-like": ([0, 0.2, 0.4, 0.6, 0.75, 1], [0.9, 0.95, 0.6, 0.45, 0.3, 0.25]),
 }
 
 
-def cases(kind, subjects):
-    """All cases in a fixed random order, so that the first of them are of every condition: dictionaries."""
+def planned(kind, folder, weights):
+    """All cases of a kind: `labelmaps` or `scans`, of their folder."""
     random = np.random.default_rng(0)
-    labels, targets = (cycle(random.permutation(x).tolist()) for x in (LABELS[kind], subjects))
-    made = [
-        {"subject": next(targets), "label": next(labels), "condition": condition, "examples": size}
-        for condition, size, count in PLAN[kind]
-        for _ in range(count)
-    ]
-    return [made[index] for index in random.permutation(len(made))]
+    subjects = list(range(len(open_volumes(folder).index))) if kind == "labelmaps" else list(scans_of(folder))
+    made = []
+    for condition, size, count in PLAN[kind]:
+        targets = random.permutation(len(subjects))[:count].tolist()
+        for target in targets:
+            labels = sorted(random.choice(LABELS[kind], STRUCTURES_EACH, replace=False).tolist())
+            made.append(
+                {
+                    "kind": kind, "folder": str(folder), "weights": weights, "subject": subjects[target],
+                    "condition": condition, "examples": size, "structures": labels,
+                }
+            )  # fmt: skip
+    return made
 
 
-class LabelMaps:
-    """Synthesised scans of the label maps of a prepared dataset of volumes, with the errors of a registration."""
-
-    def __init__(self, folder, work):
-        """Opens the dataset; images are kept in the work folder."""
-        self.stored, self.work, self.read = open_volumes(folder), work, {}
-        self.subjects = list(range(len(self.stored.index)))
-
-    def labels(self, subject):
-        """FreeSurfer labels on the MNI152 grid."""
-        row = self.stored.first_labels[subject]
-        return self.stored.label_values["freesurfer"][self.stored.labels[row]]
-
-    def image(self, subject, modality):
-        """The image of a modality, scaled; kept in the folder as uint8."""
-        path = self.work / f"image-{subject}-{modality}.npy"
-        if not path.exists():
-            image = synthesize_image(
-                self.labels(subject), modality, seed=500 + subject, skull_stripped=subject % 3 != 2
-            )
-            np.save(path, np.round(255 * image).astype(np.uint8))
-        return normalize(np.load(path).astype(np.float32)).astype(np.float16)
-
-    def example(self, subject, label, condition, random):
-        """The synthesised scan of a subject, in the contrast of the condition."""
-        modality = condition if condition in ("T2", "FLAIR", "PD") else "T1"
-        if (subject, modality) not in self.read:
-            self.read[subject, modality] = self.image(subject, modality), self.labels(subject)
-        to_mni = _moved(random, degrees=1.5, mm=1.5, scale=0.02) @ AFFINE
-        image, labels = self.read[subject, modality]
-        scan = AlignedScan(str(subject), image, to_mni, Alignment(np.eye(4)))
-        return AlignedExample(scan, labels, (label,), {label: moments(labels == label, to_mni)})
-
-
-class Scans:
-    """The scans `*_SS.nii.gz` with their labels `*_glm.nii.gz`."""
-
-    def __init__(self, folder, work):
-        """Finds the scans; alignments are kept in the user's cache."""
-        self.files = sorted(folder.glob("*_SS.nii.gz"))
-        self.subjects, self.aligned = list(range(len(self.files))), {}
-
-    def example(self, subject, label, condition, random):
-        """The scan of a subject."""
-        if subject not in self.aligned:
-            path = self.files[subject]
-            self.aligned[subject] = align_example(read_example(path, path.with_name(path.name.replace("SS", "glm"))))
-        return self.aligned[subject]
-
-
-def measured(source, case, model, params):
-    """The case with true Dice, evidence, seconds of prediction and evidence; prediction, target and examples."""
-    random = np.random.default_rng(zlib.crc32(json.dumps(case).encode()))
-    condition, label = case["condition"], case["label"]
-    others = [subject for subject in source.subjects if subject != case["subject"]]
-    examples = [source.example(x, label, "good", random) for x in random.permutation(others)[: case["examples"]]]
-    truth = source.example(case["subject"], label, condition, random)
-    scan = truth.scan
-    moved = np.eye(4)
-    if condition == "moved":
-        moved = _moved(random, degrees=0, mm=0, scale=0)
-        direction = random.normal(size=3)
-        moved[:3, 3] += random.uniform(8, 20) * direction / np.linalg.norm(direction)
-    elif condition == "turned":
-        moved = _moved(random, degrees=12, mm=3, scale=0)
-    values = changed(scan.values.astype(np.float32), condition, random).astype(np.float16)
-    target = AlignedScan("target", values, moved @ scan.to_mni, scan.alignment)
-    chosen = choose(target, [x for x in examples if label in x.moments], label, case["examples"])
-    used = [example for example, _ in chosen]
-    start = time.process_time()
-    refine = int(case["examples"] > 2)
-    found = predict_structure(model, params, target, chosen, label, planes=tuple(PLANES), refine=refine)
-    predicted = time.process_time()
-    evidence = asdict(gather(model, params, target, used, found))
-    row = case | {
-        "dice": true_dice(found, truth.labels, target, condition),
-        "evidence": evidence,
-        "seconds": [round(predicted - start, 1), round(time.process_time() - predicted, 1)],
+def measure(case):
+    """True Dice and evidence of each structure; or why the target was refused."""
+    kind, condition, count, labels = (case[key] for key in ("kind", "condition", "examples", "structures"))
+    random = np.random.default_rng(zlib.crc32(f"{case['subject']} {condition} {count}".encode()))
+    if kind == "labelmaps":
+        target = synthesised(case["folder"], case["subject"], condition if condition in CONTRASTS else "T1")
+        names = random.permutation([x for x in range(EXAMPLES + 1) if x != case["subject"]])[:count].tolist()
+        examples, to_mni = [example_of_map(case["folder"], name) for name in names], target.scan.to_mni
+    else:
+        target = example(case["folder"], case["subject"])
+        examples, to_mni = others(case["folder"], case["subject"]), None
+    if condition in ("moved", "turned"):
+        if to_mni is None:
+            to_mni = aligned(case["folder"], case["subject"]).scan.alignment.to_mni
+        to_mni = wrong_alignment(condition, random) @ to_mni
+    values = changed(normalize(target.scan.values), condition, random)
+    scan = Scan(values, target.scan.affine, "target", to_mni)
+    try:
+        found = predict_volume(
+            *network(case["weights"]), scan, examples, label_values=labels, examples_per_target=count
+        )  # fmt: skip
+    except InputError as error:
+        return {"refused": str(error)}
+    return {
+        "rows": [
+            {
+                "label": label,
+                "dice": 0.0 if condition in NO_BRAIN else mask_dice(found.labels == label, target.labels == label),
+                "evidence": asdict(found.structures[label].evidence),
+            }
+            for label in labels
+        ]
     }
-    return row, found, target, used
 
 
-def true_dice(found, labels, target, condition):
-    """Dice with the truth. Part of the truth may lie outside of the box."""
-    if condition in NO_BRAIN:
-        return 0.0
-    mask = found.probability > 0.5
-    inside = cut(labels, target.to_mni, found.box, label=found.label) > 0
-    whole = np.count_nonzero(labels == found.label) * abs(np.linalg.det(target.to_mni[:3, :3]))
-    return float(2 * (mask & inside).sum() / max(1, mask.sum() + max(inside.sum(), whole)))
+@cache
+def example_of_map(folder, subject):
+    """The aligned example of a label map."""
+    return align_example(synthesised(folder, subject, "T1"))
+
+
+@cache
+def synthesised(folder, subject, modality):
+    """A synthesised scan of a label map, with the errors of a registration. Some are full heads."""
+    stored = _opened(folder)
+    labels = stored.label_values["freesurfer"][stored.labels[stored.first_labels[subject]]]
+    image = synthesize_image(labels, modality, seed=500 + subject, skull_stripped=subject % 3 != 2)
+    to_mni = moved(np.random.default_rng(subject), degrees=1.5, mm=1.5, scale=0.02)
+    return Example(Scan(image, AFFINE, str(subject), to_mni), labels)
+
+
+@cache
+def _opened(folder):
+    return open_volumes(Path(folder))
 
 
 def changed(image, condition, random):
@@ -175,7 +141,7 @@ def changed(image, condition, random):
     if condition == "blobs":
         blobs = ndimage.gaussian_filter(random.standard_normal(image.shape, dtype=np.float32), 8)
         return np.where(image > 0.02, np.clip(0.5 + blobs / (4 * blobs.std()), 0, 1), 0)
-    return image[:, :, ::-1] if condition == "upside down" else image
+    return image
 
 
 def _shuffled(image, random, block=24):
@@ -189,7 +155,16 @@ def _shuffled(image, random, block=24):
     return result
 
 
-def _moved(random, *, degrees, mm, scale):
+def wrong_alignment(condition, random):
+    """A map of MNI152 by which an alignment is wrong."""
+    if condition == "turned":
+        return moved(random, degrees=12, mm=3, scale=0)
+    matrix, direction = np.eye(4), random.normal(size=3)
+    matrix[:3, 3] = random.uniform(8, 20) * direction / np.linalg.norm(direction)
+    return matrix
+
+
+def moved(random, *, degrees, mm, scale):
     """A random map of MNI152: standard deviations of the angle about each axis, the distance and the size."""
     matrix = np.eye(4)
     matrix[:3, :3] = Rotation.from_rotvec(np.deg2rad(random.normal(scale=degrees, size=3))).as_matrix()
@@ -197,32 +172,3 @@ def _moved(random, *, degrees, mm, scale):
     centre = np.array([0, -20, 5])
     matrix[:3, 3] = centre - matrix[:3, :3] @ centre + random.normal(scale=mm, size=3)
     return matrix
-
-
-def rows_of(kind, folder, work, minutes, look=lambda row, *details: None):
-    """Cases with true Dice and evidence: those kept in the work folder, and more of them for so many minutes.
-
-    Args:
-        kind: `labelmaps` or `scans`.
-        folder: the folder of the dataset.
-        work: folder in which images and cases are kept.
-        minutes: after which no more case is begun.
-        look: called with each new row, its prediction, target and examples.
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    kept, end = work / f"{kind}.jsonl", time.monotonic() + 60 * minutes
-    found = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    source = {"labelmaps": LabelMaps, "scans": Scans}[kind](folder, work)
-    model, params = load_weights("small")
-    for case in cases(kind, source.subjects):
-        if time.monotonic() > end:
-            break
-        if any(case.items() <= row.items() for row in found):
-            continue
-        row, *details = measured(source, case, model, params)
-        look(row, *details)
-        found.append(row)
-        with kept.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(row, flush=True)
-    return found

@@ -1,18 +1,14 @@
-"""When not to trust a structure: the Dice that its evidence lets expect."""
+"""When not to trust a structure: the Dice that its evidence lets expect.
+
+A logistic regression on the logits of the evidence, none of its coefficients negative. `benchmarks/trust.py` fits them.
+"""
 
 from dataclasses import asdict
 
 import numpy as np
 
 from neuralizer_jax.volumes.evidence import Evidence
-
-# Logistic regression on the logits of the evidence, no coefficient negative, which `benchmarks/trust.py`
-# makes from synthesised scans of label maps, good and bad.
-_INTERCEPT = -2.13
-_COEFFICIENTS = {
-    "planes": 0.20, "vote": 0.19, "certainty": 0.19, "reverse": 0.16, "likeness": 0.07, "information": 0.22,
-    "volume": 0.11, "place": 0.18,
-}  # fmt: skip
+from neuralizer_jax.volumes.trust_coefficients import COEFFICIENTS, INTERCEPT
 
 # The logits of evidence beyond these limits are those of the limits.
 _LIMITS = (0.02, 0.98)
@@ -31,7 +27,7 @@ def expected_dice(evidence: Evidence) -> float:
     """
     if evidence.certainty == 0:
         return 0.0
-    total = _INTERCEPT + sum(_COEFFICIENTS[name] * logit(value) for name, value in asdict(evidence).items())
+    total = INTERCEPT + sum(COEFFICIENTS[name] * logit(value) for name, value in asdict(evidence).items())
     return float(1 / (1 + np.exp(-total)))
 
 
