@@ -16,7 +16,7 @@ _WHERE = {
     "ImageExample": "volumes.image_task",
     "InputError": "errors",
     "Neuralizer": "model",
-    "Prediction": "inference.predict",
+    "Prediction": "inference.prediction",
     "Scan": "volumes.scan",
     "UNet": "unet",
     "VolumePrediction": "volumes.volume_prediction",
@@ -30,6 +30,7 @@ _WHERE = {
     "save_weights": "weights",
     "strip_skull": "volumes.skull_stripping",
     "use_compilation_cache": "compilation_cache",
+    "view": "volumes.view",
 }
 
 __all__ = ["__version__", *_WHERE]

@@ -5,7 +5,6 @@ network once per bootstrap draw (`bootstrap.py`, `one_pass.py`), and averages th
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,28 +20,10 @@ from neuralizer_jax.inference.chunks import can_be_chunked
 from neuralizer_jax.inference.memory import free_bytes
 from neuralizer_jax.inference.one_pass import Images, Members, one_pass
 from neuralizer_jax.inference.plan import ContextPlan, plan_context
+from neuralizer_jax.inference.prediction import Prediction
 from neuralizer_jax.intensity import normalize as normalize_image
 from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.preprocess import pad_to_multiple
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A prediction for one target.
-
-    Attributes:
-        mean: float32 `[*spatial]`, averaged over the bootstrap draws. An image task: the image, in the scale of the
-            normalized context outputs. One label: its probability. L labels: the probability of each,
-            `[L, *spatial]`.
-        std: standard deviation over the draws, of the shape of `mean`; zero for one draw.
-        labels: for a segmentation, the label of each pixel, int32 `[*spatial]`: 0 or one of `label_values`.
-        label_values: for a segmentation, the labels in ascending order, as in the context outputs.
-    """
-
-    mean: np.ndarray
-    std: np.ndarray
-    labels: np.ndarray | None = None
-    label_values: tuple[int, ...] = ()
 
 
 def predict(
@@ -121,6 +102,7 @@ def predict(
         raise InputError("keep_activations: needs context_chunk, expected a number of pairs to compute together")
     model = check_model(model, context_chunk)
     target = _with_channels("target", target, model.dim, model.in_channels)
+    shown = target[..., 0]
     context_in = _with_channels("context_in", context_in, model.dim, model.in_channels, stack=True)
     context_out = _with_channels("context_out", context_out, model.dim, 1, stack=True)
     _check_sizes(target, context_in, context_out)
@@ -156,10 +138,10 @@ def predict(
     scores = np.stack(draws)[(slice(None), slice(None), *inside)]
     mean, std = scores.mean(0), scores.std(0)
     if classes is None:
-        return Prediction(mean[0], std[0])
+        return Prediction(mean[0], std[0], target=shown)
     if len(classes) == 1:
-        return Prediction(mean[0], std[0], np.where(mean[0] > 0.5, classes[0], 0), labels)
-    return Prediction(mean[1:], std[1:], classes[mean.argmax(0)], labels)
+        return Prediction(mean[0], std[0], np.where(mean[0] > 0.5, classes[0], 0), labels, shown)
+    return Prediction(mean[1:], std[1:], classes[mean.argmax(0)], labels, shown)
 
 
 def check_model(model: object, context_chunk: int | None) -> Neuralizer:

@@ -79,8 +79,8 @@ def shown_volume(scan: np.ndarray, labels: np.ndarray, affine: np.ndarray, value
     return ShownVolume(np.ascontiguousarray(grey[part]), np.ascontiguousarray(places[part]), affine @ to_scan, step)
 
 
-def nifti_base64(values: np.ndarray, affine: np.ndarray, *, labels: bool = False) -> str:
-    """A volume as a `.nii.gz` file in base64. The same volume gives the same text.
+def nifti_gz(values: np.ndarray, affine: np.ndarray, *, labels: bool = False) -> bytes:
+    """A volume as the content of a `.nii.gz` file. The same volume gives the same bytes.
 
     Args:
         values: `[X, Y, Z]`, uint8 or uint16.
@@ -93,7 +93,12 @@ def nifti_base64(values: np.ndarray, affine: np.ndarray, *, labels: bool = False
     image.header.set_xyzt_units("mm")
     if labels:
         image.header.set_intent("label")
-    return base64.b64encode(gzip.compress(image.to_bytes(), 6, mtime=0)).decode()
+    return gzip.compress(image.to_bytes(), 6, mtime=0)
+
+
+def nifti_base64(values: np.ndarray, affine: np.ndarray, *, labels: bool = False) -> str:
+    """The file of `nifti_gz` in base64."""
+    return base64.b64encode(nifti_gz(values, affine, labels=labels)).decode()
 
 
 def _grey(scan: np.ndarray) -> np.ndarray:

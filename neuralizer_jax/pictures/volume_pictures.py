@@ -19,7 +19,6 @@ _AROUND_MM, _LEAST_MM = 18, 80
 _WIDTH = 9.0  # of a row, inches
 _GAP = 0.06  # between slices, inches
 _DPI = 130
-_THUMBNAIL_WIDTH = 480  # pixels
 
 # Horizontal and vertical axis of each plane's picture, by the axis that is fixed; what lies at its left and right edge.
 _AXES = {0: (1, 2), 1: (0, 2), 2: (0, 1)}
@@ -66,13 +65,13 @@ def draw_rows(
     return rows
 
 
-def thumbnail(row: Row) -> str:
-    """A row as a small JPEG, as a URI that holds its content."""
+def thumbnail(row: Row, width: int) -> str:
+    """A row as a JPEG of at most `width` pixels, as a URI that holds its content."""
     from PIL import Image
 
     with Image.open(io.BytesIO(base64.b64decode(row.picture.partition(",")[2])), formats=("PNG",)) as picture:
         small = picture.convert("RGB")
-    small.thumbnail((_THUMBNAIL_WIDTH, _THUMBNAIL_WIDTH))
+    small.thumbnail((width, width))
     content = io.BytesIO()
     small.save(content, "JPEG", quality=80)
     return _uri(content, "jpeg")

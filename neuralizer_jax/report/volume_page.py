@@ -18,6 +18,8 @@ from neuralizer_jax.pictures.volume_pictures import Row, draw_rows, middle, thum
 _TEMPLATE = Path(__file__).parent / "templates/volume.html.j2"
 _VIEWER = Path(__file__).parents[1] / "niivue/niivue.js"
 
+_THUMBNAIL_WIDTH = 480  # of the picture in the index, pixels
+
 # Warnings of structures at the top of the page; the table has them all.
 _MOST_WARNINGS = 5
 
@@ -99,7 +101,7 @@ def write_volume_page(path: Path, segmented: SegmentedScan) -> None:
             "found": sum(x.voxels > 0 for x in structures),
             "structures": len(structures),
             "warnings": cautions,
-            "picture": thumbnail(rows[0]),
+            "picture": thumbnail(rows[0], _THUMBNAIL_WIDTH),
         },
         structures=[
             (x, _css(colour), index) for index, (x, colour) in enumerate(zip(structures, colours, strict=True))

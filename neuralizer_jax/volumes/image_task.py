@@ -94,6 +94,12 @@ class ImagePrediction:
     alignment: Alignment
     examples: tuple[tuple[str, float], ...]
 
+    def _repr_html_(self) -> str:
+        """A picture, in a notebook."""
+        from neuralizer_jax.pictures.notebook_html import scan_html
+
+        return scan_html(self.values, self.affine, title=f"{self.target.name}, predicted")
+
 
 def predict_image(
     model: nn.Module,

@@ -43,6 +43,18 @@ class BrainMask:
     target: Scan
     alignment: Alignment
 
+    def _repr_html_(self) -> str:
+        """A picture and the volume, in a notebook."""
+        from neuralizer_jax.pictures.notebook_html import scan_html
+
+        voxels = int(self.mask.sum())
+        mm3 = voxels * abs(float(np.linalg.det(self.target.affine[:3, :3])))
+        rows = {1: ["brain", f"{mm3:,.0f}", f"{voxels:,}"]}
+        target = self.target
+        return scan_html(
+            target.values, target.affine, self.mask.astype(np.uint8), rows, ("", "mm³", "voxels"), target.name
+        )
+
 
 def strip_skull(
     model: nn.Module,

@@ -81,6 +81,20 @@ class VolumePrediction:
         in_ras[part] = probability
         return values
 
+    def _repr_html_(self) -> str:
+        """A picture and a table of structures, in a notebook."""
+        from neuralizer_jax.pictures.notebook_html import scan_html
+
+        rows = {
+            label: [f"{x.mm3:,.0f}", f"{x.voxels:,}", f"{x.confidence:.2f}" if x.voxels else "", "; ".join(x.warnings)]
+            for label, x in self.structures.items()
+        }
+        title = "; ".join([self.target.name, *self.warnings])
+        target = self.target
+        return scan_html(
+            target.values, target.affine, self.labels, rows, ("mm³", "voxels", "confidence", "check"), title
+        )
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is odd about the scan as a whole: it is unlike the examples."""
