@@ -6,9 +6,27 @@ from pathlib import Path
 
 from neuralizer_jax.cli.volume_progress import Progress, Stages
 from neuralizer_jax.errors import InputError, OutputError, one_line
+from neuralizer_jax.files.volume_grid import VolumeGrid, read_grid
 
 # Predicts a scan and writes its files; returns notes and the files.
 Work = Callable[[Path, Progress], tuple[Sequence[str], Sequence[Path]]]
+
+
+def read_grids(targets: Sequence[Path], *, single: bool) -> tuple[dict[Path, VolumeGrid], dict[Path, str]]:
+    """The grids of the targets, and what is wrong with those of several that have none.
+
+    Raises:
+        InputError: the only target has none.
+    """
+    grids, failed = {}, {}
+    for target in targets:
+        try:
+            grids[target] = read_grid(target)
+        except InputError as error:
+            if single:
+                raise
+            failed[target] = str(error)
+    return grids, failed
 
 
 def each_scan(targets: Sequence[Path], work: Work, show: Stages, *, single: bool) -> dict[Path, str]:

@@ -12,17 +12,34 @@ from pathlib import Path
 import numpy as np
 
 from neuralizer_jax.cli import predict_checks as checks
-from neuralizer_jax.cli.each_scan import each_scan, report_failed
+from neuralizer_jax.cli.each_scan import each_scan, read_grids, report_failed
 from neuralizer_jax.cli.predict_planes import make_folder
 from neuralizer_jax.cli.volume_examples import find_pairs_of_scans
 from neuralizer_jax.cli.volume_progress import Progress, Stages
 from neuralizer_jax.cli.volume_report import ReportFiles, write_mask_page
-from neuralizer_jax.cli.volume_results import result_paths
+from neuralizer_jax.cli.volume_results import (
+    Origin,
+    examples_used,
+    key_of,
+    network_key,
+    result_paths,
+    unfinished,
+    write_record,
+)
 from neuralizer_jax.errors import InputError, one_line
-from neuralizer_jax.files.context_files import identity, refuse_targets
+from neuralizer_jax.files.context_files import ContextPairs, identity, refuse_targets
 from neuralizer_jax.files.endings import volume_ending
 from neuralizer_jax.files.example_volumes import scans_in
-from neuralizer_jax.files.volume_grid import VolumeGrid, is_volume, lies_on, read_grid, write_labels, write_scan
+from neuralizer_jax.files.result_record import image_key, labels_key
+from neuralizer_jax.files.volume_grid import (
+    VolumeGrid,
+    contradictions,
+    is_volume,
+    lies_on,
+    read_grid,
+    write_labels,
+    write_scan,
+)
 from neuralizer_jax.volumes.image_task import ImageExample, are_of_the_same_kind, predict_image
 from neuralizer_jax.volumes.read_scan import read_scan
 from neuralizer_jax.volumes.scan import Scan
@@ -44,7 +61,7 @@ _OF_LABELS = ("refine", "partial", "probabilities", "transforms", "labels", "lab
 
 # Writes the result for a scan to the files; returns notes and their paths.
 _Done = tuple[list[str], list[Path]]
-_Job = Callable[[Scan, Mapping[str, Path], VolumeGrid, Progress], _Done]
+_Job = Callable[[Scan, Mapping[str, Path], VolumeGrid, Origin, Progress], _Done]
 
 
 def predict_fields(options: argparse.Namespace) -> int:
@@ -59,28 +76,60 @@ def predict_fields(options: argparse.Namespace) -> int:
     report = ReportFiles(options.report, paths, single=single)
     outputs = [_files(path, page, options) for path, page in zip(paths, report.pages, strict=True)]
     files = dict(zip(targets, outputs, strict=True))
+    pairs = _pairs(options, targets) if options.task == "image" else None
+    sources = [*pairs.inputs, *pairs.outputs] if pairs else []
     new_folders = [*report.new_folders, *([new_folder] if new_folder else [])]
-    checks.check_files_to_write([*outputs, report.index], None, [*targets, weights], new_folders)
-    done = [] if options.overwrite else [x for x in targets if any(path.exists() for path in files[x].values())]
-    if done and single:
-        there = next(path for path in files[done[0]].values() if path.exists())
-        raise InputError(f"{one_line(there)}: is there already, expected --overwrite or another --out")
-    for target in done:
-        print(f"{one_line(next(iter(files[target].values())))}: is there already, and is left as it is")
-    to_do = [target for target in targets if target not in done]
+    checks.check_files_to_write([*outputs, report.index], None, [*targets, *sources, weights], new_folders)
+    grids, failed = read_grids(targets, single=single)
+
+    network = _Network(options, weights)
+    shared = key_of(
+        network.key, options.task, [path.read_bytes() for path in sources], sorted(network.settings.items())
+    )
+    origins = {
+        target: Origin(
+            tuple(map(str, (target, *sources))),
+            options.command_line,
+            network.described,
+            key_of(shared, target.read_bytes()),
+        )
+        for target in grids
+    }
+    to_do = unfinished(files, origins, overwrite=options.overwrite)
+    for note in [*(pairs.notes if pairs else ()), *contradictions(grids)]:
+        print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
     if to_do:
-        job = _job(options, weights, _image_examples(options, targets) if options.task == "image" else [])
+        job = _job(options, network, _image_examples(pairs) if pairs else [])
 
     def predicted(target: Path, progress: Progress) -> _Done:
-        grid = read_grid(target)
+        scan = read_scan(target)
         if new_folder is not None:
             make_folder(new_folder)
-        return job(read_scan(target), files[target], grid, progress)
+        return job(scan, files[target], grids[target], origins[target], progress)
 
     with Stages() as show:
-        failed = each_scan(to_do, predicted, show, single=single)
+        failed |= each_scan(to_do, predicted, show, single=single)
     report.finish()
     return report_failed(failed, len(targets))
+
+
+class _Network:
+    """The network of a command, its name and hash, and how it predicts."""
+
+    def __init__(self, options: argparse.Namespace, weights: Path) -> None:
+        from neuralizer_jax.cli.start_jax import start_jax
+        from neuralizer_jax.weights import load_weights
+
+        start_jax()
+        self.model, self.params = load_weights(weights)
+        checks.check_weights(self.model, None, weights)
+        self.described = f"{shown_name(weights)}, SHA-256 {weights_sha256(weights)}"
+        self.key = network_key(self.model, self.params)
+        self.settings = {
+            "examples_per_target": options.examples_per_target,
+            "aligned": options.aligned,
+            "planes": options.planes,
+        }
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -104,46 +153,40 @@ def _check(options: argparse.Namespace) -> None:
 
 def _files(path: Path, page: Path | None, options: argparse.Namespace) -> dict[str, Path]:
     """The files to write for one target."""
-    if options.task != "skull-stripping":
-        return {"image": path}
     ending = volume_ending(path)
-    stem = path.name[: -len(ending)].removesuffix("_mask")
-    return {"mask": path, "brain": path.with_name(f"{stem}_brain{ending}")} | ({"page": page} if page else {})
+    stem = path.name[: -len(ending)]
+    record = {"record": path.with_name(f"{stem}.json")}
+    if options.task != "skull-stripping":
+        return {"image": path, **record}
+    brain = path.with_name(f"{stem.removesuffix('_mask')}_brain{ending}")
+    return {"labels": path, "brain": brain, **record} | ({"page": page} if page else {})
 
 
-def _image_examples(options: argparse.Namespace, targets: Sequence[Path]) -> list[ImageExample]:
-    """The examples of an image task."""
+def _pairs(options: argparse.Namespace, targets: Sequence[Path]) -> ContextPairs:
+    """The files of the examples of an image task."""
     pairs = find_pairs_of_scans(options, targets)
     if pairs is None:
         raise InputError(f"--context: {one_line(options.context)} holds label maps, expected pairs of images")
-    for note in pairs.notes:
-        print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
     refuse_targets((*pairs.inputs, *pairs.outputs), {identity(path) for path in targets})
-    examples = []
     for image, output in zip(pairs.inputs, pairs.outputs, strict=True):
         if not lies_on(read_grid(output), read_grid(image)):
             raise InputError(f"{one_line(output)}: lies on other voxels than its image {one_line(image)}")
-        examples.append(ImageExample(read_scan(image).canonical(), read_scan(output).canonical().values))
-    return examples
+    return pairs
 
 
-def _job(options: argparse.Namespace, weights: Path, examples: Sequence[ImageExample]) -> _Job:
+def _image_examples(pairs: ContextPairs) -> list[ImageExample]:
+    return [
+        ImageExample(read_scan(image).canonical(), read_scan(output).canonical().values)
+        for image, output in zip(pairs.inputs, pairs.outputs, strict=True)
+    ]
+
+
+def _job(options: argparse.Namespace, network: _Network, examples: Sequence[ImageExample]) -> _Job:
     """What is done with each scan."""
-    from neuralizer_jax.cli.start_jax import start_jax
     from neuralizer_jax.volumes.restoration import restore
     from neuralizer_jax.volumes.skull_stripping import strip_skull
-    from neuralizer_jax.weights import load_weights
 
-    start_jax()
-    model, params = load_weights(weights)
-    checks.check_weights(model, None, weights)
-    described = f"{shown_name(weights)}, SHA-256 {weights_sha256(weights)}"
-    shared = {
-        "examples_per_target": options.examples_per_target,
-        "aligned": options.aligned,
-        "planes": options.planes,
-    }
-
+    model, params, settings = network.model, network.params, network.settings
     same_kind = are_of_the_same_kind(examples)
     if examples:
         whose = (
@@ -151,21 +194,24 @@ def _job(options: argparse.Namespace, weights: Path, examples: Sequence[ImageExa
         )
         print(f"neuralizer: note: results have the unit of the {whose}", file=sys.stderr)
 
-    def stripped(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> _Done:
-        found = strip_skull(model, params, scan, **shared, on_progress=progress)
+    def stripped(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, origin: Origin, progress: Progress) -> _Done:
+        found = strip_skull(model, params, scan, **settings, on_progress=progress)
+        write_record(files["record"], origin, {"Task": options.task, "Labels": labels_key(found.mask)})
         write_scan(files["brain"], np.where(found.mask, scan.values, 0), grid)
         if "page" in files:
-            write_mask_page(files["page"], found, {"command": options.command_line, "weights": described})
-        write_labels(files["mask"], found.mask, grid)
+            write_mask_page(files["page"], found, {"command": origin.command, "weights": origin.weights})
+        write_labels(files["labels"], found.mask, grid)
         return [], list(files.values())
 
-    def restored(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, progress: Progress) -> _Done:
+    def restored(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, origin: Origin, progress: Progress) -> _Done:
         if examples:
-            found = predict_image(model, params, scan, examples, same_kind=same_kind, **shared, on_progress=progress)
+            found = predict_image(model, params, scan, examples, same_kind=same_kind, **settings, on_progress=progress)
         else:
-            found = restore(model, params, scan, options.task, **shared, on_progress=progress)
+            found = restore(model, params, scan, options.task, **settings, on_progress=progress)
         same = found.values.shape == grid.shape and np.array_equal(found.affine, scan.affine)
+        made = {"Task": options.task, "Examples": examples_used(found.examples), "Image": image_key(found.values)}
+        write_record(files["record"], origin, made)
         write_scan(files["image"], found.values, grid, None if same else found.affine)
-        return [], [files["image"]]
+        return [], list(files.values())
 
     return stripped if options.task == "skull-stripping" else restored

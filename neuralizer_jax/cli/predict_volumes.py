@@ -6,11 +6,11 @@ the first one. A scan that fails later does not stop the others.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from neuralizer_jax.cli import predict_checks as checks
-from neuralizer_jax.cli.each_scan import each_scan, report_failed
+from neuralizer_jax.cli.each_scan import each_scan, read_grids, report_failed
 from neuralizer_jax.cli.predict_planes import make_folder
 from neuralizer_jax.cli.segmenter import Segmenter
 from neuralizer_jax.cli.volume_examples import find_pairs_of_scans, has_examples, read_context
@@ -18,16 +18,16 @@ from neuralizer_jax.cli.volume_progress import Progress, Stages
 from neuralizer_jax.cli.volume_report import ReportFiles
 from neuralizer_jax.cli.volume_results import (
     Origin,
-    is_finished,
     output_files,
     result_paths,
+    unfinished,
     write_results,
 )
 from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.context_files import ContextPairs, identity, named, refuse_targets
 from neuralizer_jax.files.example_bids import bids_suffix
 from neuralizer_jax.files.example_volumes import scans_in
-from neuralizer_jax.files.volume_grid import VolumeGrid, contradictions, read_grid
+from neuralizer_jax.files.volume_grid import contradictions
 from neuralizer_jax.volumes.read_scan import read_scan
 from neuralizer_jax.volumes.volume_prediction import VolumePrediction
 
@@ -56,7 +56,7 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     examples = [*pairs.inputs, *pairs.outputs] if pairs else [options.context] if options.context else []
     new_folders = [*report.new_folders, *([new_folder] if new_folder else [])]
     checks.check_files_to_write([*outputs, report.index], None, [*targets, *examples, weights], new_folders)
-    grids, failed = _grids(targets, single=single)
+    grids, failed = read_grids(targets, single=single)
     context = None
     if examples:
         context = read_context(
@@ -71,12 +71,9 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
         )
         for target in grids
     }
-    finished = {target for target in grids if is_finished(files[target], origins[target], overwrite=options.overwrite)}
+    to_do = unfinished(files, origins, overwrite=options.overwrite)
     for note in [*notes, *([*context.notes, *context.suspicions] if context else ()), *contradictions(grids)]:
         print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
-    for target in finished:
-        print(f"{one_line(files[target]['labels'])}: is there already, made from the same files and options")
-    to_do = [target for target in grids if target not in finished]
     with Stages() as show:
         if to_do:
             segmenter.align_examples(show.of("examples"))
@@ -130,16 +127,3 @@ def _targets(options: argparse.Namespace) -> tuple[list[Path], ContextPairs | No
         besides = " besides the examples" if files else ""
         raise InputError(f"{one_line(options.target[0])}: no scans in this folder{besides}, expected targets")
     return targets, pairs, notes
-
-
-def _grids(targets: Sequence[Path], *, single: bool) -> tuple[dict[Path, VolumeGrid], dict[Path, str]]:
-    """The grids of the targets, and what is wrong with those of several that have none."""
-    grids, failed = {}, {}
-    for target in targets:
-        try:
-            grids[target] = read_grid(target)
-        except InputError as error:
-            if single:
-                raise
-            failed[target] = str(error)
-    return grids, failed

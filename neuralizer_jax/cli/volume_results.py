@@ -1,4 +1,4 @@
-"""What `neuralizer predict` writes for a whole scan, and whether it is there already.
+"""What `neuralizer predict` writes for a segmented scan, and whether a result of any task is there already.
 
     sub-09_dseg.nii.gz             the labels
     sub-09_dseg.tsv                name, voxels, mm^3 and confidence of each label
@@ -123,7 +123,7 @@ def network_key(model: object, params: object) -> str:
 
 
 def is_finished(files: Mapping[str, Path], origin: Origin, *, overwrite: bool) -> bool:
-    """Whether all files of a target are there, made from the same.
+    """Whether all files of a target are there, made from the same. The main ones are `labels`, or else `image`.
 
     Raises:
         InputError: files are there that were made from something else, or changed since, without `overwrite`.
@@ -132,18 +132,53 @@ def is_finished(files: Mapping[str, Path], origin: Origin, *, overwrite: bool) -
     if not there:
         return False
     record = read_record(files["record"])
-    labels = files["labels"]
+    result = files.get("labels") or files["image"]
     same = record.get("Key") == origin.key
-    if same and labels.exists():
-        same = is_as_predicted(labels, record)
+    if same and result.exists():
+        same = is_as_predicted(result, record)
     if same:
         return len(there) == len(files)
     if not overwrite:
         raise InputError(
-            f"{one_line(labels if labels.exists() else there[0])}: is there already, made from other files or options, "
+            f"{one_line(result if result.exists() else there[0])}: is there already, made from other files or options, "
             "by another version or by hand, expected --overwrite or another --out"
         )
     return False
+
+
+def unfinished(
+    files: Mapping[Path, Mapping[str, Path]], origins: Mapping[Path, Origin], *, overwrite: bool
+) -> list[Path]:
+    """The targets whose files are not there yet; prints the others. Raises InputError as `is_finished`."""
+    finished = [target for target, origin in origins.items() if is_finished(files[target], origin, overwrite=overwrite)]
+    for target in finished:
+        result = files[target].get("labels") or files[target]["image"]
+        print(f"{one_line(result)}: is there already, made from the same files and options")
+    return [target for target in origins if target not in finished]
+
+
+def write_record(path: Path, origin: Origin, result: Mapping[str, object]) -> None:
+    """Writes what a result was made from. Raises InputError if it cannot be written.
+
+    Args:
+        path: the file.
+        origin: what it was made from.
+        result: the examples that were used, and `Labels` or `Image`, the hash of the voxels.
+    """
+    record = {
+        "Sources": origin.sources,
+        "GeneratedBy": [{"Name": PROGRAM, "Version": __version__, "Command": origin.command}],
+        "Weights": origin.weights,
+        "Key": origin.key,
+        **result,
+    }
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def examples_used(examples: Sequence[tuple[str, float]]) -> list[dict[str, object]]:
+    """Names of examples and their similarity, as a record has them."""
+    return [{"Name": name, "Similarity": round(similarity, 4)} for name, similarity in examples]
 
 
 def write_results(
@@ -155,21 +190,8 @@ def write_results(
         InputError: a file cannot be written.
     """
     found = prediction.structures
-    record = {
-        "Sources": origin.sources,
-        "GeneratedBy": [{"Name": PROGRAM, "Version": __version__, "Command": origin.command}],
-        "Weights": origin.weights,
-        "Examples": {
-            str(label): [
-                {"Name": name, "Similarity": round(similarity, 4)} for name, similarity in own.prediction.examples
-            ]
-            for label, own in found.items()
-        },
-        "Key": origin.key,
-        "Labels": labels_key(prediction.labels),
-    }
-    with written_whole(files["record"]) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    examples = {str(label): examples_used(own.prediction.examples) for label, own in found.items()}
+    write_record(files["record"], origin, {"Examples": examples, "Labels": labels_key(prediction.labels)})
     rows = [LabelRow(x.label, names.get(x.label, ""), x.voxels, x.mm3, x.confidence) for x in found.values()]
     write_label_table(files["table"], rows)
     if "probabilities" in files:

@@ -24,7 +24,7 @@ from neuralizer_jax.files.example_bids import Found, bids_examples
 from neuralizer_jax.files.folder_tree import files_under
 from neuralizer_jax.files.image_files import image_suffix
 from neuralizer_jax.files.natural_order import natural_order
-from neuralizer_jax.files.result_record import is_prediction
+from neuralizer_jax.files.result_record import is_prediction, read_record
 
 _IMAGE_FOLDERS = ("imagestr", "images", "image", "imgs", "img", "scans", "inputs", "input", "in")
 _LABEL_FOLDERS = (
@@ -109,6 +109,8 @@ def find_examples(folder: Path, *, targets: Sequence[Path] = ()) -> ContextPairs
 def scans_in(folder: Path) -> list[Path]:
     """The scans of a folder, at any depth if there is no image at its top: no label maps, of channels the first.
 
+    Images that were predicted from a scan beside them are left out.
+
     Raises:
         InputError: the folder cannot be read.
 
@@ -126,7 +128,18 @@ def scans_in(folder: Path) -> list[Path]:
     for path in files:
         if volume_ending(path) and not (_LABELS | _MASKS | _PROBABILITIES) & set(_words(path)):
             scans.setdefault((path.parent, _without_channel(path)), path)
-    return list(scans.values())
+    found = set(scans.values())
+    return [path for path in scans.values() if _source(path) not in found - {path}]
+
+
+def _source(path: Path) -> Path | None:
+    """The scan beside an image that it was predicted from, as its record says, or that of the mask of a brain."""
+    stem = _stem(path)
+    for name in (stem, f"{stem.removesuffix('_brain')}_mask"):
+        sources = read_record(path.with_name(f"{name}.json")).get("Sources")
+        if isinstance(sources, list) and sources:
+            return path.with_name(Path(str(sources[0])).name or "_")
+    return None
 
 
 def _subfolder(folder: Path, names: Sequence[str]) -> Path | None:

@@ -1,4 +1,4 @@
-"""The JSON file beside a predicted label map: what it was made from, and whether it was changed since."""
+"""The JSON file beside a predicted label map or image: what it was made from, and whether it was changed since."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import numpy as np
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.endings import volume_ending
-from neuralizer_jax.files.volume_grid import read_labels
+from neuralizer_jax.files.volume_grid import read_labels, read_values
 
 PROGRAM = "neuralizer_jax"
 _MAX_BYTES = 2**24
@@ -31,14 +31,24 @@ def labels_key(labels: np.ndarray) -> str:
     >>> labels_key(np.zeros((2, 2, 2))) == labels_key(np.zeros((2, 2, 2), np.uint8))
     True
     """
-    whole = np.ascontiguousarray(labels, np.int32)
-    return hashlib.sha256(repr(whole.shape).encode() + whole.tobytes()).hexdigest()
+    return _key(labels.astype(np.int32))
 
 
-def is_as_predicted(labels: Path, record: dict[str, Any]) -> bool:
-    """Whether a label map is still the one that its record speaks of; not if it was corrected by hand."""
+def image_key(image: np.ndarray) -> str:
+    """A hash of the values of an image, as float32.
+
+    >>> image_key(np.full((2, 2, 2), -0.0)) == image_key(np.zeros((2, 2, 2), np.uint8))
+    True
+    """
+    return _key(image.astype(np.float32) + 0)
+
+
+def is_as_predicted(result: Path, record: dict[str, Any]) -> bool:
+    """Whether a label map or image is still the one that its record speaks of; not if it was corrected by hand."""
     try:
-        return record.get("Labels") == labels_key(read_labels(labels))
+        if "Image" in record:
+            return record["Image"] == image_key(read_values(result))
+        return record.get("Labels") == labels_key(read_labels(result))
     except InputError:
         return False
 
@@ -46,4 +56,8 @@ def is_as_predicted(labels: Path, record: dict[str, Any]) -> bool:
 def is_prediction(labels: Path) -> bool:
     """Whether a label map was predicted by this program, and not corrected since."""
     record = read_record(labels.with_name(f"{labels.name[: -len(volume_ending(labels))]}.json"))
-    return bool(record) and is_as_predicted(labels, record)
+    return "Labels" in record and is_as_predicted(labels, record)
+
+
+def _key(values: np.ndarray) -> str:
+    return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()

@@ -98,6 +98,13 @@ def read_labels(path: Path) -> np.ndarray:
         return labels.reshape(labels.shape[:3])
 
 
+def read_values(path: Path) -> np.ndarray:
+    """Reads a volume `[X, Y, Z]`, in the file's order of axes. Raises InputError if the file is damaged."""
+    with open_volume(path) as volume:
+        values = volume.scaled(volume.stored())
+        return values.reshape(values.shape[:3])
+
+
 def lies_on(labels: VolumeGrid, image: VolumeGrid) -> bool:
     """Whether the voxels of two files lie at the same places, within a quarter of a voxel, in any order of axes."""
     if sorted(labels.shape) != sorted(image.shape):

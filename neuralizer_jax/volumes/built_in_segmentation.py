@@ -1,6 +1,7 @@
 """Segmentation of a scan without examples of one's own: FreeSurfer's deep structures, from built-in heads."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,9 @@ def segment(
         scan = AlignedScan(head.name, image, head.to_mni, Alignment(np.eye(4)))
         examples.append(AlignedExample(scan, anatomy, labels, label_moments(anatomy, head.to_mni, labels)))
     on_progress("making examples", examples_per_target, examples_per_target)
-    return predict_volume(
-        model, params, target, examples, label_values=labels, examples_per_target=examples_per_target, refine=refine,
+    known = target if aligned else replace(target, to_mni=own.alignment.to_mni)  # aligned once, cached or not
+    found = predict_volume(
+        model, params, known, examples, label_values=labels, examples_per_target=examples_per_target, refine=refine,
         aligned=aligned, planes=planes, cache=cache, on_progress=on_progress,
     )  # fmt: skip
+    return replace(found, target=target, alignment=own.alignment)

@@ -37,9 +37,45 @@ def test_a_restored_scan_lies_on_the_voxels_of_the_scan(folder, capsys):
     written = nib.load("out.nii.gz")
     assert written.shape == target.shape
     np.testing.assert_array_equal(written.affine, target.affine)
-    assert capsys.readouterr().out.split() == ["out.nii.gz"]
-    assert predict("--task", "denoising", "-i", "scans/sub-1_T1w.nii.gz", "-o", "out.nii.gz", *ALIGNED) == 2
-    assert "is there already, expected --overwrite" in capsys.readouterr().err
+    assert capsys.readouterr().out.split() == ["out.nii.gz", "out.json"]
+
+
+def test_a_result_is_kept_if_it_was_made_from_the_same_and_replaced_only_with_overwrite(folder, capsys):
+    arguments = ("--task", "denoising", "-i", "scans/sub-1_T1w.nii.gz", "-o", "out.nii.gz", *ALIGNED)
+    assert predict(*arguments) == 0
+    before, written = (folder / "out.nii.gz").read_bytes(), (folder / "out.nii.gz").stat().st_mtime_ns
+    capsys.readouterr()
+    assert predict(*arguments) == 0
+    assert "out.nii.gz: is there already, made from the same files and options" in capsys.readouterr().out
+    assert (folder / "out.nii.gz").stat().st_mtime_ns == written
+    # Other options, another scan, a result that was changed by hand.
+    assert predict(*arguments, "--planes", "axial") == 2
+    assert "out.nii.gz: is there already, made from other files or options" in capsys.readouterr().err
+    scan = (folder / "scans/sub-1_T1w.nii.gz").read_bytes()
+    shutil.copy("scans/sub-2_T1w.nii.gz", "scans/sub-1_T1w.nii.gz")
+    image = nib.load("scans/sub-1_T1w.nii.gz")
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj) + np.int16(1), image.affine), "scans/sub-1_T1w.nii.gz")
+    assert predict(*arguments) == 2
+    (folder / "scans/sub-1_T1w.nii.gz").write_bytes(scan)
+    shutil.copy("scans/sub-1_T1w.nii.gz", "out.nii.gz")
+    assert predict(*arguments) == 2
+    assert predict(*arguments, "--overwrite") == 0
+    assert (folder / "out.nii.gz").read_bytes() == before
+    # What a killed run left.
+    (folder / "out.nii.gz").unlink()
+    assert predict(*arguments) == 0
+    assert (folder / "out.nii.gz").read_bytes() == before
+
+
+def test_results_beside_their_scans_are_no_targets(folder, capsys, monkeypatch):
+    from neuralizer_jax.volumes import slice_predictions
+
+    monkeypatch.setattr(slice_predictions, "_predict", lambda model, params, x, *context: (x > 0.3).astype(np.float32))
+    for _ in range(2):
+        assert predict("--task", "skull-stripping", "-i", "scans", "-o", "scans", *ALIGNED) == 0
+        assert predict("--task", "denoising", "-i", "scans/sub-1_T1w.nii.gz", "-o", "scans", *ALIGNED) == 0
+    names = {f"sub-{n}_{what}.nii.gz" for n in (1, 2) for what in ("T1w", "mask", "brain")} | {"sub-1_denoised.nii.gz"}
+    assert {path.name for path in (folder / "scans").glob("*.nii.gz")} == names
 
 
 def test_a_folder_of_scans_is_skull_stripped_and_one_that_fails_does_not_stop_it(folder, capsys, monkeypatch):
@@ -53,7 +89,7 @@ def test_a_folder_of_scans_is_skull_stripped_and_one_that_fails_does_not_stop_it
     shown = capsys.readouterr()
     assert "sub-3_T1w.nii.gz: is constant" in shown.err
     assert {path.name for path in (folder / "out").iterdir()} == {
-        f"sub-{n}_{what}.nii.gz" for n in (1, 2) for what in ("mask", "brain")
+        f"sub-{n}_{what}" for n in (1, 2) for what in ("mask.nii.gz", "brain.nii.gz", "mask.json")
     }
     index = (folder / "page/index.html").read_text("utf-8")
     assert [f'href="scans/sub-{n}_mask.html"' in index for n in (1, 2, 3)] == [True, True, False]
