@@ -7,19 +7,22 @@ from input_pipeline.align.registration import one_thread
 
 # Of each level, coarse to fine: voxels that are averaged along each axis, and iterations.
 _LEVELS = ((4, 60), (2, 40), (1, 20))
+# The intensities of the moving image have so many steps, each of which gets the fixed image's mean where it occurs.
+_STEPS = 32
 # Standard deviation of the Gaussian that smooths the displacements after each iteration, voxels.
 _SMOOTHING = 1.5
 
 
 def displacements(fixed: np.ndarray, moving: np.ndarray, spacing: float) -> np.ndarray:
-    """Where each voxel of an image lies in another one of the same contrast.
+    """Where each voxel of an image lies in another one of any contrast.
 
-    Diffeomorphic demons (Vercauteren et al. 2009, https://doi.org/10.1016/j.neuroimage.2008.10.040) on three levels,
-    after the histogram of the moving image was matched. Deterministic.
+    Diffeomorphic demons (Vercauteren et al. 2009, https://doi.org/10.1016/j.neuroimage.2008.10.040) on three levels. On
+    each of them the moving image gets the contrast of the fixed one, from where it lies so far (Guimond et al. 2001,
+    https://doi.org/10.1109/42.906425). Deterministic.
 
     Args:
-        fixed: `[X, Y, Z]`, lengths are multiples of 4.
-        moving: `[X, Y, Z]`, on the same isotropic grid.
+        fixed: `[X, Y, Z]`, lengths are multiples of 4, 0 where nothing is known.
+        moving: `[X, Y, Z]`, on the same isotropic grid, 0 where nothing is known.
         spacing: of the grid, mm.
 
     Returns:
@@ -35,15 +38,43 @@ def displacements(fixed: np.ndarray, moving: np.ndarray, spacing: float) -> np.n
     with one_thread():
         field: sitk.Image | None = None
         for factor, iterations in _LEVELS:
-            images = [_image(_averaged(values, factor), spacing, factor) for values in (fixed, moving)]
-            matched = sitk.HistogramMatching(images[1], images[0], 128, 16, True)
+            target, image = (_image(_averaged(values, factor), spacing, factor) for values in (fixed, moving))
+            before = [] if field is None else [_on_grid(field, target)]
             demons = sitk.DiffeomorphicDemonsRegistrationFilter()
             demons.SetNumberOfIterations(iterations)
             demons.SetSmoothDisplacementField(True)
             demons.SetStandardDeviations(_SMOOTHING)
-            field = demons.Execute(images[0], matched, *([] if field is None else [_on_grid(field, images[0])]))
+            field = demons.Execute(target, _with_contrast(image, target, *before), *before)
         assert field is not None  # there are levels
         return sitk.GetArrayFromImage(field).transpose(2, 1, 0, 3).astype(np.float32)
+
+
+def _with_contrast(image: sitk.Image, target: sitk.Image, field: sitk.Image | None = None) -> sitk.Image:
+    """An image with the contrast of a target: each of its intensities becomes the target's mean where it lies."""
+    there = (
+        image
+        if field is None
+        else sitk.Warp(
+            image,
+            field,
+            outputSize=target.GetSize(),
+            outputSpacing=target.GetSpacing(),
+            outputOrigin=target.GetOrigin(),
+        )
+    )
+    wanted, found, values = (sitk.GetArrayFromImage(x) for x in (target, there, image))
+    known = (wanted > 0) & (found > 0)
+    if not known.any():
+        return image
+    wanted, found = wanted[known], found[known]
+    edges = np.unique(np.quantile(found, np.linspace(0, 1, _STEPS + 1)))
+    step = np.searchsorted(edges[1:-1], found, side="right")
+    count, total, place = (np.bincount(step, weights, len(edges)) for weights in (None, wanted, found))
+    filled = count > 0
+    means, places = total[filled] / count[filled], place[filled] / count[filled]
+    result = sitk.GetImageFromArray(np.where(values > 0, np.interp(values, places, means), 0).astype(np.float32))
+    result.CopyInformation(image)
+    return result
 
 
 def _averaged(values: np.ndarray, factor: int) -> np.ndarray:

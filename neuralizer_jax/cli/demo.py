@@ -55,7 +55,7 @@ def _strip_and_segment(out: Path) -> None:
     print("\nWhere is the brain? There are no examples: heads in the contrast of this scan are made")
     _run_command("predict", "--task", "skull-stripping", *given, "--out", str(mask))
     print("\nWhere are the deep structures?")
-    quick = ("--labels", _LABELS, "--refine", "0", "--report", str(page))
+    quick = ("--labels", _LABELS, "--report", str(page))
     _run_command("predict", "--task", "segmentation", *given, "--out", str(labels), *quick)
     print("\nDice, against what the head was made from (a real head is harder):")
     for name, dice in overlaps(truth, mask, labels).items():

@@ -17,7 +17,7 @@ _OF_PLANES = (
 )
 _OF_SCANS = (
     "examples_per_target",
-    "refine",
+    "affine",
     "planes",
     "aligned",
     "partial",
@@ -128,13 +128,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "built-in examples 4)",
     )
     scans.add_argument(
-        "--refine",
-        metavar="N",
-        type=int,
-        default=1,
-        help="align the examples N times again, to each structure that was found (default: 1)",
-    )
-    scans.add_argument(
         "--planes",
         metavar="VIEWS",
         type=_views,
@@ -142,7 +135,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help=f"predict slices of these planes and average them (default: {','.join(_VIEWS)})",
     )
     scans.add_argument(
-        "--aligned", action="store_true", help="target and examples are in MNI152 space already: do not align them"
+        "--aligned",
+        action="store_true",
+        help="target and examples are in MNI152 space already: do not align them affinely",
+    )
+    scans.add_argument(
+        "--affine",
+        action="store_true",
+        help="align affinely only: do not deform scans to MNI152, which takes seconds a scan and makes segmentations "
+        "better",
     )
     scans.add_argument(
         "--partial",
@@ -166,8 +167,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     scans.add_argument(
         "--transforms",
         action="store_true",
-        help="also write how the target was aligned to MNI152: a matrix (*_to-MNI152.txt: RAS mm to RAS mm) and an ITK "
-        "transform (*_to-MNI152.tfm)",
+        help="also write how the target was aligned to MNI152: a matrix (*_to-MNI152.txt: RAS mm to RAS mm), and for "
+        "ITK a transform (*_to-MNI152.tfm) and displacements (*_to-MNI152_warp.nii.gz)",
     )
     scans.add_argument(
         "--overwrite",

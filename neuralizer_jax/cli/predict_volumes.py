@@ -92,17 +92,15 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
 
 def check_numbers(options: argparse.Namespace) -> None:
     """Raises InputError for numbers out of range, or options that exclude each other."""
-    for name, least in (("examples_per_target", 1), ("refine", 0)):
-        if getattr(options, name) < least:
-            value = getattr(options, name)
-            raise InputError(f"--{name.replace('_', '-')}: is {value}, expected {least} or more")
+    if options.examples_per_target < 1:
+        raise InputError(f"--examples-per-target: is {options.examples_per_target}, expected 1 or more")
     if options.labels is not None and (not options.labels or options.labels[0] < 1):
         raise InputError("--labels: expected at least one label, numbers from 1")
     for name in ("partial", "label_names"):
         if getattr(options, name) and not has_examples(options):
             raise InputError(f"--{name.replace('_', '-')}: is about examples, expected --context with it")
     if options.aligned and options.transforms:
-        raise InputError("--transforms: nothing is aligned with --aligned, expected one of them")
+        raise InputError("--transforms: no affine map is found with --aligned, expected one of them")
 
 
 def _targets(options: argparse.Namespace) -> tuple[list[Path], ContextPairs | None, list[str]]:

@@ -65,8 +65,8 @@ class Segmenter:
         self._settings = {
             "label_values": self.labels,
             "examples_per_target": options.examples_per_target,
-            "refine": options.refine,
             "aligned": options.aligned,
+            "deformable": not options.affine,
             "planes": options.planes,
         }
         self._unread = context.examples if context else []
@@ -82,9 +82,10 @@ class Segmenter:
 
     def align_examples(self, progress: Progress) -> None:
         """Reads and aligns the examples, one at a time to save memory. Raises InputError if one cannot be aligned."""
+        options = {name: self._settings[name] for name in ("aligned", "deformable")}
         for number, example in enumerate(self._unread):
             progress("aligning", number, len(self._unread))
-            self._examples.append(align_example(example.read(), aligned=self._settings["aligned"]))
+            self._examples.append(align_example(example.read(), **options))
 
     def segment(self, scan: Scan, progress: Progress) -> VolumePrediction:
         """Segments a scan. Raises InputError as `predict_volume`, or if the scan is one of the examples."""

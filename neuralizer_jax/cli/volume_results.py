@@ -4,6 +4,7 @@
     sub-09_dseg.tsv                name, voxels, mm^3 and confidence of each label
     sub-09_probseg.nii.gz          --probabilities: one volume a label, in the order of the table
     sub-09_to-MNI152.txt, .tfm     --transforms
+    sub-09_to-MNI152_warp.nii.gz   --transforms, unless --affine
     DIR/index.html                 --report DIR: the page, see `volume_report.py`
     sub-09_dseg.json               what it was made from, and by what; written first
 
@@ -28,8 +29,9 @@ from neuralizer_jax.files.bids_name import parse_name
 from neuralizer_jax.files.endings import ENDINGS, volume_ending
 from neuralizer_jax.files.label_table import LabelRow, write_label_table
 from neuralizer_jax.files.result_record import PROGRAM, is_as_predicted, labels_key, read_record
-from neuralizer_jax.files.transforms import write_itk_transform, write_matrix
+from neuralizer_jax.files.transforms import write_itk_transform, write_itk_warp, write_matrix
 from neuralizer_jax.files.volume_grid import VolumeGrid, write_labels, write_probabilities
+from neuralizer_jax.volumes.displacement import FIELD_AFFINE
 from neuralizer_jax.volumes.volume_prediction import VolumePrediction
 
 
@@ -93,6 +95,8 @@ def output_files(labels: Path, page: Path | None, options: Namespace) -> dict[st
         files["probabilities"] = f"{base}_probseg{ending}"
     if options.transforms:
         files |= {"matrix": f"{base}_to-MNI152.txt", "itk": f"{base}_to-MNI152.tfm"}
+        if not options.affine:
+            files["warp"] = f"{base}_to-MNI152_warp.nii.gz"
     paths = {what: labels.with_name(name) for what, name in files.items()}
     return paths | ({"page": page} if page else {})
 
@@ -202,6 +206,8 @@ def write_results(
     if "matrix" in files:
         write_matrix(files["matrix"], prediction.alignment.to_mni)
         write_itk_transform(files["itk"], prediction.alignment.to_mni)
+    if "warp" in files and prediction.deformation is not None:
+        write_itk_warp(files["warp"], prediction.deformation.to_scan, FIELD_AFFINE)
     if "page" in files:
         write_page(files["page"], prediction, names, {"command": origin.command, "weights": origin.weights})
     write_labels(files["labels"], prediction.labels, grid)

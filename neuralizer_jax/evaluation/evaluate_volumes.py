@@ -121,7 +121,7 @@ def evaluate_volumes(
         labels: structures; None: all.
         names: of labels; others are called by their number.
         aligned: all scans lie in MNI152 space already.
-        cache: folder of alignments, see `volumes.alignment.align`.
+        cache: folder of alignments and deformations, see `volumes.aligned.align_scan`.
 
     Raises:
         InputError: no example shows one of the labels; or, as OutputError, a file cannot be written. A scan that cannot

@@ -18,7 +18,8 @@ from neuralizer_jax.volumes.compete import Competition, on_grid
 # From an example, a label and a box to the mask of the label there, float32 `[*box.shape]` in [0, 1].
 Carry = Callable[[AlignedExample, int, Box], np.ndarray]
 
-# Images are deformed on the grid of MNI152 with voxels of so many mm; structures move less than the reach, mm.
+# Images are deformed on the grid of MNI152 with voxels of so many mm. A label is looked for so far beyond where the
+# examples have it, mm: further than a deformation moves it.
 _DEFORMED_MM, _REACH_MM = 2, 12
 
 
@@ -33,7 +34,6 @@ def majority_vote(
     labels: Sequence[int],
     count: int,
     carry: Carry = affine_labels,
-    margin: float = 2,
 ) -> np.ndarray:
     """The vote of the examples on each voxel of a scan.
 
@@ -44,7 +44,6 @@ def majority_vote(
         count: a label is voted on by so many of the examples that were annotated for it, those that resemble the
             target most where it lies.
         carry: carries labels of an example to the target.
-        margin: so far beyond where the examples have a label the vote looks for it, mm.
 
     Returns:
         int32 `[X, Y, Z]`, on the target's voxels in RAS order. A label has the share of votes that it gets, and the
@@ -67,7 +66,7 @@ def majority_vote(
         if not places:
             continue
         low, high = np.min([x.low for x in places], axis=0), np.max([x.high for x in places], axis=0)
-        box = box_around(low, high, margin)
+        box = box_around(low, high, _REACH_MM)
         votes = np.mean([carry(example, label, box) for example in chosen], axis=0)
         competition.enter(label, *on_grid(votes, box, target.to_mni, target.values.shape))
     return competition.labels()
@@ -87,7 +86,7 @@ class DeformableVote:
         """Votes as `majority_vote` does; labels of an example are interpolated once."""
         if target is not self._target:
             self._target, self._brain, self._fields = target, _brain(target), {}
-        return majority_vote(target, examples, labels, count, self._carry, _REACH_MM)
+        return majority_vote(target, examples, labels, count, self._carry)
 
     def _carry(self, example: AlignedExample, label: int, box: Box) -> np.ndarray:
         if example not in self._fields:

@@ -1,7 +1,8 @@
-"""Writes an alignment: as a matrix in text, and as a transform of ITK, which ANTs, Slicer and SimpleITK read."""
+"""Writes an alignment: as a matrix in text, and as transforms of ITK, which ANTs, Slicer and SimpleITK read."""
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 
 from neuralizer_jax.files.atomic_file import written_whole
@@ -41,3 +42,21 @@ FixedParameters: 0 0 0
 """
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="ascii")
+
+
+def write_itk_warp(path: Path, field: np.ndarray, affine: np.ndarray) -> None:
+    """Writes displacements as ANTs does: after the alignment of `write_itk_transform`, they lead to the template.
+
+    `antsApplyTransforms -i SCAN -r MNI152 -t ALIGNMENT -t FILE` resamples the scan.
+
+    Args:
+        path: ends in `.nii` or `.nii.gz`.
+        field: `[3, X, Y, Z]`, displacements along the axes of RAS, mm.
+        affine: `[4, 4]`, voxel of the field -> MNI152, RAS mm.
+    """
+    vectors = np.moveaxis(_LPS[:3, :3] @ field.reshape(3, -1), 0, 1).reshape(*field.shape[1:], 1, 3)
+    image = nib.Nifti1Image(vectors.astype(np.float32), affine)
+    image.header.set_intent("vector")
+    image.header.set_xyzt_units("mm")
+    with written_whole(path) as temporary:
+        nib.save(image, temporary)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from neuralizer_jax.volumes.displacement import moved
+
 # Lengths of the crops in voxels: few, so that few programs are compiled, and multiples of 16.
 SIZES = (48, 64, 80, 96, 112, 128, 160, 192, 224, 256)
 
@@ -48,7 +50,9 @@ def box_around(low: np.ndarray, high: np.ndarray, margin: float) -> Box:
     return Box((lows[0], lows[1], lows[2]), (shape[0], shape[1], shape[2]))
 
 
-def cut(volume: np.ndarray, to_mni: np.ndarray, box: Box, *, label: int | None = None) -> np.ndarray:
+def cut(
+    volume: np.ndarray, to_mni: np.ndarray, box: Box, *, label: int | None = None, field: np.ndarray | None = None
+) -> np.ndarray:
     """Cuts a volume at a box: linearly, 0 outside of the volume.
 
     Args:
@@ -56,13 +60,18 @@ def cut(volume: np.ndarray, to_mni: np.ndarray, box: Box, *, label: int | None =
         to_mni: `[4, 4]`, voxel of the volume -> MNI152 in mm.
         box: where.
         label: the volume is a label map, and the result the mask of this label.
+        field: displaces the voxels of the box before they are looked up (`displacement.moved`); None: none does.
 
     Returns:
         float32 `[*box.shape]`.
     """
     to_voxel = np.linalg.inv(to_mni) @ box.affine
-    corners = np.indices((2, 2, 2)).reshape(3, -1) * (np.array(box.shape)[:, None] - 1)
-    places = to_voxel[:3, :3] @ corners + to_voxel[:3, 3:]
+    if field is None:
+        voxels = np.indices((2, 2, 2)).reshape(3, -1) * (np.array(box.shape)[:, None] - 1)
+    else:
+        low = np.array(box.low, np.float32)[:, None]
+        voxels = moved(np.indices(box.shape, np.float32).reshape(3, -1) + low, field) - low
+    places = to_voxel[:3, :3] @ voxels + to_voxel[:3, 3:]
     # Only the part that is needed is converted to float32.
     low = np.clip(np.floor(places.min(axis=1)).astype(int) - 1, 0, volume.shape)
     high = np.clip(np.ceil(places.max(axis=1)).astype(int) + 2, 0, volume.shape)
@@ -70,10 +79,15 @@ def cut(volume: np.ndarray, to_mni: np.ndarray, box: Box, *, label: int | None =
         return np.zeros(box.shape, np.float32)
     part = volume[tuple(slice(*ends) for ends in zip(low, high, strict=True))]
     part = part.astype(np.float32) if label is None else (part == label).astype(np.float32)
-    result = ndimage.affine_transform(
-        part, to_voxel[:3, :3], to_voxel[:3, 3] - low, output_shape=box.shape, order=1, mode="grid-constant",
-        prefilter=False,
-    )  # fmt: skip
+    if field is None:
+        result = ndimage.affine_transform(
+            part, to_voxel[:3, :3], to_voxel[:3, 3] - low, output_shape=box.shape, order=1, mode="grid-constant",
+            prefilter=False,
+        )  # fmt: skip
+    else:
+        places -= low[:, None]
+        result = ndimage.map_coordinates(part, places, order=1, mode="grid-constant", prefilter=False)
+        result = result.reshape(box.shape)
     return result if label is None else _mask(result)
 
 

@@ -14,9 +14,9 @@ from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan, align_sc
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.background import is_skull_stripped
 from neuralizer_jax.volumes.contrast import tissue_signals
+from neuralizer_jax.volumes.deformation import find_deformation
 from neuralizer_jax.volumes.example_heads import example_head
 from neuralizer_jax.volumes.image_task import Progress
-from neuralizer_jax.volumes.moments import label_moments
 from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.predict import predict_volume
 from neuralizer_jax.volumes.scan import Scan
@@ -40,8 +40,8 @@ def segment(
     *,
     label_values: Sequence[int] | None = None,
     examples_per_target: int = 4,
-    refine: int = 1,
     aligned: bool = False,
+    deformable: bool = True,
     planes: Sequence[str] = ("coronal", "axial", "sagittal"),
     cache: Path | None = None,
     on_progress: Progress = lambda stage, done, of: None,
@@ -57,8 +57,8 @@ def segment(
         target: the scan of a whole head or a brain alone, of any contrast.
         label_values: some of `LABELS` and `MORE_LABELS`; None: `LABELS`.
         examples_per_target: number of heads.
-        refine: how often structures are predicted again from realigned heads.
         aligned: the target's world coordinates are those of MNI152 already.
+        deformable: whether target and heads are deformed to the template too.
         planes: the slices that are predicted and averaged.
         cache: folder of alignments and built-in anatomies; None: in the user's cache folder.
         on_progress: called with the stage, and how many of its steps are done, of how many.
@@ -88,12 +88,13 @@ def segment(
         head = example_head(number, signals, skull_stripped=stripped, cache=cache)
         anatomy = np.where(head.labels < _FIRST_OUTSIDE, fold_freesurfer(head.labels), 0).astype(np.uint16)
         image = np.clip(head.image, 0, 1).astype(np.float16)
-        scan = AlignedScan(head.name, image, head.to_mni, Alignment(np.eye(4)))
-        examples.append(AlignedExample(scan, anatomy, labels, label_moments(anatomy, head.to_mni, labels)))
+        found = find_deformation(image, head.to_mni, skull_stripped=stripped, cache=cache) if deformable else None
+        scan = AlignedScan(head.name, image, head.to_mni, Alignment(np.eye(4)), found)
+        examples.append(AlignedExample(scan, anatomy, labels))
     on_progress("making examples", examples_per_target, examples_per_target)
     known = target if aligned else replace(target, to_mni=own.alignment.to_mni)  # aligned once, cached or not
     found = predict_volume(
-        model, params, known, examples, label_values=labels, examples_per_target=examples_per_target, refine=refine,
-        aligned=aligned, planes=planes, cache=cache, on_progress=on_progress,
+        model, params, known, examples, label_values=labels, examples_per_target=examples_per_target,
+        aligned=aligned, deformable=deformable, planes=planes, cache=cache, on_progress=on_progress,
     )  # fmt: skip
     return replace(found, target=target, alignment=own.alignment)

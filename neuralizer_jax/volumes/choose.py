@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan
-from neuralizer_jax.volumes.boxes import Box, cut
+from neuralizer_jax.volumes.boxes import Box
 
 # Around a structure, examples are compared with the target so far, mm.
 _COMPARED_MM = 10
@@ -26,8 +26,8 @@ def choose(
     high = np.ceil(np.max([x.high for x in showing], axis=0)).astype(int) + _COMPARED_MM
     shape = (high - low + 1).tolist()
     box = Box((int(low[0]), int(low[1]), int(low[2])), (shape[0], shape[1], shape[2]))
-    own = cut(target.values, target.to_mni, box)
-    like = [similarity(own, cut(example.scan.values, example.scan.to_mni, box)) for example in examples]
+    own = target.cut(box)
+    like = [similarity(own, example.scan.cut(box)) for example in examples]
     order = np.argsort(-np.array(like), kind="stable").tolist()
     first = next(index for index in order if label in examples[index].moments)
     chosen = sorted({first, *[index for index in order if index != first][: count - 1]}, key=order.index)

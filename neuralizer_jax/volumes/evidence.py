@@ -9,11 +9,11 @@ import numpy as np
 
 from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan
-from neuralizer_jax.volumes.boxes import Box, cut
+from neuralizer_jax.volumes.boxes import Box
 from neuralizer_jax.volumes.choose import similarity
 from neuralizer_jax.volumes.moments import Moments, moments
 from neuralizer_jax.volumes.reverse_check import mask_dice, reverse_check
-from neuralizer_jax.volumes.structure import StructurePrediction, field_of_view
+from neuralizer_jax.volumes.structure import StructurePrediction
 
 # Images are compared so far around the examples' structure, mm.
 _COMPARED_MM = 10
@@ -73,8 +73,7 @@ def gather(
     centres, volumes = np.stack([place.centre for place in places]), np.log([place.mm3 for place in places])
     from_mean = np.linalg.norm(centres - centres.mean(axis=0), axis=1)
     away = np.linalg.norm(own.centre - centres.mean(axis=0)) - from_mean.mean()
-    # A box is sqrt(12) standard deviations long.
-    length = max(1.0, float(np.sqrt(12) * np.mean([np.sqrt(np.trace(place.covariance)) for place in places])))
+    length = np.mean([place.length for place in places])
     odd_volume = abs(np.log(own.mm3) - volumes.mean()) - volumes.std()
     return Evidence(
         planes=float(np.mean(pairs)) if pairs else certainty,
@@ -99,10 +98,10 @@ def _likeness(
     high = np.ceil(np.max([place.high for place in places], axis=0)).astype(int) + _COMPARED_MM
     shape = (high - low + 1).tolist()
     box = Box((int(low[0]), int(low[1]), int(low[2])), (shape[0], shape[1], shape[2]))
-    seen = field_of_view(target, box) > 0.5
+    seen = target.seen(box) > 0.5
     if not seen.any():
         return 0.0, 0.0
-    own, *others = (cut(x.values, x.to_mni, box)[seen] for x in (target, *(example.scan for example in examples)))
+    own, *others = (x.cut(box)[seen] for x in (target, *(example.scan for example in examples)))
     found = []
     for compare, usual, least in zip((_correlation, similarity), _USUAL, _LEAST, strict=True):
         among = [compare(one, other) for one, other in combinations(others, 2)]

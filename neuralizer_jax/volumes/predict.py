@@ -4,8 +4,7 @@ Scans are aligned to MNI152 (`alignment.py`). Each structure is predicted by its
 that resemble the target most where it lies (`choose.py`). Then structures compete on the target's grid (`compete.py`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.volumes.aligned import AlignedExample, align_example, align_scan
 from neuralizer_jax.volumes.choose import choose
-from neuralizer_jax.volumes.compete import Competition, on_grid
+from neuralizer_jax.volumes.compete import Competition
 from neuralizer_jax.volumes.evidence import Evidence, gather
 from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.scan import Example, Scan, to_ras
@@ -32,8 +31,8 @@ def predict_volume(
     *,
     label_values: Sequence[int] | None = None,
     examples_per_target: int = 8,
-    refine: int = 1,
     aligned: bool = False,
+    deformable: bool = True,
     planes: Sequence[str] = ("coronal", "axial", "sagittal"),
     cache: Path | None = None,
     on_progress: Callable[[str, int, int], object] = lambda stage, done, of: None,
@@ -48,11 +47,11 @@ def predict_volume(
         label_values: labels to segment; None: all that an example was annotated for.
         examples_per_target: a structure is predicted from so many examples, those that resemble the target most where
             it lies, of those that were annotated for it.
-        refine: how often each example is moved and scaled so that its structure lies where it was found in the target,
-            and the structure predicted again.
-        aligned: world coordinates of all scans are those of MNI152 already: nothing is registered.
+        aligned: world coordinates of all scans are those of MNI152 already, which saves the affine registration.
+        deformable: whether target and examples are deformed to the template too. Examples that are aligned already
+            must have been treated as the target is.
         planes: the slices that are predicted and averaged, some of sagittal, coronal, axial.
-        cache: folder in which alignments are kept; None: in the user's cache folder.
+        cache: folder in which alignments and deformations are kept; None: in the user's cache folder.
         on_progress: called with the stage, and how many of its steps are done, of how many.
 
     Raises:
@@ -70,30 +69,26 @@ def predict_volume(
     planes = tuple(planes)
     if not examples:
         raise InputError("no examples, expected at least one annotated scan")
-    if refine < 0:
-        raise InputError(f"refine: is {refine}, expected 0 or more")
     on_progress("aligning", 0, 1 + len(examples))
-    own = align_scan(target, aligned=aligned, cache=cache)
+    own = align_scan(target, aligned=aligned, deformable=deformable, cache=cache)
     others: list[AlignedExample] = []
     for index, example in enumerate(examples):
         on_progress("aligning", 1 + index, 1 + len(examples))
         if not isinstance(example, AlignedExample):
-            example = align_example(example, aligned=aligned, cache=cache)
+            example = align_example(example, aligned=aligned, deformable=deformable, cache=cache)
         others.append(example)
     on_progress("aligning", 1 + len(examples), 1 + len(examples))
     labels = _labels(others, label_values)
 
-    competition, steps = Competition(own.values.shape), len(labels) * (refine + 1)
+    competition = Competition(own.values.shape)
     found: dict[int, tuple[StructurePrediction, Evidence, tuple[slice, slice, slice]]] = {}
     for index, label in enumerate(labels):
-        on_pass = partial(_count, on_progress, iter(range(index * (refine + 1), steps)), steps)
+        on_progress("predicting", index, len(labels))
         usable = [example for example in others if label in example.annotated]
         chosen = choose(own, usable, label, examples_per_target)
-        structure = predict_structure(
-            network, params, own, chosen, label, planes=planes, refine=refine, on_pass=on_pass
-        )
+        structure = predict_structure(network, params, own, chosen, label, planes=planes)
         evidence = gather(network, params, own, [example for example, _ in chosen], structure)
-        part, probability = on_grid(structure.probability, structure.box, own.to_mni, own.values.shape)
+        part, probability = own.take_back(structure.probability, structure.box)
         competition.enter(label, part, probability)
         found[label] = structure, evidence, part
     if not any(structure.in_view for structure, *_ in found.values()):
@@ -101,7 +96,7 @@ def predict_volume(
             f"{target.name}: none of the structures lies inside of it, expected a scan of the same part of the head as"
             " the examples" + (", in the same world" if aligned else "")
         )
-    on_progress("predicting", steps, steps)
+    on_progress("predicting", len(labels), len(labels))
 
     in_ras = competition.labels()
     result = np.zeros(target.values.shape, np.int32)
@@ -112,11 +107,7 @@ def predict_volume(
         voxels = int(np.count_nonzero(in_ras[part] == label))
         confidence = expected_dice(evidence) if voxels else 0.0
         structures[label] = Structure(label, voxels, voxels * voxel_mm3, confidence, evidence, structure)
-    return VolumePrediction(result, structures, target, own.alignment)
-
-
-def _count(on_progress: Callable[[str, int, int], object], passes: Iterator[int], steps: int) -> None:
-    on_progress("predicting", next(passes), steps)
+    return VolumePrediction(result, structures, target, own.alignment, own.deformation)
 
 
 def _labels(examples: Sequence[AlignedExample], label_values: Sequence[int] | None) -> tuple[int, ...]:

@@ -49,12 +49,12 @@ def reverse_check(
     crop = box_around(low, high, MARGIN_MM)
     x, y, z = (slice(int(a), int(b) + 1) for a, b in zip(low - crop.low, high - crop.low, strict=True))
     inside = x, y, z
-    only = cut(target.values, target.to_mni, crop)[None]
+    only = target.cut(crop)[None]
     annotated = cut(mask, prediction.box.affine, crop, label=1)[None]
     found = []
     for example in chosen:
-        image = cut(example.scan.values, example.scan.to_mni, crop)
-        truth = cut(example.labels, example.scan.to_mni, crop, label=prediction.label)
+        image = example.scan.cut(crop)
+        truth = example.mask(prediction.label, crop)
         predicted = predict_planes(model, params, image, only, annotated, inside, (_PLANE,), EVERY)[0] > 0.5
         found.append(mask_dice(predicted, truth[inside] > 0))
     return float(np.mean(found))

@@ -7,6 +7,7 @@ import numpy as np
 
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.compete import on_grid
+from neuralizer_jax.volumes.deformation import Deformation
 from neuralizer_jax.volumes.evidence import Evidence
 from neuralizer_jax.volumes.scan import Scan, to_ras
 from neuralizer_jax.volumes.structure import WHOLE, StructurePrediction
@@ -60,12 +61,14 @@ class VolumePrediction:
         structures: {label: what was found of it}, in ascending order.
         target: the scan.
         alignment: of the target to MNI152.
+        deformation: of the target that the alignment leaves, if it was found.
     """
 
     labels: np.ndarray
     structures: dict[int, Structure]
     target: Scan
     alignment: Alignment
+    deformation: Deformation | None = None
 
     def probability(self, label: int) -> np.ndarray:
         """The probability of a structure on the target's own voxels, float32 `[X, Y, Z]`. It is computed when asked.
@@ -77,7 +80,8 @@ class VolumePrediction:
         found = self.structures[label].prediction
         values = np.zeros(self.labels.shape, np.float32)
         in_ras, affine = to_ras(values, self.target.affine)  # a view
-        part, probability = on_grid(found.probability, found.box, self.alignment.to_mni @ affine, in_ras.shape)
+        to_mni = self.alignment.to_mni @ affine
+        part, probability = on_grid(found.probability, found.box, to_mni, in_ras.shape, self.deformation)
         in_ras[part] = probability
         return values
 

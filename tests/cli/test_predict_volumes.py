@@ -96,7 +96,7 @@ def run(*arguments, predictor=None, target="sub-9_T1w.nii.gz", context="ann", ou
     """Runs the command with a made-up prediction; returns its status and the predictor."""
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
-    usual = ["predict", "--weights", "w.safetensors", "--task", "segmentation", "--aligned", "--out", out]
+    usual = ["predict", "--weights", "w.safetensors", "--task", "segmentation", "--aligned", "--affine", "--out", out]
     usual += ["--target", *([target] if isinstance(target, str) else target)]
     usual += ["--context", context] if context else []
     options = parser.parse_args([*usual, *map(str, arguments)])
@@ -147,9 +147,9 @@ def test_names_of_a_protocol_are_asked_for_and_not_guessed(folder, capsys):
 
 
 def test_what_is_asked_for_reaches_the_prediction(folder):
-    _, predictor = run("--labels", "53", "--examples-per-target", 2, "--refine", 0, "--planes", "axial,coronal")
+    _, predictor = run("--labels", "53", "--examples-per-target", 2, "--planes", "axial,coronal")
     (call,) = predictor.calls
-    assert (call.labels, call.examples_per_target, call.refine) == ((53,), 2, 0)
+    assert (call.labels, call.examples_per_target, call.deformable) == ((53,), 2, False)
     assert (call.planes, call.aligned, len(call.examples)) == (("axial", "coronal"), True, 3)
     assert [example.annotated for example in call.examples] == [(53,)] * 3
 
@@ -251,7 +251,13 @@ def record_is_lost():
 
 @pytest.mark.parametrize(
     ("change", "options"),
-    [(changed_by_hand, ()), (another_scan, ()), (another_example, ()), (record_is_lost, ()), (None, ("--refine", 2))],
+    [
+        (changed_by_hand, ()),
+        (another_scan, ()),
+        (another_example, ()),
+        (record_is_lost, ()),
+        (None, ("--examples-per-target", 2)),
+    ],
 )
 def test_other_results_are_replaced_only_with_overwrite(folder, change, options):
     run()
@@ -279,22 +285,6 @@ def test_a_killed_run_goes_on(folder, monkeypatch):
     assert len(run()[1].calls) == 1
 
 
-def test_transforms(folder):
-    import SimpleITK as sitk
-
-    from neuralizer_jax.files.transforms import write_itk_transform, write_matrix
-
-    to_mni = np.array([[1.1, 0.1, 0, 5], [-0.1, 0.9, 0.05, -7], [0, 0, 1.2, 3], [0, 0, 0, 1]])
-    write_matrix(Path("x.txt"), to_mni)
-    write_itk_transform(Path("x.tfm"), to_mni)
-    np.testing.assert_allclose(np.loadtxt("x.txt"), to_mni, atol=1e-7)
-    world = np.array([10.0, -20, 30])
-    in_mni = (to_mni @ [*world, 1])[:3]
-    flip = np.array([-1, -1, 1])
-    found = sitk.ReadTransform("x.tfm").TransformPoint(tuple(flip * in_mni))
-    np.testing.assert_allclose(flip * found, world, atol=1e-9)
-
-
 def test_a_head_from_its_scan_to_its_labels(folder):
     """The whole command with the network in the package: a stripped head, turned, in another order of axes."""
     head.save(Path("heads/s1.nii.gz"), head.head_image(skull_stripped=True, seed=1))
@@ -302,7 +292,7 @@ def test_a_head_from_its_scan_to_its_labels(folder):
     target = Path("t.nii.gz")
     head.save(target, head.head_image(skull_stripped=True), head.posed((4, -3, 5), (5, -4, 3)), orientation="PSR")
     command = ["predict", "--task", "segmentation", "-i", str(target), "--context", "heads", "-o", "o.nii.gz"]
-    assert main([*command, "--labels", "10", "--planes", "coronal", "--refine", "0", "--transforms"]) == 0
+    assert main([*command, "--labels", "10", "--planes", "coronal", "--transforms"]) == 0
     found = nib.as_closest_canonical(nib.load("o.nii.gz"))
     true = head.head_labels() == 10
     marked = np.asarray(found.dataobj) == 10
@@ -310,6 +300,7 @@ def test_a_head_from_its_scan_to_its_labels(folder):
     moved = np.loadtxt("o_to-MNI152.txt") @ head.posed((4, -3, 5), (5, -4, 3))
     corner = np.array([*true.shape, 1.0])
     assert np.abs(moved @ corner - head.head_affine() @ corner).max() < 4
+    assert nib.load("o_to-MNI152_warp.nii.gz").shape == (48, 56, 48, 1, 3)
 
 
 # Which examples were annotated for what
@@ -398,9 +389,13 @@ REFUSED = {
     "option of planes": (None, ["--bootstrap", "3"], "--bootstrap: is an option of images and planes"),
     "figure": (None, ["--figure", "f.png"], "--figure: is an option of images and planes"),
     "no examples per target": (None, ["--examples-per-target", "0"], "--examples-per-target: is 0, expected 1 or more"),
+<<<<<<< HEAD
     "negative refine": (None, ["--refine", "-1"], "--refine: is -1, expected 0 or more"),
     "transforms of nothing": (None, ["--transforms"], "--transforms: nothing is aligned with --aligned"),
     "no table of names": (None, ["--label-names", "freesurf"], "--label-names: no file freesurf, expected one, or"),
+=======
+    "transforms of nothing": (None, ["--transforms"], "--transforms: no affine map is found with --aligned"),
+>>>>>>> 9bcc486 (Scans are deformed to the template before structures are predicted)
     "absent label": (None, ["--labels", "18"], "--labels: 18 is in no example, expected some of 17, 53"),
     "labels elsewhere": (
         lambda: save("ann/sub-2_dseg.nii.gz", label_map(LEFT), AFFINE + np.eye(4, k=3)),
@@ -476,8 +471,8 @@ def test_refused(folder, name):
 
 @pytest.mark.parametrize("arguments", [["--slice", "y=1"], ["--task", "image", "--slice", "y=1"]])
 def test_options_of_scans_are_refused_for_planes(folder, arguments):
-    with pytest.raises(InputError, match="--refine: is an option of whole scans"):
-        run("--refine", 2, *arguments)
+    with pytest.raises(InputError, match="--affine: is an option of whole scans"):
+        run(*arguments)
 
 
 def summary_of(page):

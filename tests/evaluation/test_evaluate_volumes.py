@@ -62,7 +62,7 @@ def evaluated(folder, targets, examples, sizes=(1,), **options):
     with ScoresTable(folder / "scores.csv") as table:
         outcome = evaluate_volumes(
             [VolumeModel("vote", recorder, Kind.UNTRAINED)], targets, examples, table, experiment="volumes",
-            dataset="heads", sizes=sizes, aligned=True, **options,
+            dataset="heads", sizes=sizes, aligned=True, deformable=False, **options,
         )  # fmt: skip
     return recorder.seen, outcome, read_scores(folder / "scores.csv")
 
@@ -140,7 +140,16 @@ class TestEvaluateVolumes:
             pytest.raises(InputError, match="label 99 is in no example"),
         ):
             evaluate_volumes(
-                [], scans, scans, table, experiment="v", dataset="d", sizes=[1], labels={17, 99}, aligned=True
+                [],
+                scans,
+                scans,
+                table,
+                experiment="v",
+                dataset="d",
+                sizes=[1],
+                labels={17, 99},
+                aligned=True,
+                deformable=False,
             )
 
     def test_a_full_disk_ends_it(self, tmp_path):
@@ -150,19 +159,30 @@ class TestEvaluateVolumes:
         scans = [annotated("a"), annotated("b", place=1)]
         with ScoresTable(tmp_path / "scores.csv") as table, pytest.raises(OutputError):
             evaluate_volumes(
-                [VolumeModel("m", full)], scans, scans, table, experiment="v", dataset="d", sizes=[1], aligned=True
+                [VolumeModel("m", full)],
+                scans,
+                scans,
+                table,
+                experiment="v",
+                dataset="d",
+                sizes=[1],
+                aligned=True,
+                deformable=False,
             )
 
 
 class TestVotes:
     def test_the_majority_wins(self):
-        target = align_example(head(), aligned=True)
-        examples = [align_example(head(place, moved), aligned=True) for place, moved in ((1, 0), (2, 0), (3, 3))]
+        target = align_example(head(), aligned=True, deformable=False)
+        examples = [
+            align_example(head(place, moved), aligned=True, deformable=False)
+            for place, moved in ((1, 0), (2, 0), (3, 3))
+        ]
         assert (majority_vote(target.scan, examples, LABELS, 3) == to_ras(head().labels, head_affine())[0]).all()
         assert (majority_vote(target.scan, examples[2:], LABELS, 1) == head(0, 3).labels).all()
 
     def test_deformed_labels_lie_where_the_image_was_found(self, monkeypatch):
-        target, example = (align_example(head(0, moved), aligned=True) for moved in (0, 2))
+        target, example = (align_example(head(0, moved), aligned=True, deformable=False) for moved in (0, 2))
 
         def found(fixed, moving, spacing):
             # The whole example lies two voxels further to the right.
@@ -200,7 +220,16 @@ def command(folder, *options):
 
 class TestCommand:
     def test_scores_and_report(self, folder, capsys):
-        options = ("--weights", f"tiny={folder / 'tiny.safetensors'}", "--labels", "17", "--aligned", "--sizes", 1)
+        options = (
+            "--weights",
+            f"tiny={folder / 'tiny.safetensors'}",
+            "--labels",
+            "17",
+            "--aligned",
+            "--affine",
+            "--sizes",
+            1,
+        )
         assert command(folder, *options, "--subjects", 2) == 0
         shown = capsys.readouterr().out
         assert "2 predictions" in shown
@@ -216,7 +245,7 @@ class TestCommand:
     def test_a_bad_scan_is_reported_at_the_end(self, folder, tmp_path, capsys):
         for path in (folder / "scans").iterdir():
             (tmp_path / path.name).write_bytes(path.read_bytes()[: 200 if path.name == "sub-2_T1w.nii.gz" else None])
-        weights = ("--weights", folder / "tiny.safetensors", "--sizes", 1, "--labels", "17,53", "--aligned")
+        weights = ("--weights", folder / "tiny.safetensors", "--sizes", 1, "--labels", "17,53", "--aligned", "--affine")
         assert main(["evaluate", "--volumes", str(tmp_path), "--out", str(tmp_path / "out"), *map(str, weights)]) == 1
         shown = capsys.readouterr()
         assert "2 predictions" in shown.out
@@ -281,7 +310,7 @@ class TestCommand:
         for name in ("T1w", "dseg"):
             source = folder / "scans" / f"sub-0_{name}.nii.gz"
             (tmp_path / f"sub-7_ses-2_{name}.nii.gz").write_bytes(source.read_bytes())
-        weights = ("--weights", folder / "tiny.safetensors", "--sizes", 1, 3, "--labels", "17", "--aligned")
+        weights = ("--weights", folder / "tiny.safetensors", "--sizes", 1, 3, "--labels", "17", "--aligned", "--affine")
         assert command(folder, *weights, "--targets", tmp_path, "--experiment", "held-out") == 1
         shown = capsys.readouterr()
         assert "sub-7_ses-2_T1w.nii.gz: is the same image as" in shown.err

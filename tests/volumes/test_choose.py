@@ -19,7 +19,9 @@ def anatomy(size, seed=0):
 
 def example(size, name, *, show=True, invert=False):
     image, ball = anatomy(size, seed=size)
-    return align_example(Example(Scan(4 - image if invert else image, AFFINE, name), ball * show, (1,)), aligned=True)
+    return align_example(
+        Example(Scan(4 - image if invert else image, AFFINE, name), ball * show, (1,)), aligned=True, deformable=False
+    )
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,11 @@ def image(place=PLACE, radius=7.0, seed=0):
 
 def examples(count=3, radius=7.0):
     return [
-        align_example(Example(Scan(image(radius=radius, seed=seed), np.eye(4)), ball(radius=radius)), aligned=True)
+        align_example(
+            Example(Scan(image(radius=radius, seed=seed), np.eye(4)), ball(radius=radius)),
+            aligned=True,
+            deformable=False,
+        )
         for seed in range(1, 1 + count)
     ]
 
@@ -109,5 +113,7 @@ def test_one_plane_and_one_example(truth):
 
 
 def test_examples_without_the_structure_have_no_say(truth):
-    without = align_example(Example(Scan(5 - image(seed=9), np.eye(4)), np.zeros(SHAPE, int), (1,)), aligned=True)
+    without = align_example(
+        Example(Scan(5 - image(seed=9), np.eye(4)), np.zeros(SHAPE, int), (1,)), aligned=True, deformable=False
+    )
     assert signs(truth, others=[*examples(), without]) == signs(truth)

@@ -29,6 +29,10 @@ def example(seed, labels=None, annotated=THALAMI):
     return Example(head(seed, name=f"example {seed}"), head_labels() if labels is None else labels, annotated)
 
 
+def aligned_examples():
+    return [align_example(example(seed), aligned=True, deformable=False) for seed in (1, 2)]
+
+
 def dice(one, other):
     return 2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other))
 
@@ -44,28 +48,27 @@ def test_segments_a_turned_head_on_its_own_voxels(small):
     target = Scan(head().values, affine, "turned", to_mni=head_affine() @ np.linalg.inv(affine))
     stages = []
     found = predict_volume(
-        *small, target, [align_example(example(seed), aligned=True) for seed in (1, 2)], label_values=[10],
-        planes=("coronal",), on_progress=lambda *step: stages.append(step),
+        *small, target, aligned_examples(), label_values=[10], deformable=False, planes=("coronal",),
+        on_progress=lambda *step: stages.append(step),
     )  # fmt: skip
     assert dice(found.labels == 10, head_labels() == 10) > 0.85
     structure = found.structures[10]
     assert structure.voxels == np.count_nonzero(found.labels == 10)
     assert structure.mm3 == pytest.approx(27 * structure.voxels)
     assert structure.confidence > 0.8
-    assert structure.prediction.realigned == 1
     assert set(np.unique(found.labels)) == {0, 10}
     assert not found.notes()
     probability = found.probability(10)
     np.testing.assert_array_equal(found.labels == 10, probability > 0.5)
-    assert stages[-1] == ("predicting", 2, 2)
+    assert stages[-1] == ("predicting", 1, 1)
 
 
 def test_every_storage_gives_the_same_labels(tiny):
-    examples = [align_example(example(seed), aligned=True) for seed in (1, 2)]
+    examples = aligned_examples()
 
     def segment(scan):
         return predict_volume(
-            *tiny, scan, examples, label_values=THALAMI, aligned=True, planes=("axial",), refine=0
+            *tiny, scan, examples, label_values=THALAMI, aligned=True, deformable=False, planes=("axial",)
         ).labels
 
     expected = segment(head())
@@ -79,7 +82,7 @@ def test_every_storage_gives_the_same_labels(tiny):
 def test_a_structure_is_predicted_from_the_examples_that_were_annotated_for_it(tiny):
     left = np.where(head_labels() == 10, 10, 0)
     examples = [example(1), example(2, left, None), example(3, left, (10,))]
-    found = predict_volume(*tiny, head(), examples, aligned=True, planes=("axial",), refine=0)
+    found = predict_volume(*tiny, head(), examples, aligned=True, deformable=False, planes=("axial",))
     used = {label: sorted(name for name, _ in x.prediction.examples) for label, x in found.structures.items()}
     assert used == {10: ["example 1", "example 2", "example 3"], 49: ["example 1"]}
 
@@ -91,13 +94,12 @@ def test_structures_outside_of_the_scan_are_named(tiny):
     slab = Scan(head().values[..., low - 6 : low + 1], moved)
     labels = np.where(ball((0, 0, 60), 9), 1, 0) + np.where(ball((0, 0, 12), 18), 2, 0)
     found = predict_volume(
-        *tiny, slab, [example(1, labels, None)], aligned=True, planes=("axial",), refine=1
+        *tiny, slab, [example(1, labels, None)], aligned=True, deformable=False, planes=("axial",)
     )  # fmt: skip
     assert not found.structures[1].voxels
     notes = found.notes({1: "crown"})
     assert "crown lies outside of the scan" in notes[0]
     assert "label 2 is cut off" in notes[1]
-    assert found.structures[2].prediction.realigned == 0
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,6 @@ def test_structures_outside_of_the_scan_are_named(tiny):
         ({"examples": []}, "no examples"),
         ({"label_values": [10, 99]}, "label_values: 99 occurs in no example, expected some of 10, 49"),
         ({"examples_per_target": 0}, "examples_per_target: is 0"),
-        ({"refine": -1}, "refine: is -1"),
         ({"planes": ("oblique",)}, "planes: are oblique"),
         ({"planes": ()}, "planes: are none"),
         ({"examples": [example(1, np.zeros(head_labels().shape))]}, "the examples show no label"),
@@ -114,7 +115,7 @@ def test_structures_outside_of_the_scan_are_named(tiny):
     ],
 )
 def test_bad_input_is_refused_in_one_line(tiny, changes, message):
-    arguments = {"target": head(), "examples": [example(1)], "aligned": True, **changes}
+    arguments = {"target": head(), "examples": [example(1)], "aligned": True, "deformable": False, **changes}
     with pytest.raises(InputError, match=message) as caught:
         predict_volume(*tiny, arguments.pop("target"), arguments.pop("examples"), **arguments)
     assert "\n" not in str(caught.value)

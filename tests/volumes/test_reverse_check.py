@@ -24,7 +24,7 @@ def checked(mask, monkeypatch, seen=None):
 
     monkeypatch.setattr(module, "predict_planes", copies)
     target = align_scan(Scan(IMAGE, np.eye(4)), aligned=True)
-    examples = [align_example(Example(Scan(IMAGE, np.eye(4)), BALL), aligned=True)] * 5
+    examples = [align_example(Example(Scan(IMAGE, np.eye(4)), BALL), aligned=True, deformable=False)] * 5
     planes = np.asarray(mask, np.float16)[None]
     prediction = StructurePrediction(1, Box((0, 0, 0), SHAPE), planes, planes[0], 0.0, 1.0, ())
     return reverse_check(None, {}, target, examples, prediction)
