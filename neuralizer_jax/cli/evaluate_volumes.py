@@ -26,7 +26,7 @@ _OF_DATASETS: tuple[str, ...] = (
     "context_modality",
 )
 _OF_DATASETS += ("bootstrap", "augment")
-_OF_SCANS = ("targets", "labels", "label_names", "partial", "aligned")
+_OF_SCANS = ("targets", "labels", "label_names", "partial", "aligned", "affine")
 
 # Context sizes of test cases, and numbers of examples of whole scans.
 SIZES, _EXAMPLES = (1, 2, 4, 8, 16, 32), (1, 8)
@@ -59,7 +59,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="which labels each scan was annotated for, as of `neuralizer predict`: those that it shows, or that FILE "
         "lists for --volumes (default: labels.json in a folder, or all)",
     )
-    scans.add_argument("--aligned", action="store_true", help="all scans are in MNI152 space: do not align them")
+    scans.add_argument(
+        "--aligned", action="store_true", help="all scans are in MNI152 space: do not align them affinely"
+    )
+    scans.add_argument("--affine", action="store_true", help="align affinely only: do not deform scans to MNI152")
 
     parser.set_defaults(defaults={name: parser.get_default(name) for name in (*_OF_DATASETS, *_OF_SCANS)})
 
@@ -142,6 +145,7 @@ def evaluate_scans(options: argparse.Namespace, weights: "Sequence[NamedWeights]
             labels=labels,
             names=context.names,
             aligned=options.aligned,
+            deformable=not options.affine,
         )
     for size, structures in outcome.left_out.items():
         if structures:

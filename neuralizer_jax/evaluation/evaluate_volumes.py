@@ -103,6 +103,7 @@ def evaluate_volumes(
     labels: Collection[int] | None = None,
     names: Mapping[int, str] | None = None,
     aligned: bool = False,
+    deformable: bool = True,
     cache: Path | None = None,
 ) -> Outcome:
     """Scores all models on all targets, and adds to the table what it lacks.
@@ -121,19 +122,21 @@ def evaluate_volumes(
         labels: structures; None: all.
         names: of labels; others are called by their number.
         aligned: all scans lie in MNI152 space already.
+        deformable: whether scans are deformed to the template too.
         cache: folder of alignments and deformations, see `volumes.aligned.align_scan`.
 
     Raises:
         InputError: no example shows one of the labels; or, as OutputError, a file cannot be written. A scan that cannot
             be used does not stop the others.
     """
+    alignment: dict[str, Any] = {"aligned": aligned, "deformable": deformable, "cache": cache}
     outcome = Outcome(left_out=dict.fromkeys(sizes, 0))
     classes = class_names(names or {})
     bar = partial(tqdm, unit="scan", mininterval=0.1 if sys.stderr.isatty() else _EVERY, dynamic_ncols=True)
     ready = {}
     for scan in bar(examples, "aligning"):
         with _noting(scan, outcome):
-            ready[scan] = align_example(scan.read(), aligned=aligned, cache=cache)
+            ready[scan] = align_example(scan.read(), **alignment)
     known = {label for example in ready.values() for label in example.moments}
     if ready and (absent := sorted(set(labels or ()) - known)):
         some = ", ".join(map(str, sorted(known)[:10])) + (", ..." if len(known) > 10 else "")
@@ -144,7 +147,7 @@ def evaluate_volumes(
             others = [example for scan, example in ready.items() if scan.person != target.person]
             with _noting(target, outcome):
                 truth = target.read()
-                own = ready.get(target) or align_example(truth, aligned=aligned, cache=cache)
+                own = ready.get(target) or align_example(truth, **alignment)
                 _refuse_same(own, others)
                 shown = [label for label in own.moments if labels is None or label in labels]
                 found = {label for example in others for label in example.moments}
@@ -213,7 +216,10 @@ def _scored(
 
 
 def _predicted(model, params, scan, target, examples, labels, size):
-    found = predict_volume(model, params, scan, examples, label_values=labels, examples_per_target=size)
+    found = predict_volume(
+        model, params, scan, examples, label_values=labels, examples_per_target=size,
+        deformable=target.deformation is not None,
+    )  # fmt: skip
     return found.labels, {label: structure.confidence for label, structure in found.structures.items()}
 
 

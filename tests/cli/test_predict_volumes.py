@@ -389,13 +389,8 @@ REFUSED = {
     "option of planes": (None, ["--bootstrap", "3"], "--bootstrap: is an option of images and planes"),
     "figure": (None, ["--figure", "f.png"], "--figure: is an option of images and planes"),
     "no examples per target": (None, ["--examples-per-target", "0"], "--examples-per-target: is 0, expected 1 or more"),
-<<<<<<< HEAD
-    "negative refine": (None, ["--refine", "-1"], "--refine: is -1, expected 0 or more"),
-    "transforms of nothing": (None, ["--transforms"], "--transforms: nothing is aligned with --aligned"),
-    "no table of names": (None, ["--label-names", "freesurf"], "--label-names: no file freesurf, expected one, or"),
-=======
     "transforms of nothing": (None, ["--transforms"], "--transforms: no affine map is found with --aligned"),
->>>>>>> 9bcc486 (Scans are deformed to the template before structures are predicted)
+    "no table of names": (None, ["--label-names", "freesurf"], "--label-names: no file freesurf, expected one, or"),
     "absent label": (None, ["--labels", "18"], "--labels: 18 is in no example, expected some of 17, 53"),
     "labels elsewhere": (
         lambda: save("ann/sub-2_dseg.nii.gz", label_map(LEFT), AFFINE + np.eye(4, k=3)),
