@@ -12,10 +12,6 @@ from input_pipeline.space.resample import resample_to_grid
 # Voxels of the grid on which images are registered, mm.
 _VOXEL_MM = 2
 
-# Of a whole head, what lies so deep in the template's brain counts fully, and nothing outside of it: skull and fluid
-# around the brain are not in the template.
-_DEPTH_MM = (2, 6)
-
 
 def deform_to_template(values: np.ndarray, *, skull_stripped: bool, step_mm: int) -> np.ndarray:
     """Finds where each voxel of the template lies in a scan.
@@ -28,17 +24,17 @@ def deform_to_template(values: np.ndarray, *, skull_stripped: bool, step_mm: int
     Returns:
         float32 `[3, X, Y, Z]` mm: place in the scan minus place in the template.
     """
-    template, weight = _template()
+    template, brain = _template()
     scan = _averaged(values, _VOXEL_MM)
-    if not skull_stripped:
-        template, scan = template * weight, scan * weight
+    if not skull_stripped:  # the template has no skull
+        scan = np.where(brain, scan, 0)
     found = displacements(template, scan, float(_VOXEL_MM))
     return np.stack([_averaged(found[..., axis], step_mm // _VOXEL_MM) for axis in range(3)])
 
 
 @cache
 def _template() -> tuple[np.ndarray, np.ndarray]:
-    """The template in [0, 1], and how deep in its brain a voxel lies: 0 outside to 1."""
+    """The template in [0, 1], and where its brain is."""
     from nilearn.datasets import load_mni152_template
 
     image = load_mni152_template(resolution=1)
@@ -47,10 +43,7 @@ def _template() -> tuple[np.ndarray, np.ndarray]:
         values / values.max(), image.affine, np.eye(4), labels=False, shape=SHAPE, grid_affine=AFFINE
     )
     template = _averaged(on_grid, _VOXEL_MM)
-    brain = ndimage.binary_fill_holes(ndimage.binary_closing(template > 0.1, iterations=3))
-    depth = ndimage.distance_transform_edt(brain, sampling=_VOXEL_MM)
-    first, last = _DEPTH_MM
-    return template, np.clip((depth - first) / (last - first), 0, 1).astype(np.float32)
+    return template, ndimage.binary_fill_holes(ndimage.binary_closing(template > 0.1, iterations=3))
 
 
 def _averaged(values: np.ndarray, factor: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from miniature_head import head_affine, head_image, use_as_built_in_head
 
 from neuralizer_jax.cli.main import main
 
-ALIGNED = ("--aligned", "--affine", "--planes", "coronal", "--examples-per-target", "1", "--weights", "w.safetensors")
+ALIGNED = ("--aligned", "--planes", "coronal", "--examples-per-target", "1", "--weights", "w.safetensors")
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_folder_of_scans_is_skull_stripped_and_one_that_fails_does_not_stop_it
 
 
 def test_a_scan_is_segmented_without_context(folder, capsys):
-    arguments = ("--task", "segmentation", "--labels", "10,49", *ALIGNED)
+    arguments = ("--task", "segmentation", "--labels", "10,49", "--affine", *ALIGNED)
     assert predict("-i", "scans/sub-1_T1w.nii.gz", "-o", "seg.nii.gz", *arguments) == 0
     assert nib.load("seg.nii.gz").shape == nib.load("scans/sub-1_T1w.nii.gz").shape
     table = (folder / "seg.tsv").read_text().splitlines()
@@ -157,7 +157,7 @@ def test_an_image_task_has_examples_of_its_own(folder, capsys, monkeypatch):
 )
 def test_wrong_options_are_refused_before_anything_is_written(folder, capsys, arguments, message):
     before = sorted(folder.iterdir())
-    given = ("--aligned", "--affine", "--weights", "w.safetensors", *arguments)
+    given = ("--aligned", "--weights", "w.safetensors", *arguments)
     assert predict("-i", "scans/sub-1_T1w.nii.gz", "-o", "out.nii.gz", *given) == 2
     assert message in capsys.readouterr().err
     assert sorted(folder.iterdir()) == before
