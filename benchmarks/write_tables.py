@@ -1,4 +1,4 @@
-"""Writes the results of the benchmarks into README and documentation, between markers.
+"""Writes the results of the benchmarks into README, documentation and cards of the weights, between markers.
 
     python benchmarks/write_tables.py
 
@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("README.md", "docs/**/*.md")
+FILES = ("README.md", "docs/**/*.md", "neuralizer_jax/weights_files/*.md")
 MARKED = re.compile(r"(<!-- begin: (\w+) -->)(.*?)(<!-- end: \2 -->)", re.DOTALL)
 
 MODEL, UNET = "Neuralizer-seen", "Baseline-seen"
