@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from input_pipeline.space.coarsening import coarsening
 from input_pipeline.space.random_field import smooth_field
 
 # Distance of the nodes of the bias field, mm, as in the task `denoising`.
@@ -52,7 +53,7 @@ def thick_slices(
     """
     for axis, (size, start) in enumerate(zip(thickness, first, strict=True)):
         if size > 1:
-            matrix = _coarsening(image.shape[axis], size, start)
+            matrix = coarsening(image.shape[axis], size, start).astype(np.float32)
             image = np.moveaxis(np.tensordot(matrix, image, axes=(1, axis)), 0, axis)
     return image
 
@@ -78,18 +79,3 @@ def noise_level(image: np.ndarray, inside: np.ndarray) -> float:
         inside = np.take(inside, range(1, inside.shape[axis]), axis)
     found = np.abs(difference[inside])
     return float(np.median(found)) / _MEDIAN_OF_NORMAL if found.size else 0.0
-
-
-def _coarsening(length: int, size: float, start: float) -> np.ndarray:
-    """The matrix `[length, length]` that averages over slices and interpolates them linearly."""
-    places = np.arange(length)
-    slices = (places - start) / size
-    before = np.floor(slices)
-
-    def means(index: np.ndarray) -> np.ndarray:
-        centres = np.clip(start + index * size, 0, length - 1)
-        overlap = np.clip((size + 1) / 2 - np.abs(places - centres[:, None]), 0, 1)
-        return overlap / overlap.sum(1, keepdims=True)
-
-    after = (slices - before)[:, None]
-    return ((1 - after) * means(before) + after * means(before + 1)).astype(np.float32)

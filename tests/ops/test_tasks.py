@@ -11,7 +11,6 @@ from scipy.ndimage import affine_transform
 
 from input_pipeline.ops.k_space import from_k_space, line_numbers, to_k_space
 from input_pipeline.ops.tasks import TASKS, denoising, inpainting, motion_correction
-from input_pipeline.ops.tasks.super_resolution import coarsening
 from input_pipeline.ops.tasks.undersampled_reconstruction import sampled_lines, zero_filled
 from input_pipeline.space import random_field
 
@@ -215,27 +214,6 @@ def test_bias_is_smooth_keeps_the_gain_and_does_not_saturate():
     bright = biased(0.9)
     assert ((bright == 1).sum((1, 2)) <= 1).all()
     assert bright.max() == 1
-
-
-@pytest.mark.parametrize("factor", [2.0, 3.7])
-def test_coarse_images_keep_constants_and_ramps(factor):
-    matrix = compiled(coarsening, static_argnums=0)(64, jnp.float32(factor), jnp.float32(0.4))
-    np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-5)
-    inner = slice(8, -8)
-    np.testing.assert_allclose((matrix @ np.arange(64))[inner], np.arange(64)[inner], atol=0.03 * factor**2)
-    np.testing.assert_allclose(
-        (compiled(coarsening, static_argnums=0)(64, jnp.float32(2), jnp.float32(0.5)) @ np.arange(64))[inner],
-        np.arange(64)[inner],
-        atol=1e-4,
-    )
-
-
-def test_a_coarse_sample_is_the_mean_over_a_slice():
-    signal = head()[30]
-    centres = np.arange(1, 96, 3)
-    expected = np.interp(np.arange(96), centres, signal.reshape(-1, 3).mean(1))
-    result = compiled(coarsening, static_argnums=0)(96, jnp.float32(3), jnp.float32(1)) @ signal
-    np.testing.assert_allclose(result[1:-1], expected[1:-1], atol=1e-5)
 
 
 def test_rows_or_columns_or_both_are_coarse():

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from input_pipeline.ops.registry import Parameters, Task, register_task
 from input_pipeline.ops.tasks.input_channels import input_channels
+from input_pipeline.space.coarsening import coarsening
 
 DEFAULTS = {
     # Slice thickness in pixels of 1 mm, if only the rows or only the columns are coarse.
@@ -38,31 +39,9 @@ def apply(shared: Parameters, own: Parameters, images: jax.Array, mask: jax.Arra
     """Input: the coarse image. Output: the image."""
     image = images[..., 0]
     rows, columns = (
-        coarsening(length, factor, first) for length, factor, first in zip(image.shape, shared, own, strict=True)
+        coarsening(length, factor, first, jnp) for length, factor, first in zip(image.shape, shared, own, strict=True)
     )
     return input_channels(jnp.clip(rows @ image @ columns.T, 0, 1)), images[..., :1]
-
-
-def coarsening(length: int, factor: jax.Array, first: jax.Array) -> jax.Array:
-    """Matrix `[length, length]` float32 that averages samples over slices and interpolates these linearly.
-
-    Args:
-        length: number of samples.
-        factor: thickness and distance of the slices in samples, at least 1; with `first` 0, 1 is the identity.
-        first: centre of the first slice, in samples.
-    """
-    places = jnp.arange(length, dtype=jnp.float32)
-    slices = (places - first) / factor
-    before = jnp.floor(slices)
-
-    def means(index: jax.Array) -> jax.Array:
-        centres = jnp.clip(first + index * factor, 0, length - 1)
-        # Fraction of each pixel inside of the slice.
-        overlap = jnp.clip((factor + 1) / 2 - jnp.abs(places - centres[:, None]), 0, 1)
-        return overlap / overlap.sum(1, keepdims=True)
-
-    after = (slices - before)[:, None]
-    return (1 - after) * means(before) + after * means(before + 1)
 
 
 register_task(Task("super_resolution", "image", DEFAULTS, sample, sample_image, apply))
