@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
-from input_pipeline.align.deformable import displacements
+from input_pipeline.align.deformable import averaged, displacements
 from input_pipeline.space.grid import AFFINE, SHAPE
 from input_pipeline.space.resample import resample_to_grid
 
@@ -25,11 +25,11 @@ def deform_to_template(values: np.ndarray, *, skull_stripped: bool, step_mm: int
         float32 `[3, X, Y, Z]` mm: place in the scan minus place in the template.
     """
     template, brain = _template()
-    scan = _averaged(values, _VOXEL_MM)
+    scan = averaged(values, _VOXEL_MM)
     if not skull_stripped:  # the template has no skull
         scan = np.where(brain, scan, 0)
     found = displacements(template, scan, float(_VOXEL_MM))
-    return np.stack([_averaged(found[..., axis], step_mm // _VOXEL_MM) for axis in range(3)])
+    return np.stack([averaged(found[..., axis], step_mm // _VOXEL_MM) for axis in range(3)])
 
 
 @cache
@@ -42,10 +42,5 @@ def _template() -> tuple[np.ndarray, np.ndarray]:
     on_grid = resample_to_grid(
         values / values.max(), image.affine, np.eye(4), labels=False, shape=SHAPE, grid_affine=AFFINE
     )
-    template = _averaged(on_grid, _VOXEL_MM)
+    template = averaged(on_grid, _VOXEL_MM)
     return template, ndimage.binary_fill_holes(ndimage.binary_closing(template > 0.1, iterations=3))
-
-
-def _averaged(values: np.ndarray, factor: int) -> np.ndarray:
-    x, y, z = (length // factor for length in values.shape)
-    return values.reshape(x, factor, y, factor, z, factor).mean(axis=(1, 3, 5), dtype=np.float32)

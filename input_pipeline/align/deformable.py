@@ -38,7 +38,7 @@ def displacements(fixed: np.ndarray, moving: np.ndarray, spacing: float) -> np.n
     with one_thread():
         field: sitk.Image | None = None
         for factor, iterations in _LEVELS:
-            target, image = (_image(_averaged(values, factor), spacing, factor) for values in (fixed, moving))
+            target, image = (_image(averaged(values, factor), spacing, factor) for values in (fixed, moving))
             before = [] if field is None else [_on_grid(field, target)]
             demons = sitk.DiffeomorphicDemonsRegistrationFilter()
             demons.SetNumberOfIterations(iterations)
@@ -77,7 +77,13 @@ def _with_contrast(image: sitk.Image, target: sitk.Image, field: sitk.Image | No
     return result
 
 
-def _averaged(values: np.ndarray, factor: int) -> np.ndarray:
+def averaged(values: np.ndarray, factor: int) -> np.ndarray:
+    """The means of blocks of `factor` voxels along each axis, which divides the lengths, float32.
+
+    Example:
+        >>> averaged(np.arange(8).reshape(2, 2, 2), 2).tolist()
+        [[[3.5]]]
+    """
     x, y, z = (length // factor for length in values.shape)
     return values.reshape(x, factor, y, factor, z, factor).mean(axis=(1, 3, 5), dtype=np.float32)
 

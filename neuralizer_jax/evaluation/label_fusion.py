@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import ndimage
 
-from input_pipeline.align.deformable import displacements
+from input_pipeline.align.deformable import averaged, displacements
 from input_pipeline.space.grid import ORIGIN, SHAPE
 from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan
 from neuralizer_jax.volumes.boxes import Box, box_around, cut
@@ -96,9 +96,7 @@ class DeformableVote:
 
 def _brain(scan: AlignedScan) -> np.ndarray:
     """A scan on the grid of MNI152, averaged."""
-    values = cut(scan.values, scan.to_mni, Box(ORIGIN, SHAPE))
-    x, y, z = (length // _DEFORMED_MM for length in SHAPE)
-    return values.reshape(x, _DEFORMED_MM, y, _DEFORMED_MM, z, _DEFORMED_MM).mean(axis=(1, 3, 5))
+    return averaged(cut(scan.values, scan.to_mni, Box(ORIGIN, SHAPE)), _DEFORMED_MM)
 
 
 def _deformed_labels(example: AlignedExample, label: int, box: Box, field: np.ndarray) -> np.ndarray:
