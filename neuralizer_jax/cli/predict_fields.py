@@ -40,9 +40,11 @@ from neuralizer_jax.files.volume_grid import (
     write_labels,
     write_scan,
 )
+from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.image_task import ImageExample, are_of_the_same_kind, predict_image
 from neuralizer_jax.volumes.read_scan import read_scan
 from neuralizer_jax.volumes.scan import Scan
+from neuralizer_jax.volumes.trust import size_warnings
 from neuralizer_jax.weights.hub import shown_name
 from neuralizer_jax.weights.weights_hash import weights_sha256
 
@@ -83,9 +85,8 @@ def predict_fields(options: argparse.Namespace) -> int:
     grids, failed = read_grids(targets, single=single)
 
     network = _Network(options, weights)
-    shared = key_of(
-        network.key, options.task, [path.read_bytes() for path in sources], sorted(network.settings.items())
-    )
+    examples = [path.read_bytes() for path in sources]
+    shared = key_of(network.key, options.task, sorted(network.settings.items()), *examples)
     origins = {
         target: Origin(
             tuple(map(str, (target, *sources))),
@@ -201,7 +202,7 @@ def _job(options: argparse.Namespace, network: _Network, examples: Sequence[Imag
         if "page" in files:
             write_mask_page(files["page"], found, {"command": origin.command, "weights": origin.weights})
         write_labels(files["labels"], found.mask, grid)
-        return [], list(files.values())
+        return _notes(scan, found.alignment), list(files.values())
 
     def restored(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, origin: Origin, progress: Progress) -> _Done:
         if examples:
@@ -212,6 +213,10 @@ def _job(options: argparse.Namespace, network: _Network, examples: Sequence[Imag
         made = {"Task": options.task, "Examples": examples_used(found.examples), "Image": image_key(found.values)}
         write_record(files["record"], origin, made)
         write_scan(files["image"], found.values, grid, None if same else found.affine)
-        return [], list(files.values())
+        return _notes(scan, found.alignment), list(files.values())
 
     return stripped if options.task == "skull-stripping" else restored
+
+
+def _notes(scan: Scan, alignment: Alignment) -> list[str]:
+    return [f"{scan.name}: {warning}" for warning in size_warnings(alignment)]

@@ -7,11 +7,15 @@ from dataclasses import asdict
 
 import numpy as np
 
+from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.evidence import Evidence
 from neuralizer_jax.volumes.trust_coefficients import COEFFICIENTS, INTERCEPT
 
 # The logits of evidence beyond these limits are those of the limits.
 _LIMITS = (0.02, 0.98)
+
+# The brain of the MNI152 template has so many litres, and brains at any age but a newborn's have these.
+_TEMPLATE_LITRES, _LITRES = 1.88, (0.7, 2.3)
 
 # A structure is to be looked at below this expected Dice, a target and its examples below this likeness.
 LEAST_DICE, LEAST_LIKENESS = 0.6, 0.5
@@ -40,3 +44,17 @@ def logit(value: float) -> float:
     """
     inside = min(max(value, _LIMITS[0]), _LIMITS[1])
     return float(np.log(inside / (1 - inside)))
+
+
+def size_warnings(alignment: Alignment) -> tuple[str, ...]:
+    """That an aligned scan has another size than heads have: volumes in mm^3 are wrong if its header is.
+
+    Example:
+        >>> size_warnings(Alignment(np.diag([2, 2, 2, 1]), 0.7))
+        ('its brain has about 0.2 litres, expected 0.7 to 2.3: is the voxel size in its header right?',)
+    """
+    litres = _TEMPLATE_LITRES / abs(float(np.linalg.det(alignment.to_mni[:3, :3])))
+    if alignment.mutual_information is None or _LITRES[0] < litres < _LITRES[1]:
+        return ()
+    expected = " to ".join(map(str, _LITRES))
+    return (f"its brain has about {litres:.1f} litres, expected {expected}: is the voxel size in its header right?",)

@@ -11,7 +11,7 @@ from neuralizer_jax.volumes.deformation import Deformation
 from neuralizer_jax.volumes.evidence import Evidence
 from neuralizer_jax.volumes.scan import Scan, to_ras
 from neuralizer_jax.volumes.structure import WHOLE, StructurePrediction
-from neuralizer_jax.volumes.trust import LEAST_DICE, LEAST_LIKENESS
+from neuralizer_jax.volumes.trust import LEAST_DICE, LEAST_LIKENESS, size_warnings
 
 # So many structures are named in the notes on a scan.
 _MOST_NAMED = 5
@@ -101,11 +101,13 @@ class VolumePrediction:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd about the scan as a whole: it is unlike the examples."""
+        """What is odd about the scan as a whole: it has no size of a head, or is unlike the examples."""
+        odd = size_warnings(self.alignment)
         likeness = [x.evidence.likeness for x in self.structures.values() if x.prediction.in_view]
         if not likeness or (middle := float(np.median(likeness))) >= LEAST_LIKENESS:
-            return ()
+            return odd
         return (
+            *odd,
             f"resembles the examples little (its correlation with them is {middle:.2f} of theirs with each other),"
             " expected their contrast, and a head that can be aligned",
         )

@@ -8,6 +8,7 @@ import pytest
 from miniature_head import head_affine, head_image, use_as_built_in_head
 
 from neuralizer_jax.cli.main import main
+from neuralizer_jax.volumes import alignment
 
 ALIGNED = ("--aligned", "--planes", "coronal", "--examples-per-target", "1", "--weights", "w.safetensors")
 
@@ -105,14 +106,23 @@ def test_a_folder_of_scans_is_skull_stripped_and_one_that_fails_does_not_stop_it
     assert (folder / "out/sub-1_mask.nii.gz").stat().st_mtime_ns == before
 
 
-def test_a_scan_is_segmented_without_context(folder, capsys):
-    arguments = ("--task", "segmentation", "--labels", "10,49", "--affine", *ALIGNED)
+def test_a_scan_is_segmented_without_context(folder, capsys, monkeypatch):
+    registered = []
+
+    def register(scan):
+        registered.append(scan.name)
+        return alignment.Alignment(np.diag([1.5, 1.5, 1.5, 1]), 0.7)
+
+    monkeypatch.setattr(alignment, "_register", register)
+    monkeypatch.setattr(alignment, "_entry", lambda scan, cache: None)  # no place to keep it
+    arguments = ("--task", "segmentation", "--labels", "10,49", "--affine", *ALIGNED[1:])
     assert predict("-i", "scans/sub-1_T1w.nii.gz", "-o", "seg.nii.gz", *arguments) == 0
     assert nib.load("seg.nii.gz").shape == nib.load("scans/sub-1_T1w.nii.gz").shape
     table = (folder / "seg.tsv").read_text().splitlines()
     assert [line.split("\t")[:2] for line in table[1:]] == [["10", "left thalamus"], ["49", "right thalamus"]]
-    # An untrained network finds nothing to be trusted.
-    assert "neuralizer: note: " in capsys.readouterr().err
+    assert registered == ["scans/sub-1_T1w.nii.gz"]
+    # An untrained network finds nothing to be trusted, and the head is made too small.
+    assert "neuralizer: note: scans/sub-1_T1w.nii.gz: its brain has about 0.6 litres" in capsys.readouterr().err
     before = (folder / "seg.nii.gz").stat().st_mtime_ns
     assert predict("-i", "scans/sub-1_T1w.nii.gz", "-o", "seg.nii.gz", *arguments) == 0
     assert "made from the same files and options" in capsys.readouterr().out

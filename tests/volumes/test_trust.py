@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.evidence import Evidence
 from neuralizer_jax.volumes.trust import LEAST_DICE, expected_dice
 from neuralizer_jax.volumes.volume_prediction import Structure, VolumePrediction
@@ -36,9 +37,9 @@ def structure(label, confidence, *, likeness=1.0, voxels=100, in_view=1.0):
     return Structure(label, voxels, 1.0 * voxels, confidence, signs, SimpleNamespace(in_view=in_view))
 
 
-def notes(*structures, names=None):
-    scan = SimpleNamespace(name="sub-09")
-    return VolumePrediction(np.zeros((1, 1, 1)), {x.label: x for x in structures}, scan, None).notes(names)
+def notes(*structures, names=None, scale=1.0, information=0.7):
+    scan, alignment = SimpleNamespace(name="sub-09"), Alignment(scale * np.eye(4), information)
+    return VolumePrediction(np.zeros((1, 1, 1)), {x.label: x for x in structures}, scan, alignment).notes(names)
 
 
 def test_low_structures_are_named_lowest_first():
@@ -58,6 +59,15 @@ def test_many_are_counted():
     found = notes(*(structure(label, 0.3) for label in range(1, 21)))
     assert len(found) == 6
     assert " 15 more" in found[-1]
+
+
+def test_a_target_that_is_too_small_or_too_large_for_a_head():
+    """To MNI152 a small head becomes larger. An alignment that was given is not judged."""
+    for scale, litres in ((1.5, "0.6"), (0.8, "3.7")):
+        (note,) = notes(structure(17, 0.9), scale=scale)
+        assert f"sub-09: its brain has about {litres} litres" in note
+        assert notes(structure(17, 0.9), scale=scale, information=None) == []
+    assert notes(structure(17, 0.9), scale=1.15) == []
 
 
 def test_a_target_unlike_the_examples():
