@@ -4,7 +4,7 @@ The metric is Mattes mutual information (https://doi.org/10.1109/TMI.2003.809072
 than T1, though less accurately. The result is deterministic: one thread, all voxels of coarse grids, no random samples.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import cache
 from itertools import product
 
@@ -27,7 +27,7 @@ def register_to_template(
     *,
     mask: np.ndarray | None = None,
     skull_stripped: bool,
-    head: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None,
+    heads: Iterable[tuple[np.ndarray, np.ndarray]] = (),
 ) -> Fit:
     """Registers an image to MNI152; mutual information is measured over the template's brain.
 
@@ -39,8 +39,9 @@ def register_to_template(
         affine: `[4, 4]`, voxel -> world in mm (RAS).
         mask: brain mask on the same voxels; the volume is set to 0 outside of it.
         skull_stripped: whether the volume is 0 outside of the brain.
-        head: makes a T1-weighted head with its skull in MNI152, `[X, Y, Z]` and affine. A head that fits the brain
-            alone badly is registered to it too, and the fit with more mutual information over the brain is taken.
+        heads: images of a head with its skull in MNI152, `[X, Y, Z]` and affine, made when they are asked for. A head
+            that fits the brain alone badly is registered to them too, and the fit with the most mutual information over
+            the brain is taken.
 
     Raises:
         InputError: for an image without contrast, without a head, or an implausible scale.
@@ -56,8 +57,9 @@ def register_to_template(
     try:
         with one_thread():
             transform, information = _register(_template(), moving, stripped)
-            if head is not None and not stripped and information < _CLEAR:
-                other, _ = _register(pyramid(*head(), margin=8), moving, stripped, whole=True)
+            others = iter(() if stripped else heads)
+            while information < _CLEAR and (head := next(others, None)) is not None:
+                other, _ = _register(pyramid(*head, margin=8), moving, stripped, whole=True)
                 found = _information(_template()[-1], moving[-1], other)
                 transform, information = max((transform, information), (other, found), key=lambda fit: fit[1])
     except RuntimeError:  # of SimpleITK, in several lines

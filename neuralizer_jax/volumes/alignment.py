@@ -5,6 +5,7 @@ Labels are not used: an example may have one structure alone, and a target has n
 
 import hashlib
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from neuralizer_jax.volumes.background import is_skull_stripped, with_dark_backg
 from neuralizer_jax.volumes.scan import Scan
 
 # Changes with the registration, so that older results are not used.
-_VERSION = 2
+_VERSION = 3
 
 # Mutual information with the template below which a scan is no head, or was not aligned (`align.checks`), nats.
 _LEAST_INFORMATION = 0.1
@@ -76,18 +77,21 @@ def _register(scan: Scan) -> Alignment:
     stripped = is_skull_stripped(scan.values, scan.affine)
     values = with_dark_background(scan.values) if stripped else scan.values
     try:
-        fit = register_to_template(values, scan.affine, skull_stripped=stripped, head=_head)
+        fit = register_to_template(values, scan.affine, skull_stripped=stripped, heads=_heads())
     except InputError as error:
         raise InputError(f"{scan.name}: {error}") from None
     return Alignment(fit.matrix, fit.mutual_information)
 
 
-def _head() -> tuple[np.ndarray, np.ndarray]:
+def _heads() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Phantom heads of the contrasts whose skulls and fluids differ most."""
     from input_pipeline.space.grid import AFFINE
     from input_pipeline.synthesis.images import synthesize_image
     from input_pipeline.synthesis.phantom import phantom_label_map
 
-    return synthesize_image(phantom_label_map(), "T1", seed=0), AFFINE
+    labels = phantom_label_map()
+    for modality in ("T1", "T2"):
+        yield synthesize_image(labels, modality, seed=0), AFFINE
 
 
 def _entry(scan: Scan, cache: Path | None) -> Path | None:

@@ -41,15 +41,17 @@ def test_refuses_what_has_no_contrast():
         register_to_template(np.ones((4, 4)), np.eye(4), skull_stripped=True)
 
 
-def test_a_head_that_hardly_fits_the_brain_is_aligned_to_a_head():
+@pytest.mark.parametrize("modality", ["T1", "T2"])
+def test_a_head_that_hardly_fits_the_brain_is_aligned_to_heads(modality):
     from input_pipeline.space.grid import AFFINE
     from input_pipeline.synthesis.images import synthesize_image
     from input_pipeline.synthesis.phantom import phantom_label_map
 
     labels = phantom_label_map()
-    head, other = (synthesize_image(labels, "T1", seed=seed)[::2, ::2, ::2] for seed in (0, 1))
     affine = AFFINE @ np.diag([2.0, 2, 2, 1])
+    heads = ((synthesize_image(labels, name, seed=0)[::2, ::2, ::2], affine) for name in ("T1", "T2"))
+    other = synthesize_image(labels, modality, seed=1)[::2, ::2, ::2]
     transform = world_affine((8, -5, 12), (1, 1, 1), (0, 0, 0), (15, -10, 20))
-    fit = register_to_template(other, transform @ affine, skull_stripped=False, head=lambda: (head, affine))
+    fit = register_to_template(other, transform @ affine, skull_stripped=False, heads=heads)
     points = move(np.argwhere(labels[::2, ::2, ::2] == 2)[::997], affine)
     assert np.linalg.norm(move(points, fit.matrix @ transform) - points, axis=-1).mean() < 1
