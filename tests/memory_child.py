@@ -1,11 +1,14 @@
-"""Predicts in a process of its own, for test_chunks.py.
+"""Predicts in a process of its own, for test_chunks.py and test_slice_predictions.py.
 
 memory_child.py memory HOW MEMBERS     prints by how many MiB predicting raised the process's peak memory
 memory_child.py devices                prints how many devices shared the context, and what that changed
+memory_child.py slices                 prints how many devices shared the slices of a volume, and what that changed
 """
 
 import json
+import os
 import resource
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,8 +17,18 @@ import numpy as np
 from conftest import draw_params
 
 from neuralizer_jax import Neuralizer, predict
+from neuralizer_jax.volumes.slice_predictions import predict_planes
 
 MODEL = Neuralizer(features=32, stages=3)
+
+
+def child(*arguments, devices=1):
+    """What this file prints in a process of its own with so many devices."""
+    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    command = [sys.executable, __file__, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def peak_mib():
@@ -50,5 +63,16 @@ def devices():
     return {"devices": len(both), "difference": float(max(differences) / alone.std())}
 
 
+def slices():
+    params, both = draw_params(MODEL), jax.local_devices()
+    target, images, masks = arrays(3, (32, 32, 32))
+    inside = (slice(3, 14), slice(0, 32), slice(0, 32))
+    alone, shared = (
+        predict_planes(MODEL, params, target, images, masks, inside, ("sagittal",), 2, devices)
+        for devices in (None, both)
+    )
+    return {"devices": len(both), "difference": float(np.abs(shared - alone).max() / alone.std())}
+
+
 if __name__ == "__main__":
-    print(json.dumps({"memory": memory, "devices": devices}[sys.argv[1]](*sys.argv[2:])))
+    print(json.dumps({"memory": memory, "devices": devices, "slices": slices}[sys.argv[1]](*sys.argv[2:])))

@@ -11,10 +11,7 @@ if TYPE_CHECKING:
     from neuralizer_jax.volumes.volume_prediction import VolumePrediction
 
 # Options that only one kind of images has.
-_OF_PLANES = (
-    *("figure", "normalize", "resample", "bootstrap", "bootstrap_size", "augment", "seed", "context_chunk"),
-    "all_devices",
-)
+_OF_PLANES = ("figure", "normalize", "resample", "bootstrap_size", "augment", "context_chunk")
 _OF_SCANS = (
     "examples_per_target",
     "affine",
@@ -209,8 +206,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="compute M pairs at a time: slower, in memory that does not grow with the number of pairs (default: the "
         "fastest way that fits in the free memory)",
     )
-    machine.add_argument("--all-devices", action="store_true", help="share the pairs among all GPUs (default: one GPU)")
-    names = (*_OF_PLANES, *_OF_SCANS)
+    machine.add_argument("--all-devices", action="store_true", help="share the work among all GPUs (default: one GPU)")
+    names = (*_OF_PLANES, *_OF_SCANS, "bootstrap", "seed", "all_devices")
     parser.set_defaults(
         run=run,
         defaults={name: parser.get_default(name) for name in names},

@@ -59,7 +59,17 @@ _SUFFIXES = {
 }
 
 # Options of segmentation.
-_OF_LABELS = ("affine", "partial", "probabilities", "transforms", "labels", "label_names")
+_OF_LABELS = (
+    "affine",
+    "bootstrap",
+    "seed",
+    "all_devices",
+    "partial",
+    "probabilities",
+    "transforms",
+    "labels",
+    "label_names",
+)
 
 # Writes the result for a scan to the files; returns notes and their paths.
 _Done = tuple[list[str], list[Path]]

@@ -94,6 +94,9 @@ def check_numbers(options: argparse.Namespace) -> None:
     """Raises InputError for numbers out of range, or options that exclude each other."""
     if options.examples_per_target < 1:
         raise InputError(f"--examples-per-target: is {options.examples_per_target}, expected 1 or more")
+    for name in ("bootstrap", "seed"):
+        if getattr(options, name) < 0:
+            raise InputError(f"--{name}: is {getattr(options, name)}, expected 0 or more")
     if options.labels is not None and (not options.labels or options.labels[0] < 1):
         raise InputError("--labels: expected at least one label, numbers from 1")
     for name in ("partial", "label_names"):

@@ -51,6 +51,8 @@ class Segmenter:
         Raises:
             InputError: the weights cannot be read, or do not predict from a context.
         """
+        import jax
+
         from neuralizer_jax.cli.start_jax import start_jax
         from neuralizer_jax.volumes.built_in_segmentation import segment
         from neuralizer_jax.volumes.predict import predict_volume
@@ -68,7 +70,10 @@ class Segmenter:
             "aligned": options.aligned,
             "deformable": not options.affine,
             "planes": options.planes,
+            "bootstrap": options.bootstrap,
+            "seed": options.seed,
         }
+        self._devices = jax.local_devices() if options.all_devices else None
         self._unread = context.examples if context else []
         self._predict = (predict or predict_volume) if context else segment
         self._examples: list[AlignedExample] = []
@@ -91,7 +96,9 @@ class Segmenter:
         """Segments a scan. Raises InputError as `predict_volume`, or if the scan is one of the examples."""
         _refuse_same(scan, self._examples)
         examples = [self._examples] if self._unread else []
-        return self._predict(self.model, self.params, scan, *examples, **self._settings, on_progress=progress)
+        return self._predict(
+            self.model, self.params, scan, *examples, **self._settings, devices=self._devices, on_progress=progress
+        )
 
 
 def _refuse_same(target: Scan, examples: Sequence[AlignedExample]) -> None:

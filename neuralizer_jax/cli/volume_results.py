@@ -3,6 +3,7 @@
     sub-09_dseg.nii.gz             the labels
     sub-09_dseg.tsv                name, voxels, mm^3 and confidence of each label
     sub-09_probseg.nii.gz          --probabilities: one volume a label, in the order of the table
+    sub-09_std.nii.gz              --bootstrap: their spread, likewise
     sub-09_to-MNI152.txt, .tfm     --transforms
     sub-09_to-MNI152_warp.nii.gz   --transforms, unless --affine
     DIR/index.html                 --report DIR: the page, see `volume_report.py`
@@ -93,6 +94,8 @@ def output_files(labels: Path, page: Path | None, options: Namespace) -> dict[st
     files = {"labels": labels.name, "table": f"{stem}.tsv", "record": f"{stem}.json"}
     if options.probabilities:
         files["probabilities"] = f"{base}_probseg{ending}"
+    if options.bootstrap:
+        files["spread"] = f"{base}_std{ending}"
     if options.transforms:
         files |= {"matrix": f"{base}_to-MNI152.txt", "itk": f"{base}_to-MNI152.tfm"}
         if not options.affine:
@@ -198,11 +201,12 @@ def write_results(
     write_record(files["record"], origin, {"Examples": examples, "Labels": labels_key(prediction.labels)})
     rows = [LabelRow(x.label, names.get(x.label, ""), x.voxels, x.mm3, x.confidence) for x in found.values()]
     write_label_table(files["table"], rows)
-    if "probabilities" in files:
-        probabilities = np.empty((len(found), *grid.shape), np.float32)  # filled in place: it may be large
-        for place, label in zip(probabilities, found, strict=True):
-            place[...] = prediction.probability(label)
-        write_probabilities(files["probabilities"], probabilities, grid)
+    for what, on_voxels in (("probabilities", prediction.probability), ("spread", prediction.spread)):
+        if what in files:
+            volumes = np.empty((len(found), *grid.shape), np.float32)  # filled in place: it may be large
+            for place, label in zip(volumes, found, strict=True):
+                place[...] = on_voxels(label)
+            write_probabilities(files[what], volumes, grid)
     if "matrix" in files:
         write_matrix(files["matrix"], prediction.alignment.to_mni)
         write_itk_transform(files["itk"], prediction.alignment.to_mni)

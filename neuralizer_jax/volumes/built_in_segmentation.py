@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
+import jax
 import numpy as np
 
 from input_pipeline.space.protocols import fold_freesurfer
@@ -43,6 +44,9 @@ def segment(
     aligned: bool = False,
     deformable: bool = True,
     planes: Sequence[str] = ("coronal", "axial", "sagittal"),
+    bootstrap: int = 0,
+    seed: int = 0,
+    devices: Sequence[jax.Device] | None = None,
     cache: Path | None = None,
     on_progress: Progress = lambda stage, done, of: None,
 ) -> VolumePrediction:
@@ -60,6 +64,9 @@ def segment(
         aligned: the target's world coordinates are those of MNI152 already.
         deformable: whether target and heads are deformed to the template too.
         planes: the slices that are predicted and averaged.
+        bootstrap: number of sets of heads to resample and average over; 0: the heads once.
+        seed: of the resampling.
+        devices: devices that share the slices; None: JAX's default device.
         cache: folder of alignments and built-in anatomies; None: in the user's cache folder.
         on_progress: called with the stage, and how many of its steps are done, of how many.
 
@@ -95,6 +102,7 @@ def segment(
     known = target if aligned else replace(target, to_mni=own.alignment.to_mni)  # aligned once, cached or not
     found = predict_volume(
         model, params, known, examples, label_values=labels, examples_per_target=examples_per_target,
-        aligned=aligned, deformable=deformable, planes=planes, cache=cache, on_progress=on_progress,
+        aligned=aligned, deformable=deformable, planes=planes, bootstrap=bootstrap, seed=seed, devices=devices,
+        cache=cache, on_progress=on_progress,
     )  # fmt: skip
     return replace(found, target=target, alignment=own.alignment)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
+import jax
 import numpy as np
 
 from neuralizer_jax.errors import InputError
@@ -34,6 +35,9 @@ def predict_volume(
     aligned: bool = False,
     deformable: bool = True,
     planes: Sequence[str] = ("coronal", "axial", "sagittal"),
+    bootstrap: int = 0,
+    seed: int = 0,
+    devices: Sequence[jax.Device] | None = None,
     cache: Path | None = None,
     on_progress: Callable[[str, int, int], object] = lambda stage, done, of: None,
 ) -> VolumePrediction:
@@ -51,6 +55,9 @@ def predict_volume(
         deformable: whether target and examples are deformed to the template too. Examples that are aligned already
             must have been treated as the target is.
         planes: the slices that are predicted and averaged, some of sagittal, coronal, axial.
+        bootstrap: number of sets of examples to resample, with replacement, and average over; 0: the examples once.
+        seed: of the resampling.
+        devices: devices that share the slices; None: JAX's default device.
         cache: folder in which alignments and deformations are kept; None: in the user's cache folder.
         on_progress: called with the stage, and how many of its steps are done, of how many.
 
@@ -67,6 +74,8 @@ def predict_volume(
     """
     network = check_options(model, planes, examples_per_target)
     planes = tuple(planes)
+    if bootstrap < 0 or seed < 0:
+        raise InputError(f"bootstrap, seed: are {bootstrap}, {seed}, expected 0 or more")
     if not examples:
         raise InputError("no examples, expected at least one annotated scan")
     on_progress("aligning", 0, 1 + len(examples))
@@ -86,7 +95,9 @@ def predict_volume(
         on_progress("predicting", index, len(labels))
         usable = [example for example in others if label in example.annotated]
         chosen = choose(own, usable, label, examples_per_target)
-        structure = predict_structure(network, params, own, chosen, label, planes=planes)
+        structure = predict_structure(
+            network, params, own, chosen, label, planes=planes, bootstrap=bootstrap, seed=seed, devices=devices
+        )
         evidence = gather(network, params, own, [example for example, _ in chosen], structure)
         part, probability = own.take_back(structure.probability, structure.box)
         competition.enter(label, part, probability)

@@ -1,11 +1,13 @@
 """The network on many slices at once: crops of a target and its examples in, the probability of each voxel out."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from neuralizer_jax.inference.one_pass import probability
 from neuralizer_jax.model import Neuralizer
@@ -26,6 +28,7 @@ def predict_planes(
     inside: tuple[slice, slice, slice],
     planes: tuple[str, ...],
     every: int = 1,
+    devices: Sequence[jax.Device] | None = None,
 ) -> np.ndarray:
     """Predicts a structure slice by slice in each of the planes.
 
@@ -38,6 +41,7 @@ def predict_planes(
         inside: the part of the crop that is predicted. The slices are whole, for the network sees what is around.
         planes: some of `slices.PLANES`.
         every: every n-th slice is computed, those between are interpolated.
+        devices: devices that share the slices; None: JAX's default device.
 
     Returns:
         float32 `[planes, *inside]`, the probability of the structure.
@@ -49,14 +53,14 @@ def predict_planes(
         wanted = np.arange(part.start, part.stop)
         computed = np.unique(np.append(wanted[::every], wanted[-1]))
         own, *others = (slices_of(x, plane) for x in (target, images, masks))
-        batch = _batch_size(model, own.shape[1:], members)
+        batch = _batch_size(model, own.shape[1:], members) * max(1, len(devices or ()))
         scores = []
         for start in range(0, len(computed), batch):
             chosen = computed[start : start + batch]
             # Every batch has the same size, so one program is compiled.
             filled = np.pad(chosen, (0, batch - len(chosen)), mode="edge")
             context_in, context_out = (np.moveaxis(x[:, filled], 0, 1) for x in others)
-            found_there = _predict(model, params, own[filled], context_in, context_out, members)
+            found_there = _predict(model, params, own[filled], context_in, context_out, members, devices)
             scores.append(found_there[: len(chosen)])
         crop = np.zeros(target.shape, np.float32)
         slices_of(crop, plane)[wanted] = _between(computed, np.concatenate(scores), wanted)
@@ -72,13 +76,16 @@ def _between(places: np.ndarray, slices: np.ndarray, wanted: np.ndarray) -> np.n
     return slices[before] + share[:, None, None].astype(np.float32) * (slices[after] - slices[before])
 
 
-def _predict(model, params, target, images, masks, members):
+def _predict(model, params, target, images, masks, members, devices):
     """Probabilities `[B, H, W]` of target slices `[B, H, W]` and example slices `[B, N, H, W]`."""
     count = images.shape[1]
     padding = ((0, 0), (0, members - count), (0, 0), (0, 0))
     images, masks = (np.pad(x, padding)[..., None] for x in (images, masks))
     valid = np.broadcast_to(np.arange(members) < count, (len(target), members))
-    return np.asarray(_forward(model, params, target[..., None], images, masks, valid))
+    slices = target[..., None], images, masks, valid
+    if devices:
+        slices = jax.device_put(slices, NamedSharding(Mesh(np.array(devices), "slices"), PartitionSpec("slices")))
+    return np.asarray(_forward(model, params, *slices))
 
 
 @partial(jax.jit, static_argnames="model")

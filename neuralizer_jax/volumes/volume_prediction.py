@@ -78,12 +78,24 @@ class VolumePrediction:
             True
         """
         found = self.structures[label].prediction
-        values = np.zeros(self.labels.shape, np.float32)
-        in_ras, affine = to_ras(values, self.target.affine)  # a view
+        return self._on_voxels(found.probability, found)
+
+    def spread(self, label: int) -> np.ndarray:
+        """How much the probability of a structure varies over resampled sets of examples: its standard deviation.
+
+        Returns:
+            float32 `[X, Y, Z]` on the target's own voxels, 0 without resampled sets.
+        """
+        found = self.structures[label].prediction
+        return self._on_voxels(np.zeros(found.box.shape) if found.spread is None else found.spread, found)
+
+    def _on_voxels(self, values: np.ndarray, found: StructurePrediction) -> np.ndarray:
+        result = np.zeros(self.labels.shape, np.float32)
+        in_ras, affine = to_ras(result, self.target.affine)  # a view
         to_mni = self.alignment.to_mni @ affine
-        part, probability = on_grid(found.probability, found.box, to_mni, in_ras.shape, self.deformation)
-        in_ras[part] = probability
-        return values
+        part, there = on_grid(values, found.box, to_mni, in_ras.shape, self.deformation)
+        in_ras[part] = there
+        return result
 
     def _repr_html_(self) -> str:
         """A picture and a table of structures, in a notebook."""

@@ -159,7 +159,7 @@ def test_an_image_task_has_examples_of_its_own(folder, capsys, monkeypatch):
         (("--task", "inpainting", "--labels", "10"), "--labels: is no option of inpainting"),
         (("--task", "inpainting", "--report", "page"), "--report: is no option of inpainting"),
         (("--task", "skull-stripping", "--slice", "y=0"), "--slice: skull-stripping has built-in examples"),
-        (("--task", "denoising", "--bootstrap", "4"), "--bootstrap: is an option of images and planes"),
+        (("--task", "denoising", "--bootstrap", "4"), "--bootstrap: is no option of denoising"),
         (("--task", "denoising", "--examples-per-target", "0"), "--examples-per-target: is 0, expected 1 or more"),
         (("--task", "segmentation", "--partial"), "--partial: is about examples, expected --context with it"),
         (("--task", "segmentation", "--labels", "999"), "999 is no structure of the built-in heads"),

@@ -292,7 +292,7 @@ def test_a_head_from_its_scan_to_its_labels(folder):
     target = Path("t.nii.gz")
     head.save(target, head.head_image(skull_stripped=True), head.posed((4, -3, 5), (5, -4, 3)), orientation="PSR")
     command = ["predict", "--task", "segmentation", "-i", str(target), "--context", "heads", "-o", "o.nii.gz"]
-    assert main([*command, "--labels", "10", "--planes", "coronal", "--transforms"]) == 0
+    assert main([*command, "--labels", "10", "--planes", "coronal", "--transforms", "--bootstrap", "2"]) == 0
     found = nib.as_closest_canonical(nib.load("o.nii.gz"))
     true = head.head_labels() == 10
     marked = np.asarray(found.dataobj) == 10
@@ -301,6 +301,7 @@ def test_a_head_from_its_scan_to_its_labels(folder):
     corner = np.array([*true.shape, 1.0])
     assert np.abs(moved @ corner - head.head_affine() @ corner).max() < 4
     assert nib.load("o_to-MNI152_warp.nii.gz").shape == (48, 56, 48, 1, 3)
+    assert nib.load("o_std.nii.gz").shape == (*nib.load(target).shape, 1)
 
 
 # Which examples were annotated for what
@@ -386,7 +387,8 @@ def test_lists_of_examples(folder):
 # What is refused: in one line, before anything is computed or written
 
 REFUSED = {
-    "option of planes": (None, ["--bootstrap", "3"], "--bootstrap: is an option of images and planes"),
+    "option of planes": (None, ["--augment"], "--augment: is an option of images and planes"),
+    "negative draws": (None, ["--bootstrap", "-1"], "--bootstrap: is -1, expected 0 or more"),
     "figure": (None, ["--figure", "f.png"], "--figure: is an option of images and planes"),
     "no examples per target": (None, ["--examples-per-target", "0"], "--examples-per-target: is 0, expected 1 or more"),
     "transforms of nothing": (None, ["--transforms"], "--transforms: no affine map is found with --aligned"),

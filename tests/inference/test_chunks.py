@@ -1,11 +1,6 @@
 """The context in chunks: the same result as all members at once, in memory that does not grow with their number."""
 
-import json
-import os
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -13,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import draw_params
+from memory_child import child
 
 from neuralizer_jax import InputError, Neuralizer
 from neuralizer_jax import predict as predict_scaled
 from neuralizer_jax.inference.plan import ContextPlan, plan_context
 from neuralizer_jax.model import PairwiseConvAvg
 
-CHILD = Path(__file__).parents[1].joinpath("memory_child.py")
 MODEL = Neuralizer(features=8, stages=2)
 PARAMS = draw_params(MODEL, seed=3)
 KEEP = pytest.mark.parametrize("keep", [False, True], ids=["streamed", "kept"])
@@ -141,14 +136,6 @@ class TestChoice:
     def test_options_that_make_no_sense(self, options, message):
         with pytest.raises(InputError, match=message):
             predict(MODEL, PARAMS, *arrays(3), **options)
-
-
-def child(*arguments, devices=1):
-    command = [sys.executable, str(CHILD), *map(str, arguments)]
-    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_memory_does_not_grow_with_the_context():

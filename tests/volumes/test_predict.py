@@ -87,6 +87,20 @@ def test_a_structure_is_predicted_from_the_examples_that_were_annotated_for_it(t
     assert used == {10: ["example 1", "example 2", "example 3"], 49: ["example 1"]}
 
 
+def test_resampled_examples_have_a_spread(tiny):
+    def segment(draws, seed=0):
+        return predict_volume(
+            *tiny, head(), aligned_examples(), label_values=[10], aligned=True, deformable=False, planes=("axial",),
+            bootstrap=draws, seed=seed,
+        )  # fmt: skip
+
+    once, drawn = segment(0), segment(3)
+    assert not once.spread(10).any()
+    assert drawn.spread(10).max() > 0
+    np.testing.assert_array_equal(drawn.spread(10), segment(3).spread(10))
+    assert not np.array_equal(drawn.spread(10), segment(3, seed=1).spread(10))
+
+
 def test_structures_outside_of_the_scan_are_named(tiny):
     low = head_labels().shape[2] // 2
     moved = head_affine()
@@ -110,6 +124,7 @@ def test_structures_outside_of_the_scan_are_named(tiny):
         ({"examples_per_target": 0}, "examples_per_target: is 0"),
         ({"planes": ("oblique",)}, "planes: are oblique"),
         ({"planes": ()}, "planes: are none"),
+        ({"bootstrap": -1}, "bootstrap, seed: are -1, 0"),
         ({"examples": [example(1, np.zeros(head_labels().shape))]}, "the examples show no label"),
         ({"target": head(affine=head_affine() + 900 * np.eye(4, k=3), name="far")}, "far: none of the structures"),
     ],

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import draw_params
+from memory_child import child
 
 from neuralizer_jax.model import Neuralizer
 from neuralizer_jax.volumes import slice_predictions
@@ -59,3 +60,7 @@ def test_order_of_the_examples_does_not_matter(case):
         for order in ([0, 1, 2], [2, 0, 1])
     )
     np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_several_devices_share_the_slices():
+    assert child("slices", devices=2) == {"devices": 2, "difference": pytest.approx(0, abs=1e-3)}
