@@ -27,8 +27,9 @@ from kept_rows import kept_rows, of_code, rows_of  # noqa: E402
 from trust_cases import measure, planned  # noqa: E402
 from write_tables import table  # noqa: E402
 
+from neuralizer_jax.files.label_table import LEAST_DICE  # noqa: E402
 from neuralizer_jax.volumes.evidence import Evidence  # noqa: E402
-from neuralizer_jax.volumes.trust import LEAST_DICE, LEAST_LIKENESS, logit  # noqa: E402
+from neuralizer_jax.volumes.trust import LEAST_LIKENESS, logit  # noqa: E402
 
 SIGNS = tuple(Evidence.__dataclass_fields__)
 # Cases are few: coefficients are drawn to one value by this penalty of the squared difference.

@@ -32,6 +32,7 @@ ALLOWED = {
     "neuralizer_jax/training": NETWORK | CORE | {"weights", "experiment_config"},
     "neuralizer_jax/evaluation": NETWORK | CORE | {"weights", "inference", "volumes", "case", "align", "space"},
     "neuralizer_jax/report": CORE | {"metrics", "evaluation", "space", "pictures"},
+    "neuralizer_jax/serve": CORE | {"pictures", "space", "volumes"},
     "input_pipeline": {"store"},
     "input_pipeline/space": CORE,
     "input_pipeline/raw": CORE | {"space"},

@@ -26,11 +26,15 @@ from neuralizer_jax.cli import (
     push_ready,
     report,
     runtime,
+    serve,
     train,
 )
 from neuralizer_jax.errors import InputError, one_line
 
-_COMMANDS = (predict, demo, prepare, episodes, train, evaluate, runtime, report, card, experiment, convert, push_ready)
+_COMMANDS = (
+    *(predict, serve, demo, prepare, episodes, train, evaluate, runtime, report, card, experiment, convert),
+    push_ready,
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -210,6 +210,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     names = (*_OF_PLANES, *_OF_SCANS, "bootstrap", "seed", "all_devices")
     parser.set_defaults(
         run=run,
+        on_progress=None,  # what is told of every step, besides the bar
         defaults={name: parser.get_default(name) for name in names},
         less_memory="--context-chunk 1, smaller images or another device",
     )

@@ -118,7 +118,7 @@ def predict_fields(options: argparse.Namespace) -> int:
             make_folder(new_folder)
         return job(scan, files[target], grids[target], origins[target], progress)
 
-    with Stages() as show:
+    with Stages(options.on_progress) as show:
         failed |= each_scan(to_do, predicted, show, single=single)
     report.finish()
     return report_failed(failed, len(targets))

@@ -74,7 +74,7 @@ def predict_volumes(options: argparse.Namespace, predict: Callable[..., VolumePr
     to_do = unfinished(files, origins, overwrite=options.overwrite)
     for note in [*notes, *([*context.notes, *context.suspicions] if context else ()), *contradictions(grids)]:
         print(f"neuralizer: note: {one_line(note)}", file=sys.stderr)
-    with Stages() as show:
+    with Stages(options.on_progress) as show:
         if to_do:
             segmenter.align_examples(show.of("examples"))
 

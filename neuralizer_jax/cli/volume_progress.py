@@ -11,12 +11,13 @@ Progress = Callable[[str, int, int], object]
 class Stages:
     """A bar on stderr: which stage of which scan, how far, how long; nothing where stderr is no terminal."""
 
-    def __init__(self) -> None:  # noqa: D107
+    def __init__(self, listener: Progress | None = None) -> None:
+        """`listener` is told of every step too."""
         from tqdm import tqdm
 
         form = "{desc} |{bar}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left]"
         self._bar = tqdm(total=1, bar_format=form, disable=None, dynamic_ncols=True, leave=False)
-        self._stage = ""
+        self._stage, self._listener = "", listener
 
     def of(self, title: str) -> Progress:
         """What shows the progress of a scan."""
@@ -28,6 +29,8 @@ class Stages:
                 self._bar.set_description_str(text, refresh=False)
                 self._bar.reset(total=of)
             self._bar.update(done - self._bar.n)
+            if self._listener is not None:
+                self._listener(stage, done, of)
 
         return progress
 

@@ -9,6 +9,9 @@ from neuralizer_jax.errors import one_line
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.table_cell import plain_cell
 
+# A structure is to be looked at below this confidence.
+LEAST_DICE = 0.6
+
 # BIDS: a value that is not known.
 _UNKNOWN = "n/a"
 

@@ -68,7 +68,8 @@ def shown_volume(scan: np.ndarray, labels: np.ndarray, affine: np.ndarray, value
     stored = nib.orientations.io_orientation(affine)
     affine = affine @ nib.orientations.inv_ornt_aff(stored, scan.shape)
     scan, labels = (nib.orientations.apply_orientation(x, stored) for x in (scan, labels))
-    grey, places = _grey(scan), _places(labels, values)
+    grey, places = grey_values(scan), _places(labels, values)
+    grey[grey < _NOISE] = 0
     box = _box(grey, places > 0, np.linalg.norm(affine[:3, :3], axis=0))
     step = 1
     while np.prod([-(-(x.stop - x.start) // step) for x in box]) > _MOST_VOXELS:
@@ -101,17 +102,19 @@ def nifti_base64(values: np.ndarray, affine: np.ndarray, *, labels: bool = False
     return base64.b64encode(nifti_gz(values, affine, labels=labels)).decode()
 
 
-def _grey(scan: np.ndarray) -> np.ndarray:
-    """`[X, Y, Z]` uint8."""
+def grey_values(scan: np.ndarray) -> np.ndarray:
+    """A scan in any unit as uint8 of the same shape: black and white are percentiles of its foreground.
+
+    >>> grey_values(np.array([0.0, 5, 7, 9])).tolist()
+    [0, 0, 127, 255]
+    """
     inside = scan[scan > scan.min()]
     low, high = np.percentile(inside, _PERCENTILES) if inside.size else (0, 0)
     if high <= low:
         low = float(scan.min())
     scaled = scan - np.float32(low)
     scaled *= 255 / max(high - low, 1e-12)
-    grey = np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
-    grey[grey < _NOISE] = 0
-    return grey
+    return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
 
 
 def _places(labels: np.ndarray, values: Sequence[int]) -> np.ndarray:

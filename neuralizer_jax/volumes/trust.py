@@ -17,8 +17,8 @@ _LIMITS = (0.02, 0.98)
 # The brain of the MNI152 template has so many litres, and brains at any age but a newborn's have these.
 _TEMPLATE_LITRES, _LITRES = 1.88, (0.7, 2.3)
 
-# A structure is to be looked at below this expected Dice, a target and its examples below this likeness.
-LEAST_DICE, LEAST_LIKENESS = 0.6, 0.5
+# A target is unlike its examples below this likeness.
+LEAST_LIKENESS = 0.5
 
 
 def expected_dice(evidence: Evidence) -> float:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neuralizer_jax.files.label_table import LEAST_DICE
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.compete import on_grid
 from neuralizer_jax.volumes.deformation import Deformation
 from neuralizer_jax.volumes.evidence import Evidence
 from neuralizer_jax.volumes.scan import Scan, to_ras
 from neuralizer_jax.volumes.structure import WHOLE, StructurePrediction
-from neuralizer_jax.volumes.trust import LEAST_DICE, LEAST_LIKENESS, size_warnings
+from neuralizer_jax.volumes.trust import LEAST_LIKENESS, size_warnings
 
 # So many structures are named in the notes on a scan.
 _MOST_NAMED = 5

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from neuralizer_jax.files.label_table import LEAST_DICE
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.evidence import Evidence
-from neuralizer_jax.volumes.trust import LEAST_DICE, expected_dice
+from neuralizer_jax.volumes.trust import expected_dice
 from neuralizer_jax.volumes.volume_prediction import Structure, VolumePrediction
 
 SIGNS = tuple(Evidence.__dataclass_fields__)
