@@ -100,8 +100,10 @@ export class Viewer {
 
   // The labels of all voxels.
   drawn() {
-    const values = [0, ...this.values];
-    return Int32Array.from(this.viewer.drawBitmap, (place) => values[place]);
+    const [values, bitmap] = [[0, ...this.values], this.viewer.drawBitmap];
+    const drawn = new Int32Array(bitmap.length);
+    for (let i = 0; i < bitmap.length; i++) drawn[i] = values[bitmap[i]];
+    return drawn;
   }
 
   // How many voxels each place has.

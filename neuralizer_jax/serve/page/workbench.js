@@ -344,12 +344,12 @@ function showStructures() {
   const counts = viewer.counts();
   const checks = state.structures.filter((x) => x.check).length;
   $("structures-note").textContent = !state.structures.length
-    ? "Name what you want to draw."
+    ? "Name what you want to draw, then draw it in the picture."
     : checks
       ? `${checks} to check first. The number is the Dice that is expected.`
       : state.structures.some((x) => x.confidence != null)
-        ? "The number is the Dice that is expected, 0 to 1."
-        : "";
+        ? "Choose a structure, then draw or erase. The number is the Dice that is expected."
+        : "Choose a structure, then draw it in the picture.";
   $("structures").replaceChildren(
     ...state.structures.map((x, index) => {
       const swatch = make("span", { className: "swatch" });
@@ -466,7 +466,7 @@ function showButtons() {
   $("redo").disabled = !viewer.undone.length;
   $("save").disabled = !drawn || state.busy;
   $("next").disabled = !state.scans.length;
-  for (const part of ["predict-part", "structures-part", "correct-part"]) $(part).inert = !open;
+  for (const part of ["predict-part", "structures-part"]) $(part).inert = !open;
   $("save").title = drawn ? "" : "Nothing is labelled yet";
 }
 
