@@ -190,6 +190,7 @@ def test_dropped_picture(tab, folders, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "p.png")
     page = tab()
     page.locator("#file").set_input_files(tmp_path / "p.png")
+
     page.locator("#title", has_text="p.png").wait_for()
     assert page.locator("#predict").is_disabled()
     page.locator("#new-name").fill("spot")

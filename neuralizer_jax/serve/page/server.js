@@ -37,7 +37,7 @@ export const cancel = (job) => json("DELETE", `jobs/${job}`);
 
 export async function addScan(files) {
   const form = new FormData();
-  for (const file of files) form.append("files", file, file.path ?? file.webkitRelativePath ?? file.name);
+  for (const file of files) form.append("files", file, file.path || file.webkitRelativePath || file.name);
   return (await call("POST", "scans", form)).json();
 }
 
