@@ -53,6 +53,7 @@ def whole_scan_rows(models=("net", "Majority vote"), sizes=(1, 8), subjects="abc
                     ends = {name: value - 0.3 * (name == "dice_y1") for name in TENTHS}
                     error = 10 * (1 - value)
                     scores = {"dice": value, "hd95": error, "volume_error": error, "volume_bias": -error} | ends
+                    scores["true_mm3"] = 100.0 * int(label) + 10 * ord(subject)
                     scores |= {"expected_dice": 2 * value - 0.8} if model == "net" else {}
                     rows += [whole_scan_row(model, size, label, subject, *score) for score in scores.items()]
     return rows

@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> None:
     if options.out.suffix != ".md":
         raise InputError(f"--out {options.out}: expected a name that ends in .md")
     trainings = with_those_before(options.training) if options.training else []
+    curves = draw_curves(trainings, options.out.with_name(f"{options.out.stem}_curves.png"))
     written = write_card(
         options.out,
         weights_facts(weights_path(options.weights)),
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
         template=options.template,
         defaults=flatten_dict(load_config("base").to_dict(), sep="."),
         class_names=class_names(),
-        curves=_draw_curves(trainings, options.out),
+        curves=curves.name if curves else "",
     )
     print("\n".join(map(str, written)))
 
@@ -89,8 +90,8 @@ def weights_facts(path: Path) -> dict[str, object]:
     }
 
 
-def _draw_curves(trainings: list[Path], card: Path) -> str:
-    """Draws the curves of all trainings one after another, beside the card. Returns the file's name; empty: none."""
+def draw_curves(trainings: list[Path], path: Path) -> Path | None:
+    """Draws the curves of all trainings one after another to a PNG file. Returns it; None if they have none."""
     import numpy as np
 
     from neuralizer_jax.files.atomic_file import written_whole
@@ -106,8 +107,7 @@ def _draw_curves(trainings: list[Path], card: Path) -> str:
             joined[name] = np.append(earlier[0], steps + before), np.append(earlier[1], values)
         before = max([before, *(int(steps[-1]) for steps, _ in joined.values() if len(steps))])
     if not joined:
-        return ""
-    name = f"{card.stem}_curves.png"
-    with written_whole(card.parent / name) as temporary:
+        return None
+    with written_whole(path) as temporary:
         curves_figure(joined).savefig(temporary)
-    return name
+    return path

@@ -8,7 +8,7 @@ from scipy import ndimage
 from neuralizer_jax.evaluation.case_scores import hd95
 from neuralizer_jax.evaluation.scores import TENTHS
 
-VOLUME_METRICS = ("dice", "hd95", "volume_error", "volume_bias", *TENTHS)
+VOLUME_METRICS = ("dice", "hd95", "volume_error", "volume_bias", "true_mm3", *TENTHS)
 
 
 def volume_scores(
@@ -25,9 +25,9 @@ def volume_scores(
 
     Returns:
         For each label `VOLUME_METRICS`: `dice` in [0, 1]; `hd95` in mm, NaN if nothing was found; `volume_error` and
-        `volume_bias`, found minus true volume in percent of the true one, without and with its sign; `dice_y1` to
-        `dice_y10`, Dice in each tenth of the true structure's length along y of MNI152, from posterior to anterior, NaN
-        if neither has a voxel there. What was found beyond an end counts in the last tenth.
+        `volume_bias`, found minus true volume in percent of the true one, without and with its sign; `true_mm3`, the
+        true volume; `dice_y1` to `dice_y10`, Dice in each tenth of the true structure's length along y of MNI152, from
+        posterior to anterior, NaN if neither has a voxel there. What was found beyond an end counts in the last tenth.
 
     Raises:
         ValueError: the truth does not show a structure.
@@ -41,6 +41,7 @@ def volume_scores(
         [0.89, 2.0, -20.0, 1.0, 0.0]
     """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    voxel_mm3 = abs(float(np.linalg.det(affine[:3, :3])))
     scores = {}
     for label in labels:
         mask, true = found == label, truth == label
@@ -54,7 +55,7 @@ def volume_scores(
         bias = 100 * (int(mask.sum()) - voxels) / voxels
         scores[label] = {
             "dice": _dice(mask, true), "hd95": hd95(mask, true, spacing), "volume_error": abs(bias),
-            "volume_bias": bias, **_along_y(mask, true, here),
+            "volume_bias": bias, "true_mm3": voxels * voxel_mm3, **_along_y(mask, true, here),
         }  # fmt: skip
     return scores
 

@@ -1,14 +1,11 @@
 """The parts of a report: figures and tables of the paper, or the reason why one cannot be made from the results."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
-
-from matplotlib.figure import Figure
 
 from neuralizer_jax.evaluation.scores import Kind
 from neuralizer_jax.report.comparison import Comparison, of_t1
 from neuralizer_jax.report.figures import context_size_figure, differences_figure, scores_figure
+from neuralizer_jax.report.item import Item, table_item
 from neuralizer_jax.report.planes import planes_table
 from neuralizer_jax.report.results import LeftOut, Results
 from neuralizer_jax.report.shown_names import BASELINE, SEEN, UNSEEN, shown_size, shown_task
@@ -21,15 +18,7 @@ from neuralizer_jax.report.statistics import (
     relative_performance,
     task_means,
 )
-from neuralizer_jax.report.structures import (
-    ends_table,
-    numbers_table,
-    structure_means,
-    structures_table,
-    trust_table,
-    whole_scans,
-)
-from neuralizer_jax.report.table_formats import Table
+from neuralizer_jax.report.structure_items import structure_makers
 from neuralizer_jax.report.tables import classes_table, differences_table, runtime_table, scores_table
 
 # Experiments in the table of scores (paper, section 4): baselines, held-out modalities, context sizes, a new label
@@ -40,28 +29,8 @@ PROTOCOL, ABLATIONS, PLANES = "experiment3", "ablations", "planes"
 # The other metric of a task with this main metric.
 _OTHER_METRIC = {"dice": "hd95", "psnr": "ssim"}
 
-_OF_WHOLE_SCANS = {
-    "table_structures": ("Structures in whole scans", structures_table),
-    "table_structure_ends": ("Ends of structures", ends_table),
-    "table_structure_trust": ("Expected Dice of structures", trust_table),
-    "table_structures_by_n": ("Structures by number of examples", numbers_table),
-}
-
-# A figure has at most so many panels.
-_MOST_PANELS = 12
-
 _MEANS = "Means over draws, then subjects, then cells (dataset, modality, class)"
 _INTERVALS = "95 % bootstrap intervals over subjects in brackets"
-
-
-@dataclass(frozen=True, eq=False)
-class Item:
-    """A part of a report: a figure, or a table with the same name and caption. The name is that of its files."""
-
-    name: str
-    title: str
-    caption: str
-    content: Figure | Table
 
 
 def report_items(results: Results, class_names: Mapping[str, str]) -> tuple[list[Item], list[str]]:
@@ -80,8 +49,7 @@ def report_items(results: Results, class_names: Mapping[str, str]) -> tuple[list
         "ablations": lambda name: _ablations(name, results),
         "table_ablations": lambda name: _ablations(name, results),
         "table_planes": lambda name: _planes(name, results),
-        **{key: partial(_of_whole_scans, results, class_names, *its) for key, its in _OF_WHOLE_SCANS.items()},
-        "figure_structures": lambda name: _structures_by_n(name, results, class_names),
+        **structure_makers(results, class_names),
         "table_runtime": lambda name: _runtime(name, results),
     }
     items, left_out = [], []
@@ -131,7 +99,7 @@ def _tasks(name: str, comparison: Comparison) -> Item:
     columns = {model: comparison.at(model, comparison.size) for model in comparison.models}
     title = f"Scores at N = {shown_size(comparison.size)}"
     caption = f"{title}. {_MEANS}, {_INTERVALS}; best in bold. {_what_is_compared(comparison)}"
-    return _table_item(f"{title} (Table 4)", scores_table(name, caption, columns, comparison.metrics))
+    return table_item(f"{title} (Table 4)", scores_table(name, caption, columns, comparison.metrics))
 
 
 def _own(results: Results, experiment: str) -> Comparison:
@@ -149,7 +117,7 @@ def _seen_unseen(name: str, comparison: Comparison, held_out: str) -> Item:
         f"{SEEN} minus {UNSEEN}: what is lost if a {held_out} was not trained on. {_MEANS}, {_INTERVALS}, on the"
         " same subjects and contexts; bold where the interval is above 0."
     )
-    return _table_item(f"Seen minus unseen, {held_out}", differences_table(name, caption, columns, comparison.metrics))
+    return table_item(f"Seen minus unseen, {held_out}", differences_table(name, caption, columns, comparison.metrics))
 
 
 def _baselines(name: str, comparison: Comparison) -> Item:
@@ -163,7 +131,7 @@ def _baselines(name: str, comparison: Comparison) -> Item:
         f"{model} with N context members minus {BASELINE} trained on N subjects of the task. {_MEANS}, {_INTERVALS}, on"
         " the same subjects; bold where the interval is above 0."
     )
-    return _table_item(f"{model} minus {BASELINE}", differences_table(name, caption, columns, comparison.metrics))
+    return table_item(f"{model} minus {BASELINE}", differences_table(name, caption, columns, comparison.metrics))
 
 
 def _untrained(name: str, comparison: Comparison) -> Item:
@@ -177,7 +145,7 @@ def _untrained(name: str, comparison: Comparison) -> Item:
         f" {_what_is_compared(comparison)}"
     )
     table = scores_table(name, caption, columns, comparison.metrics, intervals=False)
-    return _table_item("Untrained baselines", table)
+    return table_item("Untrained baselines", table)
 
 
 def _other_metrics(name: str, results: Results) -> Item:
@@ -198,7 +166,7 @@ def _other_metrics(name: str, results: Results) -> Item:
         f" N = {shown_size(comparison.size)}. {_MEANS}, {_INTERVALS}; best in bold. Left out for all models because a"
         f" mask is empty: {', '.join(counts)}."
     )
-    return _table_item("Surface distance and SSIM", scores_table(name, caption, columns, metrics))
+    return table_item("Surface distance and SSIM", scores_table(name, caption, columns, metrics))
 
 
 def _sizes(name: str, results: Results) -> Item:
@@ -221,7 +189,7 @@ def _classes(name: str, results: Results, class_names: Mapping[str, str]) -> Ite
         " last the mean of classes; best in bold. N: context members, or training subjects of the baseline."
     )
     table = classes_table(name, caption, class_scores(scores), comparison.models, class_names)
-    return _table_item("Segmentation by class (Table 3)", table)
+    return table_item("Segmentation by class (Table 3)", table)
 
 
 def _ablations(name: str, results: Results) -> Item:
@@ -234,7 +202,7 @@ def _ablations(name: str, results: Results) -> Item:
     intervals = "95 % bootstrap intervals over subjects, on the same subjects"
     caption = f"Differences to {SEEN} at N = {shown_size(n)}. {_MEANS}, {intervals}."
     if name.startswith("table"):
-        return _table_item("Ablations", differences_table(name, caption, columns, comparison.metrics))
+        return table_item("Ablations", differences_table(name, caption, columns, comparison.metrics))
     flat = {(model, task): found for model, column in columns.items() for task, found in column.items()}
     return Item(name, "Ablations", caption, differences_figure(flat, comparison.metrics, SEEN))
 
@@ -245,40 +213,20 @@ def _planes(name: str, results: Results) -> Item:
         f"Scores at N = {shown_size(comparison.size)} by plane and position (mm in MNI152), beside those of the same"
         f" subjects and classes in one slice. {_MEANS}, then tasks, {_INTERVALS}; bold where the interval is above 0."
     )
-    return _table_item("Planes and positions", planes_table(name, caption, comparison))
-
-
-def _of_whole_scans(
-    results: Results, class_names: Mapping[str, str], title: str, make: Callable[..., Table], name: str
-) -> Item:
-    return _table_item(title, make(name, whole_scans(results), class_names))
-
-
-def _structures_by_n(name: str, results: Results, class_names: Mapping[str, str]) -> Item:
-    values = structure_means(whole_scans(results), class_names)
-    structures = {structure for _, structure, _ in values}
-    if not 0 < len(structures) <= _MOST_PANELS:
-        raise LeftOut(f"{len(structures)} structures, expected 1 to {_MOST_PANELS} to draw")
-    caption = "Whole scans: Dice of each structure by the number of examples. Means over scans."
-    figure = scores_figure(values, {}, dict.fromkeys(structures, "dice"))
-    return Item(name, "Structures by number of examples", caption, figure)
+    return table_item("Planes and positions", planes_table(name, caption, comparison))
 
 
 def _runtime(name: str, results: Results) -> Item:
     if not results.runtime:
         raise LeftOut("no runtime.json")
     caption = "Size and time. N: context members; GFLOP, seconds and memory are those of one prediction."
-    return _table_item("Runtime and size", runtime_table(name, caption, results.runtime))
+    return table_item("Runtime and size", runtime_table(name, caption, results.runtime))
 
 
 def _differences(comparison: Comparison, model: str, other: str) -> dict[str, dict[str, Estimate]]:
     """A model minus another, by heading: the sizes that both have."""
     sizes = comparison.shared_sizes(model, other)
     return {f"N = {shown_size(n)}": comparison.differences(model, other, n) for n in sizes}
-
-
-def _table_item(title: str, table: Table) -> Item:
-    return Item(table.name, title, table.caption, table)
 
 
 def _what_is_compared(comparison: Comparison) -> str:

@@ -14,7 +14,8 @@ from neuralizer_jax.evaluation.scores import HEADER
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.report.figure_style import save_figure
 from neuralizer_jax.report.headline import cautions, headline
-from neuralizer_jax.report.items import MODALITIES, SIZES, Item, report_items
+from neuralizer_jax.report.item import Item
+from neuralizer_jax.report.items import MODALITIES, SIZES, report_items
 from neuralizer_jax.report.page import Block, Picture, write_page
 from neuralizer_jax.report.qualitative import draw_examples
 from neuralizer_jax.report.results import Results, read_results

@@ -35,13 +35,32 @@ def structure_means(scores: pd.DataFrame, class_names: Mapping[str, str]) -> dic
     return {(model, its, size): mean.value for (model, size), of in found.items() for its, mean in of.items()}
 
 
+def structure_cases(scores: pd.DataFrame, class_names: Mapping[str, str]) -> tuple[float, pd.DataFrame]:
+    """Each structure in each scan, at the largest number of examples that all models have.
+
+    Returns:
+        That number, and a table with the columns `model`, `kind`, `structure`, `dataset`, `subject`, `dice`,
+        `found_mm3` and `true_mm3` (NaN where the scores do not have it), structures in order.
+
+    Raises:
+        LeftOut: the models have no number of examples in common.
+    """
+    size = _largest_size(scores)
+    each = ["model", "kind", "class", "dataset", "subject"]
+    cases = scores[scores["size"] == size].pivot_table(index=each, columns="metric", values="value").reset_index()
+    cases = cases.reindex(columns=[*each, "dice", "volume_bias", "true_mm3"])
+    cases["structure"] = [class_names.get(name, name) for name in cases["class"]]
+    cases["found_mm3"] = cases["true_mm3"] * (1 + cases["volume_bias"] / 100)
+    return size, cases.sort_values("structure", key=lambda names: names.map(natural_key), ignore_index=True)
+
+
 def structures_table(name: str, scores: pd.DataFrame, class_names: Mapping[str, str]) -> Table:
     """A part for each metric, a row for each structure and their mean, a column for each model; the best is bold.
 
     Raises:
         LeftOut: the models have no number of examples in common.
     """
-    models, size = _models(scores), _largest_size(scores)
+    models, size = models_with_context_first(scores), _largest_size(scores)
     caption = (
         f"Whole scans, each segmented from N = {shown_size(size)} others: Dice in 3-D, 95th percentile of the surface"
         f" distance, volume error without its sign in percent of the true volume. {_OVER_SCANS}"
@@ -76,7 +95,7 @@ def numbers_table(name: str, scores: pd.DataFrame, class_names: Mapping[str, str
     if not shared:
         raise LeftOut("no structure is there at each N")
     caption = f"Whole scans: mean Dice of {len(shared)} structures by the number of examples N. {_OVER_SCANS}"
-    models, sizes = _models(scores), sorted({size for _, size in found})
+    models, sizes = models_with_context_first(scores), sorted({size for _, size in found})
     rows = []
     for size in sizes:
         estimates = [
@@ -163,7 +182,7 @@ def _estimates(scores: pd.DataFrame, metric: str, class_names: Mapping[str, str]
     return found
 
 
-def _models(scores: pd.DataFrame) -> list[str]:
+def models_with_context_first(scores: pd.DataFrame) -> list[str]:
     """All models in order: those with a context, then untrained ones."""
     kinds = (scores["kind"] == Kind.IN_CONTEXT, scores["kind"] == Kind.UNTRAINED)
     return [model for of_kind in kinds for model in models_in_order(scores.loc[of_kind, "model"])]

@@ -49,6 +49,7 @@ class TestVolumeScores:
         found = scores(bar(10, 34), bar(10, 30))
         assert found["dice"] == pytest.approx(2 * 20 / (20 + 24))
         assert found["volume_error"] == found["volume_bias"] == pytest.approx(20)
+        assert found["true_mm3"] == 20 * 9 * 6
         # Of 194 surface voxels, nine lie 8 mm beyond the true end, then eight 6 mm; place 0.95 * 193 is one of these.
         assert found["hd95"] == pytest.approx(6)
         assert [found[name] for name in TENTHS[:9]] == [1.0] * 9
