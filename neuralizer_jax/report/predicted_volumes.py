@@ -50,7 +50,8 @@ def read_volumes(folder: Path, tables: list[Path]) -> pd.DataFrame:
     for path, stem in zip(tables, stems, strict=True):
         subject = stem if stem and times[stem] == 1 else path.relative_to(folder).as_posix()
         rows += [(one_line(subject), *row) for row in _rows(path)]
-    return pd.DataFrame(rows, columns=["subject", "structure", "mm3", "confidence"])
+    volumes = pd.DataFrame(rows, columns=["subject", "structure", "mm3", "confidence"])
+    return volumes.astype({"mm3": float, "confidence": float})
 
 
 def write_volumes_report(folder: Path, tables: list[Path], out: Path) -> tuple[list[Path], list[str]]:

@@ -37,7 +37,7 @@ def write_training_page(
         ("steps", f"{sum(its.summary['step'] for its in trainings):,}"),
         ("parameters", f"{summary['parameters']:,}" if "parameters" in summary else ""),
         ("best validation loss", f"{loss:.4f}" if loss is not None else ""),
-        ("at step", f"{summary['best_step']:,}" if summary.get("best_step") is not None else ""),
+        ("step of that loss", f"{summary['best_step']:,}" if summary.get("best_step") is not None else ""),
         ("ended by", str(summary["ended"])),
     ]
     parts: dict[str, list[Block]] = {

@@ -38,7 +38,10 @@ CLASSES = ("freesurfer:4", "freesurfer:17")
 EVERYTHING = {
     *(
         f"{name}.{ending}"
-        for name in ("figure4", "figure4_t1", "figure5", "ablations", "figure_structures")
+        for name in (
+            *("figure4", "figure4_t1", "figure5", "ablations"),
+            *("figure_structures", "figure_structure_dice", "figure_volume_agreement"),
+        )
         for ending in ("png", "svg")
     ),
     *(
@@ -281,6 +284,8 @@ class TestLittle:
             "table_structure_trust: scores.csv has no volumes",
             "table_structures_by_n: scores.csv has no volumes",
             "figure_structures: scores.csv has no volumes",
+            "figure_structure_dice: scores.csv has no volumes",
+            "figure_volume_agreement: scores.csv has no volumes",
             "table_runtime: no runtime.json",
             "qualitative: no examples",
         ]
