@@ -229,7 +229,7 @@ class TestPage:
         assert page.open == []
         assert "script" not in page.tags
         assert page.links == []
-        assert len(page.images) == 5 + 1
+        assert len(page.images) == 7 + 1
         assert all(re.match(r"data:image/(png|svg\+xml);base64,[A-Za-z0-9+/=]+$", source) for source in page.images)
         without_images = re.sub(r"data:[^\"]*", "", text)
         assert "http" not in without_images

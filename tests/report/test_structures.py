@@ -89,7 +89,7 @@ class TestStructures:
         results = Results(scores_of(whole_scan_rows()), "", None, [], ())
         items, _ = report_items(results, {})
         parts = {"table_structures", "table_structures_by_n", "table_structure_ends", "figure_structures"}
-        parts |= {"table_structure_trust"}
+        parts |= {"table_structure_trust", "figure_structure_dice", "figure_volume_agreement"}
         assert parts == {item.name for item in items}
         assert ("Dice: net, N = 8", "0.850 [0.850, 0.850]") in headline(results)
         others = [("experiment1", *its[1:]) for its in whole_scan_rows()]
