@@ -13,11 +13,12 @@ from input_pipeline.space.resample import resample_to_grid
 _VOXEL_MM = 2
 
 
-def deform_to_template(values: np.ndarray, *, skull_stripped: bool, step_mm: int) -> np.ndarray:
+def deform_to_template(values: np.ndarray, seen: np.ndarray, *, skull_stripped: bool, step_mm: int) -> np.ndarray:
     """Finds where each voxel of the template lies in a scan.
 
     Args:
         values: `[192, 224, 192]` in [0, 1], the scan on the grid of MNI152.
+        seen: `[192, 224, 192]`, 0 to 1, where the scan has voxels: elsewhere the template is not looked at.
         skull_stripped: whether it shows a brain alone.
         step_mm: the result is averaged over blocks of so many mm, a multiple of 2.
 
@@ -25,10 +26,10 @@ def deform_to_template(values: np.ndarray, *, skull_stripped: bool, step_mm: int
         float32 `[3, X, Y, Z]` mm: place in the scan minus place in the template.
     """
     template, brain = _template()
-    scan = averaged(values, _VOXEL_MM)
+    scan, covered = averaged(values, _VOXEL_MM), averaged(seen, _VOXEL_MM) > 0.5
     if not skull_stripped:  # the template has no skull
-        scan = np.where(brain, scan, 0)
-    found = displacements(template, scan, float(_VOXEL_MM))
+        covered &= brain
+    found = displacements(np.where(covered, template, 0), np.where(covered, scan, 0), float(_VOXEL_MM))
     return np.stack([averaged(found[..., axis], step_mm // _VOXEL_MM) for axis in range(3)])
 
 

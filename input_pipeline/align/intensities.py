@@ -4,7 +4,7 @@ The metric is Mattes mutual information (https://doi.org/10.1109/TMI.2003.809072
 than T1, though less accurately. The result is deterministic: one thread, all voxels of coarse grids, no random samples.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import product
 
@@ -19,6 +19,8 @@ _START_ANGLES = (-20, 0, 20)  # degrees about each axis; the optimiser reaches a
 _STARTS = 5  # the best starts are optimised
 _CLEAR = 0.25  # nats; mutual information of a head with the brain above which it certainly fits
 _SCALES = (0.5, 2.0)  # plausible ratio of the sizes of two heads
+# A scan that is shorter along an axis shows a slab of the brain. It is looked for at every so many mm along the axis.
+WHOLE_MM, _EVERY_MM = 130, 15
 
 
 def register_to_template(
@@ -33,6 +35,9 @@ def register_to_template(
 
     Starts from rotations by up to 20 degrees about each axis; then a similarity transform at 8 mm, and an affine one at
     4 and 2 mm. Heads rotated by more than about 35 degrees are not found. Left and right are never exchanged.
+
+    A slab of a head, shorter than 130 mm along an axis, is registered the other way round, so that all of it counts: it
+    starts from several places along that axis, and mutual information is measured over the slab.
 
     Args:
         volume: `[X, Y, Z]`, one image.
@@ -52,20 +57,26 @@ def register_to_template(
         volume = np.where(mask, np.asarray(volume, np.float32), np.float32(0))
     stripped = skull_stripped or mask is not None
 
-    # Zeros around a skull-stripped brain are known; intensities around a head's field of view are not.
-    moving = pyramid(volume, affine, margin=32 if stripped else 0)
+    places = _slab_places(volume, affine)
+    # Zeros around a skull-stripped brain are known; intensities around a field of view that cuts the head are not.
+    image = pyramid(volume, affine, margin=32 if stripped and places is None else 0)
+    others = iter(() if stripped else heads)
     try:
         with one_thread():
-            transform, information = _register(_template(), moving, stripped)
-            others = iter(() if stripped else heads)
-            while information < _CLEAR and (head := next(others, None)) is not None:
-                other, _ = _register(pyramid(*head, margin=8), moving, stripped, whole=True)
-                found = _information(_template()[-1], moving[-1], other)
-                transform, information = max((transform, information), (other, found), key=lambda fit: fit[1])
+            if places is None:
+                to_image, information = _register(_template(), image, stripped)
+                while information < _CLEAR and (head := next(others, None)) is not None:
+                    other, _ = _register(pyramid(*head, margin=8), image, stripped, whole=True)
+                    found = _information(_template()[-1], image[-1], other)
+                    to_image, information = max((to_image, information), (other, found), key=lambda fit: fit[1])
+            else:
+                templates = [pyramid(*head, margin=8) for head in others] or [_template()]
+                fits = [_register_slab(image, template, places, stripped) for template in templates]
+                to_image, information = max(fits, key=lambda fit: fit[1])
     except RuntimeError:  # of SimpleITK, in several lines
         raise InputError("cannot be registered to the template, expected a scan of a head") from None
 
-    to_moving = matrix_of(transform)
+    to_moving = matrix_of(to_image)
     scales = np.linalg.svd(to_moving[:3, :3], compute_uv=False)
     if not _SCALES[0] < scales[-1] <= scales[0] < _SCALES[1]:
         raise InputError(
@@ -88,16 +99,49 @@ def _register(
 ) -> tuple[sitk.AffineTransform, float]:
     """The map from the world of the template, a brain or a whole head, to that of the image; mutual information."""
     masks = [template_level.like(_mask(template_level, stripped, whole)) for template_level in template]
-    start = _start(template[1], image[1], stripped, whole)
-    transform = _affine_of(_best_similarity(template[0], image[0], start, masks[0]))
-    _optimise(template[1], image[1], transform, masks[1], 1.0)
-    return transform, _optimise(template[2], image[2], transform, masks[2], 0.5)
+    return _fit(template, image, masks, [_start(template[1], image[1], stripped, whole)])
+
+
+def _register_slab(
+    image: tuple[Grid, ...], template: tuple[Grid, ...], places: np.ndarray, stripped: bool
+) -> tuple[sitk.AffineTransform, float]:
+    """The map from the world of a template to that of a slab; mutual information over the slab."""
+    masks = [level.like(_near(level.head(skull_stripped=True), level, 8 if stripped else 4)) for level in image]
+    whole = template[1].points(template[1].head(skull_stripped=True)).mean(0)
+    slab = image[1].points(masks[1].values > 0).mean(0)
+    to_template, information = _fit(image, template, masks, [(slab, whole + place, 1.0) for place in places])
+    return sitk.AffineTransform(to_template.GetInverse()), information
+
+
+def _fit(
+    fixed: tuple[Grid, ...],
+    moving: tuple[Grid, ...],
+    masks: Sequence[Grid],
+    starts: Sequence[tuple[np.ndarray, np.ndarray, float]],
+) -> tuple[sitk.AffineTransform, float]:
+    """The map from the world of the fixed to that of the moving image; mutual information in the masks."""
+    transform = _affine_of(_best_similarity(fixed[0], moving[0], starts, masks[0]))
+    _optimise(fixed[1], moving[1], transform, masks[1], 1.0)
+    return transform, _optimise(fixed[2], moving[2], transform, masks[2], 0.5)
 
 
 def _information(template: Grid, image: Grid, transform: sitk.Transform) -> float:
     """Mutual information over the template's brain."""
     method = mutual_information(transform, template.like(_mask(template, stripped=False)))
     return -method.MetricEvaluate(template.image(), image.image())
+
+
+def _slab_places(volume: np.ndarray, affine: np.ndarray) -> np.ndarray | None:
+    """Where the middle of a slab may lie beside that of the head, `[n, 3]` mm; None if the volume is no slab."""
+    if volume.ndim != 3:
+        return None
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    lengths = np.array(volume.shape) * steps
+    axis = int(np.argmin(lengths))
+    if lengths[axis] >= WHOLE_MM:
+        return None
+    count = int((WHOLE_MM - lengths[axis]) / 2 // _EVERY_MM) + 1
+    return np.outer(np.arange(-count, count + 1) * _EVERY_MM, affine[:3, axis] / steps[axis])
 
 
 def _start(template: Grid, image: Grid, stripped: bool, whole: bool) -> tuple[np.ndarray, np.ndarray, float]:
@@ -108,21 +152,20 @@ def _start(template: Grid, image: Grid, stripped: bool, whole: bool) -> tuple[np
 
 
 def _best_similarity(
-    template: Grid, image: Grid, start: tuple[np.ndarray, np.ndarray, float], mask: Grid
+    fixed: Grid, moving: Grid, starts: Sequence[tuple[np.ndarray, np.ndarray, float]], mask: Grid
 ) -> sitk.Similarity3DTransform:
-    template_centre, centre, size = start
     transforms = []
-    for angles in product(np.deg2rad(_START_ANGLES).tolist(), repeat=3):
+    for (fixed_centre, centre, size), *angles in product(starts, *[np.deg2rad(_START_ANGLES).tolist()] * 3):
         transform = sitk.Similarity3DTransform()
-        transform.SetCenter(template_centre.tolist())
+        transform.SetCenter(fixed_centre.tolist())
         transform.SetMatrix(sitk.Euler3DTransform((0, 0, 0), *angles).GetMatrix())
         transform.SetScale(size)
-        transform.SetTranslation((centre - template_centre).tolist())
+        transform.SetTranslation((centre - fixed_centre).tolist())
         transforms.append(transform)
-    template_image, moving_image = template.image(), image.image()
-    costs = [mutual_information(x, mask).MetricEvaluate(template_image, moving_image) for x in transforms]
+    fixed_image, moving_image = fixed.image(), moving.image()
+    costs = [mutual_information(x, mask).MetricEvaluate(fixed_image, moving_image) for x in transforms]
     ranked = [transforms[index] for index in np.argsort(costs, kind="stable")[:_STARTS]]
-    information = [_optimise(template, image, transform, mask, 4.0) for transform in ranked]
+    information = [_optimise(fixed, moving, transform, mask, 4.0) for transform in ranked]
     return ranked[int(np.argmax(information))]
 
 
@@ -146,5 +189,9 @@ def _mask(template: Grid, stripped: bool, whole: bool = False) -> np.ndarray:
     inside = template.values > 0.1
     if whole:
         inside = ndimage.binary_fill_holes(inside)
-    edge = 4 if whole else 8 if stripped else 0
-    return ndimage.distance_transform_edt(~inside, sampling=template.spacing) < edge if edge else inside
+    return _near(inside, template, 4 if whole else 8 if stripped else 0)
+
+
+def _near(inside: np.ndarray, grid: Grid, distance: float) -> np.ndarray:
+    """A mask, and what is nearer to it than so many mm."""
+    return ndimage.distance_transform_edt(~inside, sampling=grid.spacing) < distance if distance else inside

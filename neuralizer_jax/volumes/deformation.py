@@ -64,8 +64,9 @@ def find_deformation(
         return Deformation(kept)
     from input_pipeline.align.deform_to_template import deform_to_template
 
-    on_grid = cut(values, to_mni, Box(ORIGIN, SHAPE))
-    found = deform_to_template(on_grid, skull_stripped=skull_stripped, step_mm=STEP_MM).astype(np.float16)
+    grid = Box(ORIGIN, SHAPE)
+    on_grid, seen = cut(values, to_mni, grid), cut(np.broadcast_to(np.float16(1), values.shape), to_mni, grid)
+    found = deform_to_template(on_grid, seen, skull_stripped=skull_stripped, step_mm=STEP_MM).astype(np.float16)
     if path is not None:
         with suppress(OSError, InputError):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,3 +55,17 @@ def test_a_head_that_hardly_fits_the_brain_is_aligned_to_heads(modality):
     fit = register_to_template(other, transform @ affine, skull_stripped=False, heads=heads)
     points = move(np.argwhere(labels[::2, ::2, ::2] == 2)[::997], affine)
     assert np.linalg.norm(move(points, fit.matrix @ transform) - points, axis=-1).mean() < 1
+
+
+@pytest.mark.parametrize(("axis", "part"), [(2, slice(8, 36)), (1, slice(30, 60)), (2, slice(40, 70))])
+def test_a_slab_of_a_brain_is_found(template, axis, part):
+    image, affine = template
+    index = [slice(None)] * 3
+    index[axis] = part
+    slab = image[tuple(index)]
+    offset = np.eye(4)
+    offset[axis, 3] = part.start
+    transform = world_affine((6, -4, 8), (1.02, 0.98, 1), (0, 0, 0), (60, -10, 200))
+    fit = register_to_template(slab, transform @ affine @ offset, skull_stripped=True)
+    points = move(np.argwhere(slab > slab.mean())[::97], affine @ offset)
+    assert np.linalg.norm(move(points, fit.matrix @ transform) - points, axis=-1).mean() < 2

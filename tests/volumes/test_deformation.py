@@ -68,11 +68,24 @@ def deformed_template():
     return np.clip(values / values.max(), 0, 1).astype(np.float16), field
 
 
-@pytest.mark.parametrize("contrast", [lambda x: x, lambda x: np.where(x > 0.1, 1.1 - x, 0)], ids=["T1", "inverted"])
-def test_finds_a_known_deformation(tmp_path, deformed_template, contrast):
+@pytest.mark.parametrize(
+    ("contrast", "planes"),
+    [
+        (lambda x: x, slice(None)),
+        (lambda x: np.where(x > 0.1, 1.1 - x, 0), slice(None)),
+        (lambda x: x, slice(60, 110)),
+    ],
+    ids=["T1", "inverted", "slab"],
+)
+def test_finds_a_known_deformation(tmp_path, deformed_template, contrast, planes):
     values, field = deformed_template
-    found = find_deformation(contrast(values).astype(np.float16), AFFINE, skull_stripped=True, cache=tmp_path)
-    places = np.stack(np.meshgrid(*(np.arange(-40, 41, 10.0),) * 3)).reshape(3, -1)
+    values = contrast(values)[:, :, planes].astype(np.float16)
+    low = planes.start or 0
+    affine = AFFINE.copy()
+    affine[2, 3] += low
+    found = find_deformation(values, affine, skull_stripped=True, cache=tmp_path)
+    height = np.arange(-10, 26, 5.0) if low else np.arange(-40, 41, 10.0)
+    places = np.stack(np.meshgrid(*(np.arange(-40, 41, 10.0),) * 2, height)).reshape(3, -1)
     wrong = np.linalg.norm(moved(places, found.to_scan) - moved(places, field), axis=0)
     untouched = np.linalg.norm(places - moved(places, field), axis=0)
     assert wrong.mean() < 0.5 * untouched.mean()
@@ -81,7 +94,7 @@ def test_finds_a_known_deformation(tmp_path, deformed_template, contrast):
 def test_is_found_once_and_again_if_damaged(tmp_path, monkeypatch):
     calls = []
 
-    def deform(values, *, skull_stripped, step_mm):
+    def deform(values, seen, *, skull_stripped, step_mm):
         calls.append(skull_stripped)
         return np.full(FIELD_SHAPE, len(calls), np.float32)
 
