@@ -8,7 +8,9 @@ from dataclasses import asdict
 import numpy as np
 
 from neuralizer_jax.volumes.alignment import Alignment
+from neuralizer_jax.volumes.background import is_skull_stripped
 from neuralizer_jax.volumes.evidence import Evidence
+from neuralizer_jax.volumes.scan import Scan
 from neuralizer_jax.volumes.trust_coefficients import COEFFICIENTS, INTERCEPT
 
 # The logits of evidence beyond these limits are those of the limits.
@@ -16,6 +18,9 @@ _LIMITS = (0.02, 0.98)
 
 # The brain of the MNI152 template has so many litres, and brains at any age but a newborn's have these.
 _TEMPLATE_LITRES, _LITRES = 1.88, (0.7, 2.3)
+
+# A field of view that is shorter along an axis shows a part of a head, mm.
+_WHOLE_MM = 130
 
 # A target is unlike its examples below this likeness.
 LEAST_LIKENESS = 0.5
@@ -58,3 +63,16 @@ def size_warnings(alignment: Alignment) -> tuple[str, ...]:
         return ()
     expected = " to ".join(map(str, _LITRES))
     return (f"its brain has about {litres:.1f} litres, expected {expected}: is the voxel size in its header right?",)
+
+
+def coverage_warnings(scan: Scan) -> tuple[str, ...]:
+    """That a scan shows a slab of a head with its skull, which is not always aligned well. A slab of a brain is.
+
+    Example:
+        >>> coverage_warnings(Scan(np.arange(8000).reshape(20, 20, 20), np.diag([10, 10, 3, 1])))
+        ('shows 60 mm of a head along one axis: look whether the result is aligned to it',)
+    """
+    lengths = np.array(scan.values.shape) * np.linalg.norm(scan.affine[:3, :3], axis=0)
+    if lengths.min() >= _WHOLE_MM or is_skull_stripped(scan.values, scan.affine):
+        return ()
+    return (f"shows {lengths.min():.0f} mm of a head along one axis: look whether the result is aligned to it",)
