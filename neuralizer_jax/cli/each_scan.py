@@ -21,6 +21,8 @@ def read_grids(targets: Sequence[Path], *, single: bool) -> tuple[dict[Path, Vol
     grids, failed = {}, {}
     for target in targets:
         try:
+            if target.is_symlink() and not target.exists():
+                raise InputError(f"{one_line(target)}: is a link to a missing file (was it fetched?), expected a scan")
             grids[target] = read_grid(target)
         except InputError as error:
             if single:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuralizer_jax.cli.predict import label_list
+from neuralizer_jax.cli.segmentation_options import label_list
 
 if TYPE_CHECKING:
     from neuralizer_jax.cli.named_weights import NamedWeights

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from neuralizer_jax import __version__
 from neuralizer_jax.cli import (
+    bids,
     card,
     convert,
     demo,
@@ -32,7 +33,7 @@ from neuralizer_jax.cli import (
 from neuralizer_jax.errors import InputError, one_line
 
 _COMMANDS = (
-    *(predict, serve, demo, prepare, episodes, train, evaluate, runtime, report, card, experiment, convert),
+    *(predict, bids, serve, demo, prepare, episodes, train, evaluate, runtime, report, card, experiment, convert),
     push_ready,
 )
 

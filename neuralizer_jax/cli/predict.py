@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuralizer_jax.cli.segmentation_options import add_context, add_labels, add_overwrite, add_way, add_weights
 from neuralizer_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ _OF_SCANS = (
 
 # Tasks of whole scans with built-in examples.
 BUILTIN = ("skull-stripping", "denoising", "bias-correction", "super-resolution", "inpainting")
-
-_VIEWS = ("coronal", "axial", "sagittal")
 
 _EPILOG = """examples:
   neuralizer predict --task skull-stripping -i sub-09_T1w.nii.gz -o mask.nii.gz
@@ -63,12 +62,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     files = parser.add_argument_group("files")
-    files.add_argument(
-        "--weights",
-        metavar="FILE",
-        help="weights file, checkpoint or checkpoint folder, the name of weights in the package (default: small), "
-        "or hf://OWNER/NAME or hf://OWNER/NAME@REVISION on the Hugging Face hub",
-    )
+    add_weights(files)
     files.add_argument(
         "-i",
         "--target",
@@ -78,16 +72,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         type=Path,
         help="target images, or folders of target images",
     )
-    files.add_argument(
-        "--context",
-        metavar="DIR",
-        type=Path,
-        help="folder of context pairs: NAME_in0.png with NAME_out0.png, ...; of scans also BIDS (sub-01_T1w.nii.gz "
-        "with sub-01_dseg.nii.gz), nnU-Net (imagesTr, labelsTr), NAME with NAME_seg, and volumes from `neuralizer "
-        "prepare --volumes`",
-    )
-    files.add_argument("--context-in", metavar="FILE", nargs="+", type=Path, help="inputs of the context pairs")
-    files.add_argument("--context-out", metavar="FILE", nargs="+", type=Path, help="their outputs, in the same order")
+    add_context(files)
     files.add_argument(
         "-o", "--out", metavar="FILE", required=True, type=Path, help="image to write; a folder for several targets"
     )
@@ -102,54 +87,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         f"*_prob. Of scans without context pairs: segmentation, {', '.join(BUILTIN)}, from built-in examples (default: "
         "image)",
     )
-    task.add_argument(
-        "--labels",
-        metavar="L",
-        nargs="+",
-        type=label_list,
-        help="segment only these labels: 47,48 or 47 48 (default: all labels in the context)",
-    )
-    task.add_argument(
-        "--label-names",
-        metavar="NAMES",
-        help="names of the labels: freesurfer, neuromorphometrics or hammers if their numbers are; or a file, a BIDS "
-        "dseg.tsv, a colour table of FreeSurfer or ITK-SNAP, nnU-Net's dataset.json, or lines of a number and a name "
-        "(default for scans: the table beside the examples)",
-    )
+    add_labels(task)
     scans = parser.add_argument_group("whole scans")
-    scans.add_argument(
-        "--examples-per-target",
-        metavar="N",
-        type=int,
-        help="predict each structure from the N examples that resemble the target most where it lies (default: 8; of "
-        "built-in examples 4)",
-    )
-    scans.add_argument(
-        "--planes",
-        metavar="VIEWS",
-        type=_views,
-        default=_VIEWS,
-        help=f"predict slices of these planes and average them (default: {','.join(_VIEWS)})",
-    )
+    add_way(scans)
     scans.add_argument(
         "--aligned",
         action="store_true",
         help="target and examples are in MNI152 space already: do not align them affinely",
-    )
-    scans.add_argument(
-        "--affine",
-        action="store_true",
-        help="align affinely only: do not deform scans to MNI152, which takes seconds a scan and makes segmentations "
-        "better",
-    )
-    scans.add_argument(
-        "--partial",
-        metavar="FILE",
-        nargs="?",
-        const=True,
-        help="each example was annotated for the labels alone that it shows, so its background may hold the others; "
-        'with FILE, for the labels that it lists, {"sub-01": [17, 53]} (default: labels.json in the folder of '
-        "examples, or every example was annotated for all labels)",
     )
     scans.add_argument(
         "--probabilities", action="store_true", help="also write the probability of each label, a 4-D volume *_probseg"
@@ -167,12 +111,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="also write how the target was aligned to MNI152: a matrix (*_to-MNI152.txt: RAS mm to RAS mm), and for "
         "ITK a transform (*_to-MNI152.tfm) and displacements (*_to-MNI152_warp.nii.gz)",
     )
-    scans.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace results of other files or options (default: they are kept, and the command stops; results of the "
-        "same files and options are not computed again)",
-    )
+    add_overwrite(scans)
     images = parser.add_argument_group("images and planes")
     images.add_argument(
         "--slice", metavar="WHERE", help="plane of a volume: y=-17 (mm, RAS) or 1/112 (array axis / voxel index)"
@@ -214,21 +153,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         defaults={name: parser.get_default(name) for name in names},
         less_memory="--context-chunk 1, smaller images or another device",
     )
-
-
-def label_list(text: str) -> list[int]:
-    """The labels of an argument, `47,48`."""
-    try:
-        return [int(label) for label in text.split(",") if label]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected whole numbers such as 47,48") from None
-
-
-def _views(text: str) -> tuple[str, ...]:
-    views = tuple(view for view in text.split(",") if view)
-    if not views or len(set(views) & set(_VIEWS)) < len(views):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected some of {','.join(_VIEWS)}")
-    return views
 
 
 def run(options: argparse.Namespace, predict_volume: "Callable[..., VolumePrediction] | None" = None) -> int:

@@ -58,7 +58,7 @@ class ReportFiles:
     def finish(self) -> None:
         """Writes the index of several scans. Raises InputError if it cannot."""
         for path in self.index.values():
-            write_volume_index(path, path.parent / _PAGES)
+            write_volume_index(path, (path.parent / _PAGES).glob("*.html"))
             print(one_line(path))
 
 

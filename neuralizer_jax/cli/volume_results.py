@@ -19,6 +19,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,12 +29,15 @@ from neuralizer_jax.errors import InputError, one_line
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.bids_name import parse_name
 from neuralizer_jax.files.endings import ENDINGS, volume_ending
-from neuralizer_jax.files.label_table import LabelRow, write_label_table
+from neuralizer_jax.files.label_table import COLUMNS, LabelRow, write_label_table
 from neuralizer_jax.files.result_record import PROGRAM, is_as_predicted, labels_key, read_record
 from neuralizer_jax.files.transforms import write_itk_transform, write_itk_warp, write_matrix
 from neuralizer_jax.files.volume_grid import VolumeGrid, write_labels, write_probabilities
 from neuralizer_jax.volumes.displacement import FIELD_AFFINE
 from neuralizer_jax.volumes.volume_prediction import VolumePrediction
+
+if TYPE_CHECKING:
+    from neuralizer_jax.volumes.skull_stripping import BrainMask
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def is_finished(files: Mapping[str, Path], origin: Origin, *, overwrite: bool) -
     if not overwrite:
         raise InputError(
             f"{one_line(result if result.exists() else there[0])}: is there already, made from other files or options, "
-            "by another version or by hand, expected --overwrite or another --out"
+            "by another version or by hand, expected --overwrite or another output"
         )
     return False
 
@@ -198,7 +202,9 @@ def write_results(
     """
     found = prediction.structures
     examples = {str(label): examples_used(own.prediction.examples) for label, own in found.items()}
-    write_record(files["record"], origin, {"Examples": examples, "Labels": labels_key(prediction.labels)})
+    text = {"Description": "Structures that were segmented from examples", "SpatialReference": "orig", "Manual": False}
+    labels = {"Examples": examples, "Labels": labels_key(prediction.labels)}
+    write_record(files["record"], origin, text | COLUMNS | labels)
     rows = [LabelRow(x.label, names.get(x.label, ""), x.voxels, x.mm3, x.confidence) for x in found.values()]
     write_label_table(files["table"], rows)
     for what, on_voxels in (("probabilities", prediction.probability), ("spread", prediction.spread)):
@@ -215,6 +221,18 @@ def write_results(
     if "page" in files:
         write_page(files["page"], prediction, names, {"command": origin.command, "weights": origin.weights})
     write_labels(files["labels"], prediction.labels, grid)
+    return list(files.values())
+
+
+def write_mask(files: Mapping[str, Path], found: "BrainMask", grid: VolumeGrid, origin: Origin) -> list[Path]:
+    """Writes the brain mask of a scan, the file `labels`, and its record; returns their paths.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    text = {"Description": "The brain, with the fluid around it", "SpatialReference": "orig", "Type": "Brain"}
+    write_record(files["record"], origin, text | {"Labels": labels_key(found.mask)})
+    write_labels(files["labels"], found.mask, grid)
     return list(files.values())
 
 

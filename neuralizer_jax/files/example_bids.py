@@ -12,7 +12,7 @@ from neuralizer_jax.files.endings import volume_ending
 from neuralizer_jax.files.volume_grid import lies_on, read_grid
 
 # The contrasts that labels are usually drawn on, the usual one first.
-_SUFFIXES = ("T1w", "T2w", "PDw", "FLAIR", "UNIT1", "T2starw", "angio", "CT")
+CONTRASTS = ("T1w", "T2w", "PDw", "FLAIR", "UNIT1", "T2starw", "angio", "CT")
 _MAPS = ("dseg", "seg", "aseg", "label", "labels", "manual")
 _MASKS = ("mask", "msk", "roi")
 # Neither an image of one volume nor labels.
@@ -121,7 +121,7 @@ def _image_of(label: _File, images: Sequence[_File], wanted: Sequence[BidsName])
         return (
             not any(own.suffix == its.suffix for its in wanted),
             not any(own.entities.get("desc") == its.entities.get("desc") for its in wanted),
-            _SUFFIXES.index(own.suffix) if own.suffix in _SUFFIXES else len(_SUFFIXES),
+            CONTRASTS.index(own.suffix) if own.suffix in CONTRASTS else len(CONTRASTS),
             "derivatives" in image.place.parts,
             len(own.entities),
             image.place.as_posix(),

@@ -12,8 +12,15 @@ from neuralizer_jax.files.table_cell import plain_cell
 # A structure is to be looked at below this confidence.
 LEAST_DICE = 0.6
 
+# The columns besides those of BIDS, as its JSON files describe them.
+COLUMNS = {
+    "voxels": {"Description": "Number of voxels that have the label"},
+    "mm3": {"Description": "Their volume", "Units": "mm^3"},
+    "confidence": {"Description": "Dice with the truth that is expected, 0 to 1"},
+}
+
 # BIDS: a value that is not known.
-_UNKNOWN = "n/a"
+UNKNOWN = "n/a"
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,8 @@ def write_label_table(path: Path, rows: Iterable[LabelRow]) -> None:
     """
     with written_whole(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-        writer.writerow(("index", "name", "voxels", "mm3", "confidence"))
+        writer.writerow(("index", "name", *COLUMNS))
         for row in rows:
-            name = plain_cell(one_line(row.name)) or _UNKNOWN
-            confidence = f"{row.confidence:.3f}" if row.voxels else _UNKNOWN
+            name = plain_cell(one_line(row.name)) or UNKNOWN
+            confidence = f"{row.confidence:.3f}" if row.voxels else UNKNOWN
             writer.writerow((row.label, name, row.voxels, f"{row.mm3:.1f}", confidence))

@@ -5,6 +5,7 @@ Each page holds a summary of itself, so that pages of an earlier run are listed 
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ _HEAD_BYTES = 2**19
 _KEYS = {"name", "found", "structures", "warnings", "picture"}
 
 
-def write_volume_index(path: Path, folder: Path) -> int:
-    """Writes a page that lists all pages in a folder that `write_volume_page` wrote.
+def write_volume_index(path: Path, pages: Iterable[Path]) -> int:
+    """Writes a page that lists the pages that `write_volume_page` wrote.
 
     Args:
         path: an HTML file.
-        folder: where the pages are, below the folder of `path`.
+        pages: HTML files in the folder of `path` or below; other pages and hidden files are passed over.
 
     Returns:
         How many pages it lists.
@@ -34,9 +35,9 @@ def write_volume_index(path: Path, folder: Path) -> int:
         InputError: the index cannot be written, or a page cannot be read.
     """
     entries = []
-    for page in sorted(folder.glob("[!.]*.html"), key=lambda page: natural_order(page.name)):
-        if summary := _summary(page):
-            entries.append(summary | {"link": page.relative_to(path.parent)})
+    for page in sorted(pages, key=lambda page: natural_order(page.name)):
+        if not page.name.startswith(".") and (summary := _summary(page)):
+            entries.append(summary | {"link": page.relative_to(path.parent).as_posix()})
     entries.sort(key=lambda entry: -len(entry["warnings"]))
     to_check = sum(bool(entry["warnings"]) for entry in entries)
     text = render_page(

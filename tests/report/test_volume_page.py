@@ -150,7 +150,7 @@ def test_the_index_lists_the_pages_to_check_first(tmp_path):
     write_volume_page(scans / "sub-2.html", segmented(name=HOSTILE))
     (scans / "other.html").write_text("<p>not ours</p>")
     (scans / "damaged.html").write_text('<script type="application/json" id="summary">{"name": 3</script>')
-    assert write_volume_index(tmp_path / "index.html", scans) == 2
+    assert write_volume_index(tmp_path / "index.html", scans.glob("*.html")) == 2
     index = Page(tmp_path / "index.html")
     assert index.text.index(HOSTILE) < index.text.index("sub-1")
     assert [a["href"] for tag, a in index.tags if tag == "a"] == ["scans/sub-2.html", "scans/sub%20%231%3F.html"]
