@@ -10,6 +10,7 @@ import jax
 import nibabel as nib
 import numpy as np
 import pytest
+from made_up_scans import Predictor, strip
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -74,6 +75,13 @@ def prepared_phantom():
         assert main(["prepare", "phantom", "--subjects", "12", "--out", "data"]) == 0
 
 
+def prepared_study():
+    """The dataset of the page on BIDS."""
+    if not Path("study").exists():
+        page = (ROOT / "docs/howto/bids.md").read_text()
+        exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], {})
+
+
 @pytest.fixture(scope="module")
 def commands_run():
     """Several pages show the same command: it runs once."""
@@ -84,6 +92,10 @@ def commands_run():
 def test_commands(block, workplace, commands_run, monkeypatch):
     monkeypatch.chdir(workplace)
     prepared_phantom()
+    prepared_study()
+    # `bids` takes minutes otherwise; whole scans are predicted in their own tests.
+    monkeypatch.setattr("neuralizer_jax.volumes.predict.predict_volume", Predictor())
+    monkeypatch.setattr("neuralizer_jax.volumes.skull_stripping.strip_skull", strip)
     commands = block.replace("\\\n", " ").strip().splitlines()
     for command in [command for command in commands if command not in commands_run]:
         commands_run.add(command)

@@ -12,7 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from made_up_scans import LEFT, RIGHT, Predictor, label_map, picture, save
+from made_up_scans import LEFT, RIGHT, Predictor, label_map, picture, save, strip
 
 from neuralizer_jax import __version__
 from neuralizer_jax.cli import bids as command
@@ -20,8 +20,6 @@ from neuralizer_jax.cli.bids_participant import segment_participants
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.example_volumes import find_examples
-from neuralizer_jax.volumes.alignment import Alignment
-from neuralizer_jax.volumes.skull_stripping import BrainMask
 
 
 def describe(folder, **more):
@@ -45,12 +43,6 @@ def folder(tmp_path, monkeypatch, tiny_weights):
     return tmp_path
 
 
-def bright(model, params, target, *, planes, on_progress):
-    """A brain mask without network."""
-    mask = target.values > 400
-    return BrainMask(mask, mask.astype(np.float32), target, Alignment(np.eye(4)))
-
-
 def run(*arguments, out="out", predictor=None, context="ann", data="data", level="participant"):
     """Runs the command with a made-up prediction; returns its status and the scans that were segmented."""
     parser = argparse.ArgumentParser()
@@ -61,7 +53,7 @@ def run(*arguments, out="out", predictor=None, context="ann", data="data", level
     if level == "group":
         return command.run(options), []
     predictor = predictor or Predictor()
-    status = segment_participants(options, predictor, bright)
+    status = segment_participants(options, predictor, strip)
     return status, [call.target.name for call in predictor.calls]
 
 
