@@ -6,6 +6,7 @@ gets `images/NAME` and `labels/NAME`; of 2-D images `NAME_in.png` and `NAME_out.
 
 import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from neuralizer_jax.files.context_files import paired_files
@@ -18,8 +19,8 @@ _CHANNEL = re.compile(r"_\d{4}$")
 _PAIR_WORD = re.compile(r"[\W_]*(?<![^\W_])(in|out)(puts?)?[0-9]*(?![^\W_])", re.IGNORECASE)
 
 
-def new_place(scan: Path, context: Path, examples: Examples) -> Pair:
-    """The image and the label map of a new example, of which no file is there, except for an image that is the scan.
+def new_places(scan: Path, context: Path, examples: Examples) -> Iterator[Pair]:
+    """Places for a new example, the best one first. No file is there, except for an image that is the scan itself.
 
     Args:
         scan: its file.
@@ -27,7 +28,7 @@ def new_place(scan: Path, context: Path, examples: Examples) -> Pair:
         examples: those that are there.
 
     Example:
-        >>> pair = new_place(Path("new/case 7.nii.gz"), Path("ann"), Examples({}, None, ()))
+        >>> pair = next(new_places(Path("new/case 7.nii.gz"), Path("ann"), Examples({}, None, ())))
         >>> pair.image.as_posix(), pair.output.as_posix()
         ('ann/images/case 7.nii.gz', 'ann/labels/case 7.nii.gz')
     """
@@ -35,8 +36,7 @@ def new_place(scan: Path, context: Path, examples: Examples) -> Pair:
     for number in itertools.count(1):
         pair = _place(_plain_name(image_stem(scan)), number, scan, context, like)
         if not pair.output.exists() and (pair.image == scan or not pair.image.exists()):
-            return pair
-    raise AssertionError  # for type checkers
+            yield pair
 
 
 def _place(name: str, number: int, scan: Path, context: Path, like: Pair | None) -> Pair:
@@ -44,7 +44,7 @@ def _place(name: str, number: int, scan: Path, context: Path, like: Pair | None)
     ending = image_suffix(scan)
     if like and (suffix := bids_suffix(like.image)):
         return _bids(name, number, suffix, scan, context, like)
-    name = name if number == 1 else f"{name}-{number}"
+    bare, name = name, name if number == 1 else f"{name}-{number}"
     if like is None:
         if not volume_ending(scan):
             return Pair(context / f"{name}_in{ending}", context / f"{name}_out{ending}")
@@ -60,7 +60,8 @@ def _place(name: str, number: int, scan: Path, context: Path, like: Pair | None)
         return Pair(image, like.output.with_name(f"{name.removesuffix(channel)}{ending}"))
     words = image_stem(like.output).removeprefix(image_stem(like.image))
     words = words if words != image_stem(like.output) else "_seg"
-    image = scan if context in scan.parents else context / f"{name}{ending}"
+    name = name if number == 1 else f"{bare}n{number}"  # files are matched by the words of their names
+    image = scan if number == 1 and context in scan.parents else context / f"{name}{ending}"
     return Pair(image, image.with_name(f"{name}{words}{ending}"))
 
 

@@ -4,10 +4,12 @@ Whatever is replaced is kept (`folders.keep`). The label map is written when eve
 """
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +24,14 @@ from neuralizer_jax.files.image_files import image_suffix, read_image, write_ima
 from neuralizer_jax.files.label_names import find_label_names
 from neuralizer_jax.files.table_cell import plain_cell
 from neuralizer_jax.files.volume_grid import read_grid, read_labels, write_labels, write_scan
-from neuralizer_jax.serve.example_places import new_place
+from neuralizer_jax.serve.example_places import new_places
 from neuralizer_jax.serve.folders import Examples, Folders, Pair, ScanFile, find_context, keep
 
 # Outputs with more values are images, not labels.
 _MOST_LABELS = 1000
+
+# Names that are tried for a new example, where it would hide one that is there.
+_MOST_TRIED = 3
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,15 @@ def save_example(
         raise InputError(f"{one_line(folders.context)}: its outputs are images, expected a folder of label maps")
     names = names_of(folders.context, before)
     known = annotated_labels(folders.context, pairs, names) if pairs and scan.is_volume else {}
-    pair = scan.pair or new_place(scan.path, folders.context, before)
-    made = _write_pair(pair, scan, labels, folders.context)
-    after = find_context(folders.context)
-    if not {*pairs, pair} <= set(after.pairs.values()):
+    places = [scan.pair] if scan.pair else islice(new_places(scan.path, folders.context, before), _MOST_TRIED)
+    for pair in places:
+        made = _write_pair(pair, scan, labels, folders.context)
+        after = find_context(folders.context)
+        if {*pairs, pair} <= set(after.pairs.values()):
+            break
         for path in made:
             path.unlink(missing_ok=True)
+    else:
         why = after.notes[0] if after.notes else "it would not be found"
         raise InputError(f"{one_line(pair.output)}: cannot lie beside the other examples ({why})")
     notes = _write_names(folders.context, after, {**annotated, **{x: annotated.get(x, "") for x in shown}})
@@ -133,6 +141,8 @@ def _write_pair(pair: Pair, scan: ScanFile, labels: np.ndarray, context: Path) -
             from neuralizer_jax.volumes.read_scan import read_scan
 
             write_scan(pair.image, read_scan(scan.path).values, read_grid(scan.path))
+            changed = scan.path.stat().st_mtime_ns
+            os.utime(pair.image, ns=(changed, changed))  # by which `find_scans` knows it again
     keep(pair.output, context)
     if scan.is_volume:
         write_labels(pair.output, labels, read_grid(scan.path))

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from neuralizer_jax.errors import InputError, OutputError, one_line
 from neuralizer_jax.files.context_files import find_pairs
 from neuralizer_jax.files.endings import volume_ending
@@ -18,6 +20,7 @@ from neuralizer_jax.files.example_volumes import find_examples, scans_in
 from neuralizer_jax.files.folder_tree import files_under
 from neuralizer_jax.files.image_files import image_suffix
 from neuralizer_jax.files.volume_grid import is_volume
+from neuralizer_jax.volumes.read_scan import read_scan
 
 # Replaced files are kept here, in the folder of examples. Hidden folders are not searched for examples.
 KEPT = ".replaced"
@@ -114,7 +117,7 @@ def find_scans(folders: Folders, examples: Examples) -> dict[str, ScanFile]:
         whole = path.resolve()
         if whole in files or any(other in whole.parents for other in others):
             continue
-        pair = pairs.get(_content(path)) if path.stat().st_size in sizes else None
+        pair = pairs.get(_content(path)) if path.stat().st_size in sizes else _converted(path, examples)
         copied.add(pair)
         place = path.relative_to(root)
         found = ScanFile(_id(path), path, place.as_posix(), pair, folders.results / place.parent)
@@ -158,6 +161,24 @@ def _id(path: Path) -> str:
 def _content(path: Path) -> str:
     status = path.stat()
     return _hash(path, status.st_size, status.st_mtime_ns)
+
+
+def _converted(scan: Path, examples: Examples) -> Pair | None:
+    """The example whose image is the scan in FreeSurfer's format: it has its time and voxels."""
+    changed = scan.stat().st_mtime_ns
+    for pair in examples.pairs.values():
+        same_time = pair.image.name.endswith(".mgz") and pair.image.stat().st_mtime_ns == changed
+        if same_time and _same_voxels(scan, pair.image, changed):
+            return pair
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _same_voxels(one: Path, other: Path, changed: int) -> bool:
+    try:
+        return volume_ending(one) != "" and np.array_equal(read_scan(one).values, read_scan(other).values)
+    except InputError:
+        return False
 
 
 @lru_cache(maxsize=4096)

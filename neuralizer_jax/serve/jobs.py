@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-from neuralizer_jax.errors import InputError
+from neuralizer_jax.errors import InputError, one_line
 
 WORKER = (sys.executable, "-m", "neuralizer_jax.cli.predict_worker")
 
@@ -150,8 +150,10 @@ class Jobs:
             start = time.monotonic()
             try:
                 outcome = self._predict(job, arguments(), start)
-            except (InputError, OSError) as error:
+            except InputError as error:
                 outcome = str(error)
+            except Exception as error:  # whatever it is, the next prediction can be made
+                outcome = one_line(f"{type(error).__name__}: {error}")
             with self._changed:
                 if job.state == "running":
                     job.state, job.error = ("failed", outcome) if outcome else ("done", "")
