@@ -186,17 +186,23 @@ class Jobs:
                     job.notes.append(message["note"])
                 else:
                     job.stage, job.done, job.of = message["stage"], message["done"], message["of"]
-        except (BrokenPipeError, ValueError):  # it died, or wrote something else
+        except (BrokenPipeError, ValueError, LookupError, TypeError):  # it died, or says something else
             pass
         finally:
             with self._changed:
                 self._reading = False
-                if self._process is not process or process.poll() is not None:
+                if self._process is not process:  # cancelled meanwhile
                     _close(process)
+        with self._changed:
+            if self._process is process:
+                self._end()
         return "the prediction ended without a result, look at the terminal of the workbench"
 
     def _started(self) -> "subprocess.Popen[str]":
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:  # it was killed
+            _close(self._process)
+            self._process = None
+        if self._process is None:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
             )
