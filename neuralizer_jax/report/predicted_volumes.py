@@ -142,7 +142,7 @@ def _structures_table(volumes: pd.DataFrame, structures: list[str]) -> Table:
 
 
 def _odd_table(odd: pd.DataFrame, z: pd.Series) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for _, row in odd.assign(z=z).sort_values("z", key=abs, ascending=False).head(_MOST_ROWS).iterrows():
         confidence = Cell(f"{row['confidence']:.2f}") if row["confidence"] == row["confidence"] else NOTHING
         deviations = Cell(f"{row['z']:+.1f}") if row["z"] else NOTHING
