@@ -13,6 +13,7 @@ import pytest
 from made_up_scans import Predictor, strip
 from ml_collections import ConfigDict
 from PIL import Image
+from training_examples import SMALL_TRAINING
 
 from input_pipeline.ops.task_augmentations import TASK_AUGMENTATIONS
 from input_pipeline.ops.tasks import TASKS
@@ -26,9 +27,7 @@ PAGES = [
     *sorted((ROOT / "docs/howto").glob("*.md")),
 ]
 SIZE = (24, 24)
-SMALLER = (
-    "--config.train.warmup_steps=1 --config.model.features=4 --config.model.stages=2 --config.validation.episodes=1"
-)
+SMALLER = ("--config.train.steps=1", "--config.train.warmup_steps=0", *SMALL_TRAINING)
 
 
 def blocks(language):
@@ -72,7 +71,7 @@ def workplace(tmp_path_factory, tiny_weights):
 
 def prepared_phantom():
     if not Path("data/phantom").exists():
-        assert main(["prepare", "phantom", "--subjects", "12", "--out", "data"]) == 0
+        assert main(["prepare", "phantom", "--subjects", "12", "--workers", "1", "--out", "data"]) == 0
 
 
 def prepared_study():
@@ -99,7 +98,7 @@ def test_commands(block, workplace, commands_run, monkeypatch):
     commands = block.replace("\\\n", " ").strip().splitlines()
     for command in [command for command in commands if command not in commands_run]:
         commands_run.add(command)
-        shorter = command.replace("steps=200", f"steps=2 {SMALLER}").replace(
+        shorter = command.replace("--config.train.steps=200", " ".join(SMALLER)).replace(
             "--out episodes", "--out episodes --tasks-only"
         )
         program, *arguments = shlex.split(shorter)

@@ -12,6 +12,14 @@ from neuralizer_jax.losses import episode_loss
 from neuralizer_jax.training.optimizer import make_optimizer
 from neuralizer_jax.training.state import TrainState
 
+# Options of `neuralizer train --config smoke` for a small network. Tests with the same options share compiled programs.
+SMALL_TRAINING = (
+    "--config.model.features=4",
+    "--config.model.stages=2",
+    "--config.validation.episodes=1",
+    "--config.data.size=32",
+)
+
 
 def train_config(**changes):
     settings = {"steps": 100, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 0, "decay": "constant"}

@@ -40,11 +40,9 @@ from neuralizer_jax.files.volume_grid import (
     write_labels,
     write_scan,
 )
-from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.image_task import ImageExample, are_of_the_same_kind, predict_image
 from neuralizer_jax.volumes.read_scan import read_scan
 from neuralizer_jax.volumes.scan import Scan
-from neuralizer_jax.volumes.trust import size_warnings
 from neuralizer_jax.weights.hub import shown_name
 from neuralizer_jax.weights.weights_hash import weights_sha256
 
@@ -212,7 +210,7 @@ def _job(options: argparse.Namespace, network: _Network, examples: Sequence[Imag
         if "page" in files:
             write_mask_page(files["page"], found, {"command": origin.command, "weights": origin.weights})
         write_labels(files["labels"], found.mask, grid)
-        return _notes(scan, found.alignment), list(files.values())
+        return [f"{scan.name}: {warning}" for warning in found.warnings], list(files.values())
 
     def restored(scan: Scan, files: Mapping[str, Path], grid: VolumeGrid, origin: Origin, progress: Progress) -> _Done:
         if examples:
@@ -223,10 +221,6 @@ def _job(options: argparse.Namespace, network: _Network, examples: Sequence[Imag
         made = {"Task": options.task, "Examples": examples_used(found.examples), "Image": image_key(found.values)}
         write_record(files["record"], origin, made)
         write_scan(files["image"], found.values, grid, None if same else found.affine)
-        return _notes(scan, found.alignment), list(files.values())
+        return [f"{scan.name}: {warning}" for warning in found.warnings], list(files.values())
 
     return stripped if options.task == "skull-stripping" else restored
-
-
-def _notes(scan: Scan, alignment: Alignment) -> list[str]:
-    return [f"{scan.name}: {warning}" for warning in size_warnings(alignment)]

@@ -101,7 +101,7 @@ def write_mask_page(path: Path, found: "BrainMask", made_by: Mapping[str, str]) 
     voxels = int(found.mask.sum())
     mm3 = voxels * abs(float(np.linalg.det(found.target.affine[:3, :3])))
     brain = FoundStructure(1, "brain", voxels, mm3, float(found.probability[found.mask].mean()))
-    _write(path, found.target, found.mask.astype(np.uint8), [brain], found.alignment, made_by)
+    _write(path, found.target, found.mask.astype(np.uint8), [brain], found.alignment, made_by, found.warnings)
 
 
 def _write(

@@ -18,10 +18,12 @@ from neuralizer_jax.volumes.aligned import AlignedScan, align_scan
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.background import is_skull_stripped, with_dark_background
 from neuralizer_jax.volumes.choose import similarity
+from neuralizer_jax.volumes.evidence import field_likeness
 from neuralizer_jax.volumes.field import field_of
 from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.scan import Scan, to_ras
 from neuralizer_jax.volumes.slice_predictions import predict_planes
+from neuralizer_jax.volumes.trust import likeness_warnings, size_warnings
 
 Progress = Callable[[str, int, int], object]
 
@@ -86,6 +88,7 @@ class ImagePrediction:
         target: the scan.
         alignment: of the target to MNI152.
         examples: names of the examples that were used and their similarity, most similar first.
+        likeness: of the scan and the examples, see `evidence.field_likeness`.
     """
 
     values: np.ndarray
@@ -93,6 +96,12 @@ class ImagePrediction:
     target: Scan
     alignment: Alignment
     examples: tuple[tuple[str, float], ...]
+    likeness: float = 1.0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the scan: it has no size of a head, or is unlike the examples."""
+        return (*size_warnings(self.alignment), *likeness_warnings(self.likeness))
 
     def _repr_html_(self) -> str:
         """A picture, in a notebook."""
@@ -160,7 +169,8 @@ def predict_image(
     chosen = _choose(own, pairs, examples_per_target)
     images = np.stack([place.bring(pair.scan.values, pair.scan.to_mni) for pair, _ in chosen])
     outputs = np.stack([place.bring(pair.output, pair.scan.to_mni) for pair, _ in chosen])
-    found = predict_field(network, params, place.bring(own.values, own.to_mni), images, outputs, planes, on_progress)
+    image = place.bring(own.values, own.to_mni)
+    found = predict_field(network, params, image, images, outputs, planes, on_progress)
     values, there = place.take_back(found, own.values.shape)
     if same_kind:
         canonical = target.canonical().values
@@ -170,7 +180,8 @@ def predict_image(
         low, high = np.mean([(pair.window.low, pair.window.high) for pair, _ in chosen], axis=0)
         values = np.where(there, in_unit_of(Window(low, high), values), low)
     names = tuple((pair.scan.name, like) for pair, like in chosen)
-    return ImagePrediction(as_stored(values, target), target.affine, target, own.alignment, names)
+    likeness = field_likeness(image, images)
+    return ImagePrediction(as_stored(values, target), target.affine, target, own.alignment, names, likeness)
 
 
 def are_of_the_same_kind(examples: Sequence[ImageExample]) -> bool:

@@ -19,6 +19,7 @@ from neuralizer_jax.errors import InputError
 from neuralizer_jax.intensity import Window
 from neuralizer_jax.volumes.aligned import AlignedScan, align_scan
 from neuralizer_jax.volumes.background import is_skull_stripped
+from neuralizer_jax.volumes.evidence import field_likeness
 from neuralizer_jax.volumes.example_heads import example_name, heads_in_field
 from neuralizer_jax.volumes.field import Field, field_of
 from neuralizer_jax.volumes.image_task import (
@@ -116,12 +117,14 @@ def restore(
         own, place, examples_per_target, skull_stripped=stripped, cache=cache, on_progress=on_progress
     )
     window = window_of(target)
+    likeness = 1.0
 
     def predicted(image: np.ndarray, images: np.ndarray, **options: Any) -> np.ndarray:
+        nonlocal likeness
+        likeness = field_likeness(image, images)
         return predict_field(network, params, image, images, clean, planes, on_progress, **options)
 
     image = place.bring(own.values, own.to_mni)
-    affine = canonical.affine
     if task == "denoising":
         sigma = float(np.clip(noise_level(image, image > _LEAST_SIGNAL), *_NOISE))
         noisy = np.stack([np.minimum(add_noise(x, sigma, _random(n)), 1) for n, x in enumerate(clean)])
@@ -145,13 +148,11 @@ def restore(
         thick = [thick_slices(x, np.where(sizes > 1.01, sizes, 1), first) for x in clean]
         found = predicted(image, np.stack(thick))
         values, affine = _finer(found, place, canonical, window)
-        return ImagePrediction(values, affine, target, own.alignment, _names(examples_per_target))
-    return ImagePrediction(as_stored(values, target), target.affine, target, own.alignment, _names(examples_per_target))
-
-
-def _names(count: int) -> tuple[tuple[str, float], ...]:
-    """Built-in examples have no similarity: they are made for the target."""
-    return tuple((example_name(number), 1.0) for number in range(count))
+    if task != "super-resolution":
+        values, affine = as_stored(values, target), target.affine
+    # Built-in examples have no similarity: they are made for the target.
+    names = tuple((example_name(number), 1.0) for number in range(examples_per_target))
+    return ImagePrediction(values, affine, target, own.alignment, names, likeness)
 
 
 def _random(number: int) -> np.random.Generator:

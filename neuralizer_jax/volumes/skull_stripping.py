@@ -13,11 +13,13 @@ from neuralizer_jax.errors import InputError
 from neuralizer_jax.volumes.aligned import align_scan
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.background import is_skull_stripped
+from neuralizer_jax.volumes.evidence import field_likeness
 from neuralizer_jax.volumes.example_heads import heads_in_field
 from neuralizer_jax.volumes.field import field_of
 from neuralizer_jax.volumes.image_task import Progress, as_stored, predict_field
 from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.scan import Scan
+from neuralizer_jax.volumes.trust import likeness_warnings, size_warnings
 
 # The surface of a brain is smooth: it is predicted on a grid of this voxel size in mm, in every other slice.
 _STEP_MM = 2.0
@@ -36,12 +38,19 @@ class BrainMask:
         probability: float32 `[X, Y, Z]`.
         target: the scan.
         alignment: of the target to MNI152.
+        likeness: of the scan and the examples, see `evidence.field_likeness`.
     """
 
     mask: np.ndarray
     probability: np.ndarray
     target: Scan
     alignment: Alignment
+    likeness: float = 1.0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the scan: it has no size of a head, or is unlike the examples."""
+        return (*size_warnings(self.alignment), *likeness_warnings(self.likeness))
 
     def _repr_html_(self) -> str:
         """A picture and the volume, in a notebook."""
@@ -104,7 +113,8 @@ def strip_skull(
     mask = _one_piece(probability > _THRESHOLD)
     if not mask.any():
         raise InputError(f"{target.name}: no brain was found, expected a scan of a whole head")
-    return BrainMask(as_stored(mask, target) > 0, as_stored(probability, target), target, own.alignment)
+    likeness = field_likeness(image, images)
+    return BrainMask(as_stored(mask, target) > 0, as_stored(probability, target), target, own.alignment, likeness)
 
 
 def _one_piece(mask: np.ndarray) -> np.ndarray:

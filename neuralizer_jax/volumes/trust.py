@@ -76,3 +76,18 @@ def coverage_warnings(scan: Scan) -> tuple[str, ...]:
     if lengths.min() >= _WHOLE_MM or is_skull_stripped(scan.values, scan.affine):
         return ()
     return (f"shows {lengths.min():.0f} mm of a head along one axis: look whether the result is aligned to it",)
+
+
+def likeness_warnings(likeness: float) -> tuple[str, ...]:
+    """That a scan, by its correlation with the examples as a share of theirs with each other, is unlike them.
+
+    Example:
+        >>> likeness_warnings(0.9), len(likeness_warnings(0.2))
+        ((), 1)
+    """
+    if likeness >= LEAST_LIKENESS:
+        return ()
+    return (
+        f"resembles the examples little (its correlation with them is {likeness:.2f} of theirs with each other),"
+        " expected their contrast, and a head that can be aligned",
+    )

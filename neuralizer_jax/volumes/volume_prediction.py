@@ -12,7 +12,7 @@ from neuralizer_jax.volumes.deformation import Deformation
 from neuralizer_jax.volumes.evidence import Evidence
 from neuralizer_jax.volumes.scan import Scan, to_ras
 from neuralizer_jax.volumes.structure import WHOLE, StructurePrediction
-from neuralizer_jax.volumes.trust import LEAST_LIKENESS, coverage_warnings, size_warnings
+from neuralizer_jax.volumes.trust import scan_warnings
 
 # So many structures are named in the notes on a scan.
 _MOST_NAMED = 5
@@ -115,17 +115,8 @@ class VolumePrediction:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is odd about the scan as a whole: no size of a head, a part of one, or unlike the examples."""
-        odd = size_warnings(self.alignment)
-        if self.alignment.mutual_information is not None:
-            odd += coverage_warnings(self.target)
         likeness = [x.evidence.likeness for x in self.structures.values() if x.prediction.in_view]
-        if not likeness or (middle := float(np.median(likeness))) >= LEAST_LIKENESS:
-            return odd
-        return (
-            *odd,
-            f"resembles the examples little (its correlation with them is {middle:.2f} of theirs with each other),"
-            " expected their contrast, and a head that can be aligned",
-        )
+        return scan_warnings(self.target, self.alignment, float(np.median(likeness)) if likeness else None)
 
     def notes(self, names: Mapping[int, str] | None = None) -> list[str]:
         """The warnings of the scan and of its least trusted structures, in lines.

@@ -7,17 +7,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
+from training_examples import SMALL_TRAINING
 
 from neuralizer_jax.cli import demo
 from neuralizer_jax.cli.main import main
 from neuralizer_jax.weights.pretrained import PRETRAINED
 
-_SMALLER = (
-    "--config.model.features=4",
-    "--config.model.stages=2",
-    "--config.validation.episodes=1",
-    "--config.data.size=32",
-)
+# In one process, as others would first have to start.
+_SMALLER = {"train": SMALL_TRAINING, "prepare": ("--workers", "1")}
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +22,7 @@ def _small(monkeypatch):
     run_command = demo._run_command
 
     def smaller(command, *options):
-        changes = _SMALLER if command == "train" else ()
-        run_command(command, *options, *changes)
+        run_command(command, *options, *_SMALLER.get(command, ()))
 
     monkeypatch.setattr(demo, "_SUBJECTS", 12)
     monkeypatch.setattr(demo, "_run_command", smaller)
@@ -35,9 +31,9 @@ def _small(monkeypatch):
 def test_training_on_phantoms(tmp_path, capsys, monkeypatch, tiny_weights):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(PRETRAINED, "small", tiny_weights)
-    assert main(["demo", "--train", "--steps", "4"]) == 0
+    assert main(["demo", "--train", "--steps", "1"]) == 0
     out = capsys.readouterr().out
-    assert "ended by steps after step 4" in out
+    assert "ended by steps after step 1" in out
     assert re.search(r"^  super resolution +PSNR, dB +[\d.]+ +[\d.]+ +[\d.]+$", out, re.MULTILINE)
     written = re.findall(r"^  (demo/\S+)$", out, re.MULTILINE)
     assert len(written) >= 6
@@ -59,7 +55,7 @@ def test_training_on_phantoms(tmp_path, capsys, monkeypatch, tiny_weights):
     commands = []
     monkeypatch.delitem(PRETRAINED, "small")
     monkeypatch.setattr(demo, "_run_command", lambda *command: commands.append(command))
-    assert main(["demo", "--train", "--steps", "4"]) == 0
+    assert main(["demo", "--train", "--steps", "1"]) == 0
     assert "pretrained" not in capsys.readouterr().out
     assert [command[0] for command in commands] == ["prepare", "episodes", "train", "predict", "predict"]
 

@@ -39,6 +39,13 @@ def test_what_the_network_leaves_as_it_is_comes_back_in_the_targets_unit(tiny_mo
     assert [name for name, _ in found.examples] == ["built-in head 1", "built-in head 2"]
 
 
+def test_a_scan_that_is_no_head_is_told(tiny_model, tiny_params, copying):
+    noise = np.where(head_image() > 0, np.random.default_rng(0).random(head_image().shape) * 900 + 100, 0)
+    assert restore(tiny_model, tiny_params, scan(), "denoising", **OPTIONS).warnings == ()
+    (warning,) = restore(tiny_model, tiny_params, scan(noise), "denoising", **OPTIONS).warnings
+    assert "resembles the examples little" in warning
+
+
 def test_bias_correction_divides_by_a_smooth_field(tiny_model, tiny_params, copying, monkeypatch):
     from neuralizer_jax.volumes import slice_predictions
 
