@@ -1,6 +1,6 @@
 """What can be seen of a predicted structure without the truth: planes, probabilities, place, volume, likeness."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -25,9 +25,6 @@ _LEAST = (0.2, 0.02)
 _SIGNAL = 0.1
 # Smaller probabilities are the background's.
 _POSSIBLE = 0.1
-
-
-Compare = Callable[[np.ndarray, np.ndarray], float]
 
 
 @dataclass(frozen=True)
@@ -107,32 +104,35 @@ def _likeness(
     if not seen.any():
         return 0.0, 0.0
     own, *others = (x.cut(box)[seen] for x in (target, *(example.scan for example in examples)))
-    correlation, information = (
-        _share(own, others, *comparison) for comparison in zip((_correlation, similarity), _USUAL, _LEAST, strict=True)
-    )
-    return correlation, information
+    return _shares(own, others)
 
 
 def field_likeness(target: np.ndarray, images: np.ndarray) -> float:
-    """Correlation of a whole scan with examples, as a share of that among the examples, 0 to 1, where these show heads.
+    """How much a whole scan resembles examples as a share of how these resemble each other, 0 to 1.
+
+    The lower one of correlation and mutual information, where the examples show heads.
 
     Args:
         target: `[X, Y, Z]` in [0, 1].
         images: `[N, X, Y, Z]` in [0, 1], the examples.
 
     Example:
-        >>> heads = np.random.default_rng(0).random((2, 9, 9, 9)) + np.linspace(0, 5, 9)
-        >>> field_likeness(heads[0], heads), field_likeness(heads[0, ..., ::-1], heads)
+        >>> heads = np.random.default_rng(0).random((2, 9, 9, 9)) / 5 + np.linspace(0, 0.8, 9)
+        >>> field_likeness(heads[0], heads), field_likeness(1 - heads[0], heads)
         (1.0, 0.0)
     """
     shown = images.mean(axis=0) > _SIGNAL
-    return _share(target[shown], [image[shown] for image in images], _correlation, _USUAL[0], _LEAST[0])
+    return min(_shares(target[shown], [image[shown] for image in images]))
 
 
-def _share(own: np.ndarray, others: Sequence[np.ndarray], compare: Compare, usual: float, least: float) -> float:
-    among = [compare(one, other) for one, other in combinations(others, 2)]
-    expected = max(float(np.mean(among)) if among else usual, least)
-    return float(np.clip(np.mean([compare(own, other) for other in others]) / expected, 0, 1))
+def _shares(own: np.ndarray, others: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Correlation and mutual information of an image and others, as a share of those among the others."""
+    found = []
+    for compare, usual, least in zip((_correlation, similarity), _USUAL, _LEAST, strict=True):
+        among = [compare(one, other) for one, other in combinations(others, 2)]
+        expected = max(float(np.mean(among)) if among else usual, least)
+        found.append(float(np.clip(np.mean([compare(own, other) for other in others]) / expected, 0, 1)))
+    return found[0], found[1]
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

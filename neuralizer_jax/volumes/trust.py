@@ -79,7 +79,7 @@ def coverage_warnings(scan: Scan) -> tuple[str, ...]:
 
 
 def likeness_warnings(likeness: float) -> tuple[str, ...]:
-    """That a scan, by its correlation with the examples as a share of theirs with each other, is unlike them.
+    """That a scan resembles the examples much less than these resemble each other, by this share.
 
     Example:
         >>> likeness_warnings(0.9), len(likeness_warnings(0.2))
@@ -88,6 +88,6 @@ def likeness_warnings(likeness: float) -> tuple[str, ...]:
     if likeness >= LEAST_LIKENESS:
         return ()
     return (
-        f"resembles the examples little (its correlation with them is {likeness:.2f} of theirs with each other),"
-        " expected their contrast, and a head that can be aligned",
+        f"resembles the examples little ({likeness:.2f} of how much these resemble each other), expected their"
+        " contrast, and a head that can be aligned",
     )
