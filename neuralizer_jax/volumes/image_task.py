@@ -23,7 +23,7 @@ from neuralizer_jax.volumes.field import field_of
 from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.scan import Scan, to_ras
 from neuralizer_jax.volumes.slice_predictions import predict_planes
-from neuralizer_jax.volumes.trust import likeness_warnings, size_warnings
+from neuralizer_jax.volumes.trust import scan_warnings
 
 Progress = Callable[[str, int, int], object]
 
@@ -100,8 +100,8 @@ class ImagePrediction:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd about the scan: it has no size of a head, or is unlike the examples."""
-        return (*size_warnings(self.alignment), *likeness_warnings(self.likeness))
+        """What is odd about the scan, see `trust.scan_warnings`."""
+        return scan_warnings(self.target, self.alignment, self.likeness)
 
     def _repr_html_(self) -> str:
         """A picture, in a notebook."""

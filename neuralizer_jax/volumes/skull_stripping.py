@@ -19,7 +19,7 @@ from neuralizer_jax.volumes.field import field_of
 from neuralizer_jax.volumes.image_task import Progress, as_stored, predict_field
 from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.scan import Scan
-from neuralizer_jax.volumes.trust import likeness_warnings, size_warnings
+from neuralizer_jax.volumes.trust import scan_warnings
 
 # The surface of a brain is smooth: it is predicted on a grid of this voxel size in mm, in every other slice.
 _STEP_MM = 2.0
@@ -49,8 +49,8 @@ class BrainMask:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd about the scan: it has no size of a head, or is unlike the examples."""
-        return (*size_warnings(self.alignment), *likeness_warnings(self.likeness))
+        """What is odd about the scan, see `trust.scan_warnings`."""
+        return scan_warnings(self.target, self.alignment, self.likeness)
 
     def _repr_html_(self) -> str:
         """A picture and the volume, in a notebook."""

@@ -59,7 +59,7 @@ def size_warnings(alignment: Alignment) -> tuple[str, ...]:
         ('its brain has about 0.2 litres, expected 0.7 to 2.3: is the voxel size in its header right?',)
     """
     litres = _TEMPLATE_LITRES / abs(float(np.linalg.det(alignment.to_mni[:3, :3])))
-    if alignment.mutual_information is None or _LITRES[0] < litres < _LITRES[1]:
+    if _LITRES[0] < litres < _LITRES[1]:
         return ()
     expected = " to ".join(map(str, _LITRES))
     return (f"its brain has about {litres:.1f} litres, expected {expected}: is the voxel size in its header right?",)
@@ -78,16 +78,26 @@ def coverage_warnings(scan: Scan) -> tuple[str, ...]:
     return (f"shows {lengths.min():.0f} mm of a head along one axis: look whether the result is aligned to it",)
 
 
-def likeness_warnings(likeness: float) -> tuple[str, ...]:
-    """That a scan resembles the examples much less than these resemble each other, by this share.
+def scan_warnings(scan: Scan, alignment: Alignment, likeness: float | None) -> tuple[str, ...]:
+    """What is odd about a scan as a whole. An alignment that was given is not judged.
+
+    Args:
+        scan: the scan.
+        alignment: of it to MNI152.
+        likeness: of the scan and the examples, as a share of how these resemble each other; None: not known.
 
     Example:
-        >>> likeness_warnings(0.9), len(likeness_warnings(0.2))
+        >>> scan = Scan(np.arange(60).reshape(3, 4, 5), np.eye(4))
+        >>> scan_warnings(scan, Alignment(np.eye(4)), 0.9), len(scan_warnings(scan, Alignment(np.eye(4)), 0.2))
         ((), 1)
     """
-    if likeness >= LEAST_LIKENESS:
-        return ()
+    odd: tuple[str, ...] = ()
+    if alignment.mutual_information is not None:
+        odd = (*size_warnings(alignment), *coverage_warnings(scan))
+    if likeness is None or likeness >= LEAST_LIKENESS:
+        return odd
     return (
+        *odd,
         f"resembles the examples little ({likeness:.2f} of how much these resemble each other), expected their"
         " contrast, and a head that can be aligned",
     )

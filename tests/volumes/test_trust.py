@@ -9,6 +9,7 @@ import pytest
 from neuralizer_jax.files.label_table import LEAST_DICE
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.evidence import Evidence
+from neuralizer_jax.volumes.scan import Scan
 from neuralizer_jax.volumes.trust import expected_dice
 from neuralizer_jax.volumes.volume_prediction import Structure, VolumePrediction
 
@@ -39,7 +40,8 @@ def structure(label, confidence, *, likeness=1.0, voxels=100, in_view=1.0):
 
 
 def notes(*structures, names=None, scale=1.0, information=0.7):
-    scan, alignment = SimpleNamespace(name="sub-09"), Alignment(scale * np.eye(4), information)
+    scan = Scan(np.arange(8000).reshape(20, 20, 20), np.diag([10, 10, 10, 1]), "sub-09")
+    alignment = Alignment(scale * np.eye(4), information)
     return VolumePrediction(np.zeros((1, 1, 1)), {x.label: x for x in structures}, scan, alignment).notes(names)
 
 
