@@ -94,6 +94,7 @@ def read_context(
     """
     names = names_given(label_names) if label_names else None
     if pairs is None:
+        assert folder is not None  # two lists are pairs
         if partial:
             raise InputError(f"--partial: {folder} says itself what is annotated, expected no --partial")
         examples, every, protocol, notes = stored_examples(folder, targets)

@@ -99,10 +99,10 @@ def segment(
         scan = AlignedScan(head.name, image, head.to_mni, Alignment(np.eye(4)), found)
         examples.append(AlignedExample(scan, anatomy, labels))
     on_progress("making examples", examples_per_target, examples_per_target)
-    known = target if aligned else replace(target, to_mni=own.alignment.to_mni)  # aligned once, cached or not
-    found = predict_volume(
-        model, params, known, examples, label_values=labels, examples_per_target=examples_per_target,
+    placed = target if aligned else replace(target, to_mni=own.alignment.to_mni)  # aligned once, cached or not
+    prediction = predict_volume(
+        model, params, placed, examples, label_values=labels, examples_per_target=examples_per_target,
         aligned=aligned, deformable=deformable, planes=planes, bootstrap=bootstrap, seed=seed, devices=devices,
         cache=cache, on_progress=on_progress,
     )  # fmt: skip
-    return replace(found, target=target, alignment=own.alignment)
+    return replace(prediction, target=target, alignment=own.alignment)
