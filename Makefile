@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 PYTHON312 ?= $(or $(shell python3.12 -c "print('python3.12')" 2>/dev/null),$(firstword $(wildcard $(HOME)/.pyenv/versions/3.12*/bin/python3.12)))
 SHORT = tests/test_layout.py tests/model tests/inference tests/files
 
-.PHONY: help demo experiments-smoke test test-optimized test-312 fuzz lint types docs tables bench gpu-train clean
+.PHONY: help demo experiments-smoke test test-optimized test-312 fuzz lint types docs tables bench gpu-train wheel clean
 
 help:
 	@echo "make demo               strip and segment a made-up head without examples of your own (writes demo/)"
@@ -16,6 +16,7 @@ help:
 	@echo "make fuzz               thousands of made-up files, good and damaged (writes benchmarks/results/fuzz.md)"
 	@echo "make lint               check the style only (ruff)"
 	@echo "make types              check the types (mypy)"
+	@echo "make wheel              build the wheel, check what it holds, install it elsewhere and predict (writes dist/)"
 	@echo "make docs               build the documentation (docs/_build/html/index.html)"
 	@echo "make tables             write the results of the benchmarks into README and documentation"
 	@echo "make bench              measure time and memory beside PyTorch, on a quiet machine (writes benchmarks/results/)"
@@ -53,6 +54,9 @@ lint: $(VENV)/installed
 
 types: $(VENV)/installed-types
 	$(BIN)/mypy
+
+wheel: $(VENV)/installed
+	$(BIN)/python .ci/wheel.py
 
 docs: $(VENV)/installed-docs
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html

@@ -37,7 +37,8 @@ _FREESURFER_BRAIN_MASKS = ("brainmask.mgz",)
 _ENDINGS = (".nii.gz", ".nii", ".mgz")
 
 # How a machine or a person stops a program: short of memory, at the end of a job, on a full disk.
-_STOPPED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXCPU)
+# (Windows has not all of these signals.)
+_STOPPED = tuple(getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGXCPU") if hasattr(signal, name))
 _NO_SPACE = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)))
 
 # Files by name, and by the last three parts of their path, `SUBJECT/mri/aseg.mgz`.

@@ -74,7 +74,7 @@ class Derivative:
         self.notes: list[str] = []
         if inside and folder.resolve().relative_to(self._root).parts[0] not in ("derivatives", "sourcedata", "code"):
             self.notes.append(f"{one_line(folder)}: lies in the dataset, where BIDS has derivatives in derivatives/")
-        raw = os.path.relpath(self._root, folder.resolve()) if inside else self._root.as_uri()
+        raw = Path(os.path.relpath(self._root, folder.resolve())).as_posix() if inside else self._root.as_uri()
         self._links = self._earlier_links() | {"raw": raw}
         elsewhere = [place for path in examples if not (place := path.resolve()).is_relative_to(self._root)]
         self._examples = Path(os.path.commonpath([place.parent for place in elsewhere])) if elsewhere else None

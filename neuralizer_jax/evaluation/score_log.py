@@ -1,7 +1,6 @@
 """Writes `scores.csv`: scores are appended as they come, and a later run continues where an earlier one ended."""
 
 import csv
-import fcntl
 import io
 import math
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from typing import Self
 
 from neuralizer_jax.errors import InputError, OutputError
 from neuralizer_jax.evaluation.scores import HEADER, Key, check_header, parse_rows
+from neuralizer_jax.files.folder_lock import lock_file
 
 
 class ScoresTable:
@@ -33,7 +33,7 @@ class ScoresTable:
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror})") from None
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(self._file)
         except BlockingIOError:
             self._file.close()
             raise InputError(f"{path}: another process is writing it, expected one at a time") from None

@@ -59,7 +59,7 @@ def replace_folder(complete: Path, final: Path) -> None:
 
 
 def _to_disk(path: Path) -> None:
-    with open(path, "rb") as file:
+    with open(path, "rb+") as file:  # Windows wants it open for writing
         try:
             os.fsync(file.fileno())
         except OSError as error:

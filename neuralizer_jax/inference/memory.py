@@ -6,6 +6,9 @@ from pathlib import Path
 import jax
 
 _CGROUP = Path("/sys/fs/cgroup")
+# Memory of a small machine.
+_UNKNOWN = 2**33
+
 _OWN_GROUP = Path("/proc/self/cgroup")
 
 
@@ -13,7 +16,8 @@ def free_bytes(device: jax.Device) -> int:
     """Returns roughly how many bytes can be allocated on a device; if unknown, half of the machine's memory."""
     if stats := device.memory_stats():
         return stats["bytes_limit"] - stats["bytes_in_use"]
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # Windows does not tell.
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else _UNKNOWN
     found = [bytes_ for bytes_ in (_free_of_machine(), _free_of_cgroup()) if bytes_ is not None]
     return min(found, default=total // 2)
 
