@@ -56,7 +56,7 @@ def router(bench: Workbench) -> APIRouter:
         openapi_extra=file_form(
             labels="file: a label map on the voxels of the scan, NIfTI or MGH",
             structures='the labels that were looked for, as JSON: [{"value": 17, "name": "Left-Hippocampus"}]; '
-            "default: those that occur",
+            "default: those that occur, or that the example was annotated for before",
         ),
     )
     async def save(scan: str, request: Request) -> dict:

@@ -32,7 +32,7 @@ def new_places(scan: Path, context: Path, examples: Examples) -> Iterator[Pair]:
         >>> pair.image.as_posix(), pair.output.as_posix()
         ('ann/images/case 7.nii.gz', 'ann/labels/case 7.nii.gz')
     """
-    like = next(reversed(examples.pairs.values()), None)
+    like = next(reversed([*examples.pairs.values()]), None)
     for number in itertools.count(1):
         pair = _place(_plain_name(image_stem(scan)), number, scan, context, like)
         if not pair.output.exists() and (pair.image == scan or not pair.image.exists()):

@@ -6,7 +6,7 @@ Whatever is replaced is kept (`folders.keep`). The label map is written when eve
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -43,7 +43,7 @@ class Structure:
     colour: str
 
 
-def structures_of(values: Sequence[int], names: Mapping[int, str]) -> list[Structure]:
+def structures_of(values: Iterable[int], names: Mapping[int, str]) -> list[Structure]:
     """Structures in ascending order, a colour each, those that FreeSurfer names in its colours.
 
     >>> structures_of([53, 17], {17: "Left-Hippocampus"})[0]
@@ -84,7 +84,7 @@ def save_example(
         folders: of the workbench.
         scan: the scan. If it is an example already, its labels are replaced, and those before kept.
         labels: on the scan's voxels, `[X, Y, Z]` in its file's order of axes, or `[H, W]` of an image.
-        annotated: the labels that were looked for, with their names.
+        annotated: the labels that were looked for, with their names; none: those before, or those that occur.
 
     Returns:
         The example, and notes for the user.
@@ -120,7 +120,7 @@ def save_example(
         raise InputError(f"{one_line(pair.output)}: cannot lie beside the other examples ({why})")
     notes = _write_names(folders.context, after, {**annotated, **{x: annotated.get(x, "") for x in shown}})
     if scan.is_volume:
-        known[pair.image] = shown | set(annotated)
+        known[pair.image] = shown | (set(annotated) or known.get(pair.image, set()))
         notes += _write_annotated(folders.context, known)
     return pair, notes
 

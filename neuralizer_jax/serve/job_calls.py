@@ -5,9 +5,12 @@ from dataclasses import asdict
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
+from input_pipeline.space.structure_names import FREESURFER_CLASSES
+from neuralizer_jax.serve.examples import structures_of
 from neuralizer_jax.serve.jobs import Job
 from neuralizer_jax.serve.predictions import TASKS, arguments, check_task
 from neuralizer_jax.serve.workbench import Workbench
+from neuralizer_jax.volumes.built_in_labels import LABELS, MORE_LABELS
 
 
 class Wanted(BaseModel):
@@ -25,9 +28,16 @@ def router(bench: Workbench) -> APIRouter:
 
     @calls.get("/tasks")
     def tasks() -> list[dict]:
-        """The tasks: name, title, whether the result is labels, and whether it needs your own examples."""
+        """The tasks: name, title, whether the result is labels, whether it needs your own examples, its structures.
+
+        Those with `usual` are segmented if no labels are asked for. Of your own examples, `/api/examples` has them.
+        """
+        built_in = [
+            vars(x) | {"usual": x.value in LABELS} for x in structures_of([*LABELS, *MORE_LABELS], FREESURFER_CLASSES)
+        ]
         return [
             {"task": name, "title": its.title, "labels": its.labels, "own_examples": its.own}
+            | {"structures": built_in if name == "built-in" else []}
             for name, its in TASKS.items()
         ]
 

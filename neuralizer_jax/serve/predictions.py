@@ -15,9 +15,10 @@ from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.files.image_files import image_stem, image_suffix
 from neuralizer_jax.files.label_names import read_label_names
 from neuralizer_jax.files.label_table import LEAST_DICE
-from neuralizer_jax.files.result_record import is_prediction
+from neuralizer_jax.files.result_record import is_as_predicted, read_record
 from neuralizer_jax.serve.examples import annotated_json, annotated_labels, names_of, values_of, write_names
 from neuralizer_jax.serve.folders import Examples, Folders, Pair, ScanFile, keep
+from neuralizer_jax.volumes.built_in_labels import LABELS, MORE_LABELS
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def check_task(scan: ScanFile, task: str, examples: Examples, chosen: Collection
     if not scan.is_volume and not TASKS[task].own:
         raise InputError(f"{task}: is a task of volumes, expected segmentation or image for a 2-D image")
     if not TASKS[task].own:
+        if task == "built-in" and (absent := set(labels) - {*LABELS, *MORE_LABELS}):
+            raise InputError(f"labels: {min(absent)} is no structure of the built-in heads")
         return
     usable = [examples.pairs[name] for name in chosen if examples.pairs[name] != scan.pair]
     if not usable:
@@ -112,7 +115,7 @@ def arguments(
     scratch: Path,
     weights: str | None = None,
 ) -> list[str]:
-    """The arguments of `neuralizer predict`. A file that is replaced and was not predicted with a record is kept.
+    """The arguments of `neuralizer predict`. A result that was changed by hand is kept.
 
     Args:
         folders: of the workbench.
@@ -140,7 +143,7 @@ def arguments(
         result.append("--overwrite")
     else:
         result.append("--resample")
-    if not is_prediction(out):
+    if not is_as_predicted(out, read_record(out.with_name(f"{image_stem(out)}.json"))):
         keep(out, folders.context)
     if labels and its.option == "segmentation":
         result += ["--labels", ",".join(map(str, labels))]

@@ -8,7 +8,7 @@ from starlette.datastructures import UploadFile
 
 from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.image_files import image_suffix
-from neuralizer_jax.serve.examples import names_of, structures_of, values_of
+from neuralizer_jax.serve.examples import annotated_labels, names_of, structures_of, values_of
 from neuralizer_jax.serve.folders import ScanFile
 from neuralizer_jax.serve.forms import file_form, read_form
 from neuralizer_jax.serve.predictions import TASKS, found_structures, latest, result_names
@@ -80,10 +80,16 @@ def router(bench: Workbench) -> APIRouter:
         """The structures of these labels: value, name, colour; of a prediction voxels, mm3 and confidence."""
         own = bench.scan(scan)
         task, path = _labels(own, source)
-        names = names_of(bench.folders.context, bench.files()[0])
-        names |= result_names(task, path) if source == "prediction" else {}
-        found = {x.value: x for x in found_structures(path)} if source == "prediction" else {}
-        values = set(values_of(path) or ()) | set(found)
+        examples = bench.files()[0]
+        names = names_of(bench.folders.context, examples)
+        values = set(values_of(path) or ())
+        found = {}
+        if source == "prediction":
+            names |= result_names(task, path)
+            found = {x.value: x for x in found_structures(path)}
+            values |= set(found)
+        elif own.pair and own.is_volume:
+            values |= annotated_labels(bench.folders.context, [*examples.pairs.values()], names)[own.pair.image]
         return [vars(x) | (vars(found[x.value]) if x.value in found else {}) for x in structures_of(values, names)]
 
     return calls

@@ -14,6 +14,7 @@ from neuralizer_jax.errors import InputError
 from neuralizer_jax.volumes.aligned import AlignedExample, AlignedScan, align_scan
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.background import is_skull_stripped
+from neuralizer_jax.volumes.built_in_labels import LABELS, MORE_LABELS
 from neuralizer_jax.volumes.contrast import tissue_signals
 from neuralizer_jax.volumes.deformation import find_deformation
 from neuralizer_jax.volumes.example_heads import example_head
@@ -22,13 +23,6 @@ from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.predict import predict_volume
 from neuralizer_jax.volumes.scan import Scan
 from neuralizer_jax.volumes.volume_prediction import VolumePrediction
-
-# Lateral ventricles, thalami, caudates, putamina, pallida, hippocampi, amygdalae, brain stem.
-LABELS = (4, 10, 11, 12, 13, 16, 17, 18, 43, 49, 50, 51, 52, 53, 54)
-
-# Further structures of the built-in heads: white matter, cortex, inferior lateral, third and fourth ventricles,
-# cerebellum, accumbens, ventral diencephalon.
-MORE_LABELS = (2, 3, 5, 7, 8, 14, 15, 26, 28, 41, 42, 44, 46, 47, 58, 60)
 
 # Labels outside of the brain.
 _FIRST_OUTSIDE = 500

@@ -201,3 +201,23 @@ def test_stored_example_has_the_header_of_the_scan(client, tmp_path, folders):
     stored, scan = read_grid(folders.context / "labels/a.nii.gz"), read_grid(folders.targets / "a.nii.gz")
     assert stored.header["sform_code"] == scan.header["sform_code"]
     assert security.MAX_BODY > 2**30
+
+
+def test_example_stays_annotated_for_what_it_lacks(client, tmp_path, folders):
+    """Labels that are absent from an example are known to be so, and still are when it is corrected."""
+    own = ids(client)["images/e1.nii.gz"]
+    upload(client, own, labels_of(tmp_path, boxes(53)))
+    structures = client.get(f"/api/scans/{own}/structures?source=example").json()
+    assert [x["value"] for x in structures] == [17, 53]
+    assert not (folders.context / "labels.json").exists()
+
+
+def test_structures_of_built_in_heads_can_be_chosen(client, jobs, folders):
+    task = next(x for x in client.get("/api/tasks").json() if x["task"] == "built-in")
+    assert {x["name"] for x in task["structures"] if x["usual"]} >= {"left hippocampus", "brain stem"}
+    predict(client, jobs, scan=ids(client)["a.nii.gz"], task="built-in", labels=[17])
+    given = json.loads((folders.results / "a_dseg.nii.gz.arguments").read_text())
+    assert given[given.index("--labels") + 1] == "17"
+    assert "--context-in" not in given
+    refused = client.post("/api/jobs", json={"scan": ids(client)["a.nii.gz"], "task": "built-in", "labels": [999]})
+    assert refused.status_code == 400

@@ -229,12 +229,13 @@ function showTask() {
   const task = state.tasks.find((x) => x.task === $("task").value);
   const own = task?.own_examples;
   $("examples-part").hidden = !own;
-  const labels = own && task.labels ? state.examples.structures : [];
+  const labels = own && task.labels ? state.examples.structures : (task?.structures ?? []);
   $("only-part").hidden = labels.length < 2;
-  const unchecked = new Set(Array.from($("only").querySelectorAll("input:not(:checked)"), (box) => box.value));
+  const before = new Map(showTask.of === task?.task ? Array.from($("only").querySelectorAll("input"), (box) => [box.value, box.checked]) : []);
+  showTask.of = task?.task;
   $("only").replaceChildren(
     ...labels.map((x) => {
-      const box = make("input", { type: "checkbox", value: x.value, checked: !unchecked.has(String(x.value)) });
+      const box = make("input", { type: "checkbox", value: x.value, checked: before.get(String(x.value)) ?? x.usual ?? true });
       box.addEventListener("change", countOnly);
       return make("li", {}, make("label", {}, box, x.name));
     }),
@@ -244,7 +245,7 @@ function showTask() {
     ? "There are no examples yet: draw a structure below and save it. The next image can then be predicted from it."
     : own || task.task !== "built-in"
       ? ""
-      : "No examples of your own are needed. Correct the result and save it: from then on, your examples are used.";
+      : "No examples of your own are needed. Fewer structures take less time. Correct the result and save it: from then on, your examples are used.";
 }
 
 function countOnly() {
@@ -260,7 +261,7 @@ async function predict() {
     doing(async () => {
       const checked = (list) => Array.from($(list).querySelectorAll("input:checked"), (box) => box.value);
       const own = state.tasks.find((x) => x.task === $("task").value).own_examples;
-      const only = $("only-part").hidden || !$("only").querySelector("input:not(:checked)") ? [] : checked("only").map(Number);
+      const only = $("only-part").hidden || (own && !$("only").querySelector("input:not(:checked)")) ? [] : checked("only").map(Number);
       const job = await server.predict({ scan: state.scan.id, task: $("task").value, examples: own ? checked("examples") : [], labels: only });
       watch(job.id);
     }),
@@ -404,11 +405,8 @@ function removeStructure(index) {
 
 // ---- draw and save ----
 
-const HINTS = {
-  look: "Click to move the cross, wheel through the slices, drag with the right button for contrast.",
-  draw: "Drag to draw. The wheel goes through the slices.",
-  erase: "Drag to erase. The wheel goes through the slices.",
-};
+const HINTS = { look: "Click to move the cross.", draw: "Drag to draw.", erase: "Drag to erase." };
+const MOUSE = { slices: "The wheel goes through the slices.", contrast: "Drag with the right button to change the contrast." };
 
 function setTool(tool) {
   const possible = state.scan && (tool !== "draw" || state.structures.length);
@@ -420,7 +418,8 @@ function setTool(tool) {
   choose($("tools"), state.tool);
   const place = { look: null, draw: state.chosen + 1, erase: 0 }[state.tool];
   if (state.scan) viewer.pen(place, Number($("size").value), $("fill").checked);
-  $("hint").textContent = state.tool === "draw" ? `${HINTS.draw} Now: ${state.structures[state.chosen].name}.` : HINTS[state.tool];
+  const now = state.tool === "draw" ? `Now: ${state.structures[state.chosen].name}.` : "";
+  $("hint").textContent = [HINTS[state.tool], now, state.scan?.volume ? MOUSE.slices : "", MOUSE.contrast].join(" ");
 }
 
 function resize(step) {
