@@ -128,6 +128,7 @@ def segment_participants(
                     model, params = segmenter.model, segmenter.params
                     brain = (strip or strip_skull)(model, params, scan, planes=options.planes, on_progress=progress)
                     written += write_mask(own.mask, brain, grids[path], mask_origins[path])
+                    odd += [note for text in brain.warnings if (note := f"{scan.name}: {text}") not in odd]
             return odd, written
 
         failed |= each_scan(to_do, done, show, single=False)
