@@ -38,6 +38,7 @@ STRUCTURES = (35, 47, 48, 51, 52, 57, 58, 59, 60)
 # The parts of a prediction whose time is shown, as their functions are called.
 STAGES = {
     "alignment of the target": "aligned.align_scan",
+    "of that, its deformation": "deformation.find_deformation",
     "structures": "structure.predict_structure",
     "of that, the network": "slice_predictions.predict_planes",
     "expected Dice": "evidence.gather",
@@ -214,6 +215,12 @@ def main():
         "subjects": len({row["subject"] for row in done}),
         "processes": options.processes,
         "memory_gib": max(row["memory_gib"] for row in done),
+        "cases": [
+            {"subject": row["subject"], "examples": row["examples"], "label": its["label"]}
+            | {key: round(its[key], 4) for key in ("dice", "network", "vote", "volume_bias")}
+            for row in done
+            for its in row["rows"]
+        ],
         "by_examples": {n: summary([row for row in done if row["examples"] == n]) for n in options.examples},
     }
     write_results("predict_volumes", results, page(results))

@@ -21,7 +21,11 @@ SCANS, MAPS = "multiatlas2012", "labelmaps"
 
 def results(name):
     """The `results` of `benchmarks/results/NAME.json`."""
-    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())["results"]
+    return _json(name)["results"]
+
+
+def _json(name):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
 
 
 def table(header, rows):
@@ -124,7 +128,7 @@ def heldout_summary():
 
 def speed_summary():
     """Seconds and memory of one prediction on a CPU, beside eager PyTorch."""
-    summary = json.loads((ROOT / "benchmarks/results/predict_cpu.json").read_text())["summary"]
+    summary = _json("predict_cpu")["summary"]
     found = {(row["members"], row["implementation"]): row for row in summary}
     rows = []
     for members in sorted({members for members, _ in found}):
@@ -136,7 +140,7 @@ def speed_summary():
 
 def cpu_ratio():
     """Time and memory of a prediction from the largest context, divided by those of eager PyTorch."""
-    summary = json.loads((ROOT / "benchmarks/results/predict_cpu.json").read_text())["summary"]
+    summary = _json("predict_cpu")["summary"]
     largest = max(row["members"] for row in summary)
     ratio = next(r["jax_ratio"] for r in summary if (r["members"], r["implementation"]) == (largest, "torch"))
     return f"{ratio['seconds']:.2f} of the time and {ratio['peak_rss_bytes']:.2f} of the memory"
@@ -170,6 +174,53 @@ def memory_summary():
         for way, shown in ways.items()
     ]
     return table(("context", "N = 64, MiB", "N = 512, MiB", "N = 512, s"), rows)
+
+
+def of_volumes(count, key):
+    """The mean of a score over structures and real scans that were segmented whole from so many examples."""
+    return _json("predict_volumes")["by_examples"][str(count)]["structures"]["mean"][key]
+
+
+def volumes_dice_8():
+    """Mean Dice of whole scans from eight examples."""
+    return f"{of_volumes(8, 'dice'):.2f}"
+
+
+def volumes_dice_1():
+    """The same from one example."""
+    return f"{of_volumes(1, 'dice'):.2f}"
+
+
+def volumes_dice_vote():
+    """The same of the majority vote of eight."""
+    return f"{of_volumes(8, 'vote'):.2f}"
+
+
+def volumes_summary():
+    """Whole scans: each structure."""
+    found = {count: _json("predict_volumes")["by_examples"][count]["structures"] for count in ("8", "1")}
+    rows = [
+        (name, *(f"{found[n][name]['dice']:.3f}" for n in found), f"{its['vote']:.3f}", f"{its['hd95']:.1f}",
+         f"{its['volume_error']:.1f}")
+        for name, its in found["8"].items()
+    ]  # fmt: skip
+    header = ("structure", "Dice, N = 8", "N = 1", "majority vote, N = 8", "HD95, mm, N = 8", "error of the volume, %")
+    return table(header, rows)
+
+
+def volumes_seconds():
+    """Seconds of one core for a structure of a whole scan, and for the registration of the scan."""
+    seconds = _json("predict_volumes")["by_examples"]["8"]["seconds"]
+    return f"{seconds['structure']:.0f} s a structure after {seconds['alignment of the target']:.0f} s for the scan"
+
+
+def trust_summary():
+    """How the expected Dice follows the true one on real scans."""
+    found = _json("trust")["summaries"]["Real scans"]
+    return " and ".join(
+        f"{found[f'good, N = {n}']['spearman']:.2f} from {word} (mean error {found[f'good, N = {n}']['error']:.2f})"
+        for n, word in ((8, "eight examples"), (1, "one example"))
+    )
 
 
 def update(write=True):
@@ -206,6 +257,12 @@ TEXTS = {
         pretrained_summary,
         speed_summary,
         start_up_seconds,
+        trust_summary,
+        volumes_dice_1,
+        volumes_dice_8,
+        volumes_dice_vote,
+        volumes_seconds,
+        volumes_summary,
     )
 }
 
