@@ -60,8 +60,10 @@ def example(folder, subject):
 
 @cache
 def aligned(folder, subject):
-    """The same, aligned; kept in the user's cache."""
-    return align_example(example(folder, subject))
+    """The same, aligned, with the places of its labels; the alignment is kept in the user's cache."""
+    found = align_example(example(folder, subject))
+    assert found.moments
+    return found
 
 
 def others(folder, subject):

@@ -182,7 +182,8 @@ def main():
     bad = []
     for case in rows_of(wanted, measure, options.work / "trust.jsonl", options.processes):
         bad.append(case)
-        print(case["kind"], case["subject"], in_words(case), case.get("refused", case.get("rows")), flush=True)
+        dice = [round(row["dice"], 2) for row in case.get("rows", ())]
+        print(case["kind"], case["subject"], in_words(case), case.get("refused", dice), flush=True)
     cases = sorted([*good, *bad], key=in_words)
     rows = by_the_others(flat(cases))
     intercept, *coefficients = fitted(rows).tolist()
