@@ -32,8 +32,7 @@ PLAN = {
         ("blobs", 2, 1),
     ),
     "scans": (
-        ("inverted", 4, 2), ("T2-like", 4, 2), ("moved", 4, 2), ("turned", 4, 2), ("noise", 4, 1), ("thick", 4, 1),
-        ("shuffled", 4, 1), ("blobs", 4, 1),
+        ("inverted", 4, 2), ("T2-like", 4, 2), ("moved", 4, 1), ("turned", 4, 1), ("shuffled", 4, 1), ("blobs", 4, 1),
     ),
 }  # fmt: skip
 # So many structures are predicted in each target.
