@@ -181,6 +181,11 @@ def of_volumes(count, key):
     return _json("predict_volumes")["by_examples"][str(count)]["structures"]["mean"][key]
 
 
+def volumes_scans():
+    """The number of these scans."""
+    return str(_json("predict_volumes")["subjects"])
+
+
 def volumes_dice_8():
     """Mean Dice of whole scans from eight examples."""
     return f"{of_volumes(8, 'dice'):.2f}"
@@ -261,6 +266,7 @@ TEXTS = {
         volumes_dice_1,
         volumes_dice_8,
         volumes_dice_vote,
+        volumes_scans,
         volumes_seconds,
         volumes_summary,
     )
