@@ -37,11 +37,12 @@ from neuralizer_jax.volumes.aligned import align_example  # noqa: E402
 STRUCTURES = (35, 47, 48, 51, 52, 57, 58, 59, 60)
 # The parts of a prediction whose time is shown, as their functions are called.
 STAGES = {
-    "alignment of the target": "aligned.align_scan",
-    "of that, its deformation": "deformation.find_deformation",
+    "alignment": "aligned.align_scan",
+    "deformation": "deformation.find_deformation",
     "structures": "structure.predict_structure",
-    "of that, the network": "slice_predictions.predict_planes",
-    "expected Dice": "evidence.gather",
+    "network": "slice_predictions.predict_planes",
+    "evidence": "evidence.gather",
+    "all": "predict.predict_volume",
 }
 MIDDLE = TENTHS[3:7]
 
@@ -148,9 +149,12 @@ planes without the vote. Majority vote: of the labels of the same examples, alig
         )  # fmt: skip
         worst = found["worst"]
         text += f"\n\nWorst scan: {worst['subject']}, mean Dice {worst['dice']:.3f}, majority vote {worst['vote']:.3f}."
-        seconds = found["seconds"]
-        parts = ", ".join(f"{name} {seconds[name]:.0f}" for name in STAGES)
-        text += f"\nSeconds of work a scan: {seconds['all']:.0f} ({parts}), {seconds['structure']:.0f} a structure.\n"
+        took = {name: f"{value:.0f}" for name, value in found["seconds"].items()}
+        text += (
+            f"\n\nSeconds of work for a scan: {took['alignment']} to align it ({took['deformation']} of them to deform"
+        )
+        text += f" it), {took['structures']} to predict structures, {took['evidence']} for their expected Dice,"
+        text += f" {took['all']} in all. After the alignment, {took['structure']} a structure.\n"
     most = max(results["by_examples"], key=int)
     text += f"\nDice in each tenth of a structure's length, from posterior to anterior, N = {most}:\n\n"
     lines = [
@@ -158,8 +162,8 @@ planes without the vote. Majority vote: of the labels of the same examples, alig
         for name, its in results["by_examples"][most]["structures"].items()
     ]
     text += table(["structure", *map(str, range(1, 11)), "worse end below tenths 4 to 7"], lines)
-    text += f"\n\n{results['processes']} processes. Largest memory of a process, which holds {results['scans']} scans:"
-    return text + f" {results['memory_gib']:.1f} GiB.\n"
+    text += f"\n\nLargest memory of a process, which holds {results['scans']} scans: {results['memory_gib']:.1f} GiB.\n"
+    return text
 
 
 def summary(cases):
@@ -180,13 +184,12 @@ def summary(cases):
             ),
         }
     worst = min((case["subject"] for case in cases), key=lambda subject: mean(rows, "dice", subject=subject))
-    all_of_it = np.mean([case["work"]["predict.predict_volume"] for case in cases])
     seconds = {name: float(np.mean([case["work"].get(key, 0) for case in cases])) for name, key in STAGES.items()}
-    of_structures = all_of_it - seconds["alignment of the target"]
+    seconds["structure"] = (seconds["all"] - seconds["alignment"]) / len(cases[0]["structures"])
     return {
         "structures": structures,
         "worst": {"subject": worst, **{key: mean(rows, key, subject=worst) for key in ("dice", "vote")}},
-        "seconds": seconds | {"all": float(all_of_it), "structure": float(of_structures / len(cases[0]["structures"]))},
+        "seconds": seconds,
     }
 
 
@@ -215,7 +218,6 @@ def main():
     results |= {
         "scans": len(scans),
         "subjects": len({row["subject"] for row in done}),
-        "processes": options.processes,
         "memory_gib": max(row["memory_gib"] for row in done),
         "cases": [
             {"subject": row["subject"], "examples": row["examples"], "label": its["label"]}

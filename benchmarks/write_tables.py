@@ -216,7 +216,7 @@ def volumes_summary():
 def volumes_seconds():
     """Seconds of one core for a structure of a whole scan, and for the registration of the scan."""
     seconds = _json("predict_volumes")["by_examples"]["8"]["seconds"]
-    return f"{seconds['structure']:.0f} s a structure after {seconds['alignment of the target']:.0f} s for the scan"
+    return f"{seconds['structure']:.0f} s a structure after {seconds['alignment']:.0f} s for the scan"
 
 
 def trust_summary():
