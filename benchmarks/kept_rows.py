@@ -30,7 +30,7 @@ def network(weights):
     return load_weights(weights)
 
 
-def rows_of(cases, measure, path, processes=1):
+def rows_of(cases, measure, path, processes=1, only_kept=False):
     """The rows of cases as they are there: those kept in a file, then new ones, each kept at once.
 
     Args:
@@ -38,6 +38,7 @@ def rows_of(cases, measure, path, processes=1):
         measure: function of a module, from a case to what it found, a dictionary.
         path: the file, a row a line.
         processes: that compute, each on a core of its own; 1: this one, on all cores.
+        only_kept: nothing is computed.
 
     Yields:
         Rows: a case with what was found, `code`, and `memory_gib`, the largest memory of the process so far.
@@ -50,11 +51,21 @@ def rows_of(cases, measure, path, processes=1):
             yield row
         else:
             missing.append(wanted)
+    if only_kept:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     for row in _measured(missing, measure, processes):
         with path.open("a") as file:
             file.write("\n" * _torn(path) + json.dumps(row) + "\n")
         yield row
+
+
+def add_options(parser):
+    """The options that all of these measurements have."""
+    parser.add_argument("--work", type=Path, required=True, help="folder that keeps the rows")
+    parser.add_argument("--weights", default="small")
+    parser.add_argument("--processes", type=int, default=1, help="each on a core of its own; default: 1, on all cores")
+    parser.add_argument("--only-kept", action="store_true", help="report what is there, compute nothing")
 
 
 def kept_rows(path):

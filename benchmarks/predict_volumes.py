@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from conditions import conditions, heading, typed, write_results  # noqa: E402
-from kept_rows import network, rows_of  # noqa: E402
+from kept_rows import add_options, network, rows_of  # noqa: E402
 from write_tables import table  # noqa: E402
 
 from input_pipeline.space.structure_names import NEUROMORPHOMETRICS_CLASSES  # noqa: E402
@@ -196,12 +196,10 @@ def summary(cases):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="folder that keeps the rows")
     parser.add_argument("--subjects", nargs="+", help="default: all")
     parser.add_argument("--structures", nargs="+", type=int, default=STRUCTURES)
     parser.add_argument("--examples", nargs="+", type=int, default=[8, 1])
-    parser.add_argument("--weights", default="small")
-    parser.add_argument("--processes", type=int, default=1, help="each on a core of its own; default: 1, on all cores")
+    add_options(parser)
     options = parser.parse_args()
     results = conditions(typed("predict_volumes.py"), ["jax", "flax", "numpy", "scipy", "SimpleITK"])
     scans = scans_of(options.folder)
@@ -212,7 +210,7 @@ def main():
         for count in options.examples
     ]
     done = []
-    for row in rows_of(cases, measure, options.work / "predict_volumes.jsonl", options.processes):
+    for row in rows_of(cases, measure, options.work / "predict_volumes.jsonl", options.processes, options.only_kept):
         done.append(row)
         print(row["subject"], row["examples"], round(mean(row["rows"], "dice"), 3), flush=True)
     results |= {

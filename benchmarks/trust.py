@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from conditions import conditions, heading, typed, write_results  # noqa: E402
-from kept_rows import kept_rows, of_code, rows_of  # noqa: E402
+from kept_rows import add_options, kept_rows, of_code, rows_of  # noqa: E402
 from trust_cases import measure, planned  # noqa: E402
 from write_tables import table  # noqa: E402
 
@@ -141,7 +141,7 @@ def page(results):
 A structure is noted if its expected Dice is below {LEAST_DICE} (low), or target and examples resemble each other little
 (unlike: below {LEAST_LIKENESS} of the examples among each other). A target can be refused: it cannot be aligned.
 Shuffled and blobs are no brains: their true Dice is 0. What is expected of a subject comes from coefficients that were
-fitted to the other subjects.
+fitted to the other subjects. Of {results["planned"]} bad cases and label maps {results["computed"]} were computed.
 """
     for title, found in results["summaries"].items():
         lines = [
@@ -187,9 +187,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labelmaps", type=Path, required=True)
     parser.add_argument("--scans", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder that keeps the rows")
-    parser.add_argument("--weights", default="small")
-    parser.add_argument("--processes", type=int, default=1, help="each on a core of its own; default: 1, on all cores")
+    add_options(parser)
     options = parser.parse_args()
     results = conditions(typed("trust.py"), ["jax", "numpy", "scipy"])
     good = [
@@ -204,7 +202,7 @@ def main():
     wanted = [*planned("labelmaps", options.labelmaps, options.weights),
               *planned("scans", options.scans, options.weights)]  # fmt: skip
     bad = []
-    for case in rows_of(wanted, measure, options.work / "trust.jsonl", options.processes):
+    for case in rows_of(wanted, measure, options.work / "trust.jsonl", options.processes, options.only_kept):
         bad.append(case)
         dice = [round(row["dice"], 2) for row in case.get("rows", ())]
         print(case["kind"], case["subject"], in_words(case), case.get("refused", dice), flush=True)
@@ -219,6 +217,8 @@ def main():
             "Label maps": summaries(maps, [case for case in cases if case["kind"] == "labelmaps"], in_words),
             "All": summaries(rows, cases, lambda row: {"scans": "real scans", "labelmaps": "label maps"}[row["kind"]]),
         },
+        "planned": len(wanted),
+        "computed": len(bad),
         "intercept": intercept,
         "coefficients": dict(zip(SIGNS, coefficients, strict=True)),
         "signs": {"good scans": of_signs(good_scans), "scans": of_signs(scans), "label maps": of_signs(maps)},

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from conditions import conditions, heading, typed, write_results  # noqa: E402
-from kept_rows import network, rows_of  # noqa: E402
+from kept_rows import add_options, network, rows_of  # noqa: E402
 from predict_volumes import example, others, scans_of  # noqa: E402
 from write_tables import table  # noqa: E402
 
@@ -185,11 +185,9 @@ least half of it does. Dice in 3-D, mean over the scans, and the largest loss of
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="folder that keeps the rows")
     parser.add_argument("--subjects", nargs="+", help="default: three of them")
     parser.add_argument("--changes", nargs="+", choices=[*CHANGES, ALL_STORAGES], default=[*CHANGES, ALL_STORAGES])
-    parser.add_argument("--weights", default="small")
-    parser.add_argument("--processes", type=int, default=1, help="each on a core of its own; default: 1, on all cores")
+    add_options(parser)
     options = parser.parse_args()
     results = conditions(typed("volume_invariance.py"), ["jax", "flax", "numpy", "scipy", "SimpleITK"])
     subjects = options.subjects or list(scans_of(options.folder))[::6]
@@ -201,7 +199,7 @@ def main():
         for subject in (subjects[:1] if change == ALL_STORAGES else subjects)
     ]
     done = {}
-    for row in rows_of(cases, measure, options.work / "volume_invariance.jsonl", options.processes):
+    for row in rows_of(cases, measure, options.work / "volume_invariance.jsonl", options.processes, options.only_kept):
         done[row["change"], row["subject"]] = row
         print(row["change"], row["subject"], row.get("differ", row.get("scores")), flush=True)
     results |= {"subjects": subjects, "changes": {}}
