@@ -33,7 +33,7 @@ from neuralizer_jax.volumes.trust import LEAST_LIKENESS, logit  # noqa: E402
 
 SIGNS = tuple(Evidence.__dataclass_fields__)
 # Cases are few: coefficients are drawn to one value by this penalty of the squared difference.
-USUAL, PENALTY = 0.2, 0.01
+USUAL, PENALTY = 0.2, 0.03
 # Columns of the tables.
 NUMBERS = {
     "dice": "Dice",
