@@ -1,13 +1,13 @@
 """Coefficients of the expected Dice, written by `benchmarks/trust.py`."""
 
-INTERCEPT = -2.130
+INTERCEPT = -1.455
 COEFFICIENTS = {
-    "planes": 0.200,
-    "vote": 0.190,
-    "certainty": 0.190,
-    "reverse": 0.160,
-    "likeness": 0.070,
-    "information": 0.220,
-    "volume": 0.110,
-    "place": 0.180,
+    "planes": 0.203,
+    "vote": 0.191,
+    "certainty": 0.216,
+    "reverse": 0.244,
+    "likeness": 0.023,
+    "information": 0.164,
+    "volume": 0.103,
+    "place": 0.197,
 }
