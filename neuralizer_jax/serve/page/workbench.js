@@ -1,9 +1,11 @@
 // The page: connects the lists, buttons and keys with the picture and the HTTP calls.
+import { dropped } from "./dropped.js";
+import { $, choice, choose, make, say } from "./elements.js";
+import { connectKeys } from "./keys.js";
 import { labelFile } from "./nifti.js";
 import * as server from "./server.js";
 import { Viewer } from "./viewer.js";
 
-const $ = (id) => document.getElementById(id);
 const viewer = new Viewer($("canvas"));
 const PALETTE = ["#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#42d4f4", "#f032e6", "#bfef45", "#fabed4", "#469990"];
 
@@ -12,22 +14,6 @@ const state = {
   scans: [], examples: null, tasks: [], scan: null, image: null, structures: [], chosen: 0,
   tool: "look", changed: false, busy: false, job: null, source: null,
 };
-
-// ---- small helpers ----
-
-function make(tag, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
-function say(text, wrong = false) {
-  $("message-text").textContent = text;
-  $("message").classList.toggle("wrong", wrong);
-  $("message").hidden = false;
-  clearTimeout(say.timer);
-  if (!wrong) say.timer = setTimeout(() => ($("message").hidden = true), 6000);
-}
 
 // Runs an action once at a time, and shows what goes wrong.
 async function doing(action, text = "") {
@@ -45,23 +31,6 @@ async function doing(action, text = "") {
     document.body.style.cursor = "";
     showButtons();
   }
-}
-
-function choice(box, entries, choose) {
-  box.replaceChildren(
-    ...entries.map(([name, text, key]) => {
-      const button = make("button", { type: "button", textContent: text });
-      if (key) button.append(" ", make("kbd", { textContent: key }));
-      button.setAttribute("role", "radio");
-      button.dataset.name = name;
-      button.addEventListener("click", () => choose(name));
-      return button;
-    }),
-  );
-}
-
-function choose(box, name) {
-  for (const button of box.children) button.setAttribute("aria-checked", button.dataset.name === name);
 }
 
 // ---- scans ----
@@ -152,27 +121,6 @@ async function addFiles(files) {
     await loadLists();
   }, "Reading …");
   if (added) await leave(() => open(added));
-}
-
-// The files of dropped folders, with their paths.
-async function dropped(items) {
-  const files = [];
-  const walk = async (entry) => {
-    if (entry.isFile) {
-      const file = await new Promise((done, failed) => entry.file(done, failed));
-      file.path = entry.fullPath.slice(1);
-      if (!file.name.startsWith(".")) files.push(file);
-      return;
-    }
-    const reader = entry.createReader();
-    for (;;) {
-      const entries = await new Promise((done, failed) => reader.readEntries(done, failed));
-      if (!entries.length) return;
-      for (const inside of entries) await walk(inside);
-    }
-  };
-  for (const entry of Array.from(items, (item) => item.webkitGetAsEntry()).filter(Boolean)) await walk(entry);
-  return files;
 }
 
 function nextScan() {
@@ -526,38 +474,14 @@ function connect() {
     await addFiles(await dropped(event.dataTransfer.items));
   });
   window.addEventListener("beforeunload", (event) => state.changed && event.preventDefault());
-  window.addEventListener("keydown", (event) => onKey(event, false));
-  window.addEventListener("workbench-key", (event) => onKey(event.detail, true));
-}
-
-function onKey(event, onCanvas) {
-  if (event.target.closest?.("input:not([type=range],[type=checkbox]), select, textarea, dialog")) return;
-  if (document.querySelector("dialog[open]")) return;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const action = event.ctrlKey || event.metaKey ? withControl(key, event.shiftKey) : event.altKey ? null : plain(key, onCanvas);
-  if (!action) return;
-  event.preventDefault();
-  action();
-}
-
-const withControl = (key, shift) =>
-  ({ z: () => (shift ? viewer.redo() : viewer.undo()), y: () => viewer.redo(), s: save })[key];
-
-function plain(key, onCanvas) {
-  const moves = { ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], PageUp: [0, 0, 1], PageDown: [0, 0, -1] };
-  if (state.scan && viewer.planeName === "coronal") Object.assign(moves, { ArrowUp: [0, 0, 1], ArrowDown: [0, 0, -1], PageUp: [0, 1, 0], PageDown: [0, -1, 0] });
-  if (state.scan && viewer.planeName === "sagittal") Object.assign(moves, { ArrowLeft: [0, -1, 0], ArrowRight: [0, 1, 0], ArrowUp: [0, 0, 1], ArrowDown: [0, 0, -1], PageUp: [1, 0, 0], PageDown: [-1, 0, 0] });
-  if (onCanvas && moves[key]) return () => viewer.move(...moves[key]);
-  if (onCanvas && key === "Enter") return () => viewer.drawAtCross();
-  if (/^[1-9]$/.test(key)) return () => chooseStructure(Number(key) - 1, true);
-  return {
-    d: () => setTool("draw"), e: () => setTool("erase"), v: () => setTool("look"), Escape: () => setTool("look"),
-    "[": () => resize(-2), "]": () => resize(2), p: predict, s: save, n: nextScan, "?": () => $("keys").showModal(),
-    h: () => {
+  connectKeys(viewer, {
+    save, predict, next: nextScan, tool: setTool, resize, structure: (index) => chooseStructure(index, true),
+    help: () => $("keys").showModal(),
+    hide: () => {
       $("opacity").value = Number($("opacity").value) ? 0 : 0.5;
       viewer.opacity(Number($("opacity").value));
     },
-  }[key];
+  });
 }
 
 async function start() {
