@@ -84,12 +84,12 @@ def segment_participants(
             labels=options.labels, label_names=options.label_names, partial=options.partial,
         )  # fmt: skip
     segmenter = Segmenter(options, weights, context, predict)
-    sources = [derivative.uri(path) for path in examples]
+    example_uris = [derivative.uri(path) for path in examples]
     origins, mask_origins = {}, {}
     for path in grids:
         shared = (options.command_line, segmenter.weights)
         brain_key = key_of(segmenter.weights, options.planes, path.read_bytes())
-        origins[path] = Origin((derivative.uri(path), *sources), *shared, segmenter.key(path))
+        origins[path] = Origin((derivative.uri(path), *example_uris), *shared, segmenter.key(path))
         mask_origins[path] = Origin((derivative.uri(path),), *shared, brain_key)
     of_labels, of_masks = ({path: getattr(results[path], what) for path in grids} for what in ("labels", "mask"))
     labels_to_do = unfinished(of_labels, origins, overwrite=options.overwrite)
