@@ -79,7 +79,9 @@ def run(options: argparse.Namespace) -> None:
     from neuralizer_jax.serve.workbench import Workbench
 
     _check_folders(options)
-    weights_to_use(options.weights)
+    weights = weights_to_use(options.weights)
+    if not weights.exists():
+        raise InputError(f"--weights: {one_line(weights)} does not exist")
     listening = _listen(options.port)
     port, token = listening.getsockname()[1], secrets.token_urlsafe(24)
     jobs = Jobs()
@@ -125,6 +127,7 @@ def _listen(port: int | None) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((_HOST, number))
+            listening.listen()  # who opens the address at once waits for the server, and is not refused
             return listening
         except OSError as error:
             listening.close()
