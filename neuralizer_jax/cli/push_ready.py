@@ -117,12 +117,14 @@ def _fill(folder: Path, options: argparse.Namespace, license_id: str, license_te
 
 def _license(options: argparse.Namespace) -> tuple[str, str]:
     """The hub's name of the licence, and its text."""
-    from importlib.metadata import distribution
+    from importlib.metadata import distributions
 
     from neuralizer_jax.errors import InputError
 
     if not options.license and not options.license_file and options.weights in PRETRAINED:
-        text = distribution("neuralizer-jax").read_text("licenses/LICENSE")
+        # A clone that is installed has two of them, one without the licence.
+        copies = distributions(name="neuralizer-jax")
+        text = next(filter(None, (copy.read_text("licenses/LICENSE") for copy in copies)), None)
         if text is None:
             raise InputError("the licence of this copy of neuralizer_jax is missing, expected --license-file")
         return "mit", text

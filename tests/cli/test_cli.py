@@ -146,7 +146,7 @@ def test_help_shows_the_commands_and_fits_a_terminal(capsys, monkeypatch):
         main(["--help"])
     assert exit_.value.code == 0
     commands = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
-    assert commands[:2] == ["predict", "demo"]
+    assert commands[:4] == ["predict", "bids", "serve", "demo"]
     assert {"prepare", "episodes", "train", "evaluate", "report", "convert"} <= set(commands)
     with pytest.raises(SystemExit):
         main(["predict", "--help"])
