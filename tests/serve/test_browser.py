@@ -132,6 +132,19 @@ def test_predict_draw_save_next(tab, folders):
     assert page.locator("#scans .saved").count() == 3
 
 
+def test_one_of_many_structures_is_chosen(tab):
+    page = tab()
+    title = page.locator("#only-title")
+    title.click()
+    page.get_by_role("button", name="Choose none").click()
+    assert title.inner_text() == "0 of 2 structures"
+    assert page.get_by_role("button", name="Predict").is_disabled()
+    page.get_by_role("checkbox", name="right thing").check()
+    assert title.inner_text() == "1 of 2 structures"
+    page.get_by_role("button", name="Choose all").click()
+    assert title.inner_text() == "all 2 structures"
+
+
 def test_keyboard_alone(tab, folders):
     """A structure is named, drawn at the cross and saved without a mouse."""
     page = tab()

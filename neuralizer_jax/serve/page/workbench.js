@@ -200,7 +200,15 @@ function countOnly() {
   const boxes = Array.from($("only").querySelectorAll("input"));
   const used = boxes.filter((box) => box.checked).length;
   $("only-title").textContent = used === boxes.length ? `all ${used} structures` : `${used} of ${boxes.length} structures`;
+  $("only-toggle").textContent = used === boxes.length ? "Choose none" : "Choose all";
   showButtons();
+}
+
+function toggleOnly() {
+  const boxes = Array.from($("only").querySelectorAll("input"));
+  const all = boxes.every((box) => box.checked);
+  for (const box of boxes) box.checked = !all;
+  countOnly();
 }
 
 async function predict() {
@@ -448,6 +456,7 @@ function connect() {
   $("result").addEventListener("change", () => doing(async () => viewer.show($("result").checked ? await server.image(state.scan.id, true) : state.image)));
   $("task").addEventListener("change", () => (showTask(), showButtons()));
   $("predict").addEventListener("click", predict);
+  $("only-toggle").addEventListener("click", toggleOnly);
   $("cancel").addEventListener("click", () => state.job && server.cancel(state.job).catch((error) => say(error.message, true)));
   $("new-structure").addEventListener("submit", (event) => {
     event.preventDefault();
