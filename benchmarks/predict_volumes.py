@@ -133,7 +133,7 @@ def page(results):
     text += f"""
 Leave-one-out over {results["subjects"]} of {results["scans"]} scans, as they come. Dice in 3-D and 95 % surface
 distance (HD95), means over the scans; error of the volume without its sign. The network alone: the mean of its three
-planes without the vote. Majority vote: of the labels of the same examples, aligned affinely.
+planes without the vote. The majority vote is that of the same examples, aligned affinely.
 """
     for count, found in results["by_examples"].items():
         lines = [

@@ -104,7 +104,7 @@ def summary(rows, refused=0):
 
 
 def rank_correlation(rows):
-    """Of expected and true Dice; None of few rows."""
+    """The rank correlation of expected and true Dice; None if there are few rows."""
     dice, found = ([row[key] for row in rows] for key in ("dice", "expected"))
     return float(spearmanr(dice, found)[0]) if len(rows) > 5 and np.ptp(dice) and np.ptp(found) else None
 

@@ -51,17 +51,9 @@ def displacements(fixed: np.ndarray, moving: np.ndarray, spacing: float) -> np.n
 
 def _with_contrast(image: sitk.Image, target: sitk.Image, field: sitk.Image | None = None) -> sitk.Image:
     """An image with the contrast of a target: each of its intensities becomes the target's mean where it lies."""
-    there = (
-        image
-        if field is None
-        else sitk.Warp(
-            image,
-            field,
-            outputSize=target.GetSize(),
-            outputSpacing=target.GetSpacing(),
-            outputOrigin=target.GetOrigin(),
-        )
-    )
+    there = image
+    if field is not None:  # on the grid of the target
+        there = sitk.Warp(image, field, sitk.sitkLinear, field.GetSize(), field.GetOrigin(), field.GetSpacing())
     wanted, found, values = (sitk.GetArrayFromImage(x) for x in (target, there, image))
     known = (wanted > 0) & (found > 0)
     if not known.any():

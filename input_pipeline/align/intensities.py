@@ -13,14 +13,14 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from input_pipeline.align.registration import Fit, Grid, descend, matrix_of, mutual_information, one_thread, pyramid
+from input_pipeline.space.grid import WHOLE_HEAD_MM
 from neuralizer_jax.errors import InputError
 
 _START_ANGLES = (-20, 0, 20)  # degrees about each axis; the optimiser reaches angles between them and up to 30
 _STARTS = 5  # the best starts are optimised
 _CLEAR = 0.25  # nats; mutual information of a head with the brain above which it certainly fits
 _SCALES = (0.5, 2.0)  # plausible ratio of the sizes of two heads
-# A scan that is shorter along an axis shows a slab of the brain. It is looked for at every so many mm along the axis.
-WHOLE_MM, _EVERY_MM = 130, 15
+_EVERY_MM = 15  # a slab of a head is looked for at every so many mm along its short axis
 
 
 def register_to_template(
@@ -37,7 +37,8 @@ def register_to_template(
     4 and 2 mm. Heads rotated by more than about 35 degrees are not found. Left and right are never exchanged.
 
     A slab of a head, shorter than 130 mm along an axis, is registered the other way round, so that all of it counts: it
-    starts from several places along that axis, and mutual information is measured over the slab.
+    starts from several places along that axis, and mutual information is measured over the slab. With its skull it is
+    registered to the `heads` alone, if there are any.
 
     Args:
         volume: `[X, Y, Z]`, one image.
@@ -138,9 +139,9 @@ def _slab_places(volume: np.ndarray, affine: np.ndarray) -> np.ndarray | None:
     steps = np.linalg.norm(affine[:3, :3], axis=0)
     lengths = np.array(volume.shape) * steps
     axis = int(np.argmin(lengths))
-    if lengths[axis] >= WHOLE_MM:
+    if lengths[axis] >= WHOLE_HEAD_MM:
         return None
-    count = int((WHOLE_MM - lengths[axis]) / 2 // _EVERY_MM) + 1
+    count = int((WHOLE_HEAD_MM - lengths[axis]) / 2 // _EVERY_MM) + 1
     return np.outer(np.arange(-count, count + 1) * _EVERY_MM, affine[:3, axis] / steps[axis])
 
 

@@ -10,6 +10,9 @@ ORIGIN = (-96, -129, -77)
 # Voxel -> world in mm.
 AFFINE = np.array([[1, 0, 0, ORIGIN[0]], [0, 1, 0, ORIGIN[1]], [0, 0, 1, ORIGIN[2]], [0, 0, 0, 1]], np.float64)
 
+# A field of view that is shorter along an axis shows a slab of a head, mm.
+WHOLE_HEAD_MM = 130
+
 # A coronal slice as an image: rows from superior to inferior, columns from left to right.
 SLICE_SHAPE = (SHAPE[2], SHAPE[0])
 

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import queue
+import shlex
 import sys
 import threading
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ def _outcome(arguments: Sequence[str], answers: TextIO) -> dict:
     parser = argparse.ArgumentParser(prog="neuralizer")
     predict.add_parser(parser.add_subparsers())
     options = parser.parse_args(["predict", *arguments])
-    options.command_line = f"neuralizer predict {' '.join(arguments)}"
+    options.command_line = shlex.join(["neuralizer", "predict", *arguments])
     options.on_progress = lambda stage, done, of: _answer(answers, {"stage": stage, "done": done, "of": of})
     notes = _Notes(answers)
     try:

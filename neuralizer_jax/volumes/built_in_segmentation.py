@@ -16,8 +16,7 @@ from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.background import is_skull_stripped
 from neuralizer_jax.volumes.built_in_labels import LABELS, MORE_LABELS
 from neuralizer_jax.volumes.contrast import tissue_signals
-from neuralizer_jax.volumes.deformation import find_deformation
-from neuralizer_jax.volumes.example_heads import example_head
+from neuralizer_jax.volumes.example_heads import example_head, head_deformation
 from neuralizer_jax.volumes.image_task import Progress
 from neuralizer_jax.volumes.options import check_options
 from neuralizer_jax.volumes.predict import predict_volume
@@ -89,8 +88,8 @@ def segment(
         head = example_head(number, signals, skull_stripped=stripped, cache=cache)
         anatomy = np.where(head.labels < _FIRST_OUTSIDE, fold_freesurfer(head.labels), 0).astype(np.uint16)
         image = np.clip(head.image, 0, 1).astype(np.float16)
-        found = find_deformation(image, head.to_mni, skull_stripped=stripped, cache=cache) if deformable else None
-        scan = AlignedScan(head.name, image, head.to_mni, Alignment(np.eye(4)), found)
+        deformation = head_deformation(head, cache=cache) if deformable else None
+        scan = AlignedScan(head.name, image, head.to_mni, Alignment(np.eye(4)), deformation)
         examples.append(AlignedExample(scan, anatomy, labels))
     on_progress("making examples", examples_per_target, examples_per_target)
     placed = target if aligned else replace(target, to_mni=own.alignment.to_mni)  # aligned once, cached or not

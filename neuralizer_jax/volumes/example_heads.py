@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from input_pipeline.space.grid import AFFINE, SHAPE
+from input_pipeline.space.tissue_classes import class_indices
+from input_pipeline.synthesis.contrasts import class_means
 from input_pipeline.synthesis.example_heads import example_image, example_labels
 from input_pipeline.synthesis.images import brain_mask
 from neuralizer_jax.compilation_cache import user_cache
@@ -15,6 +17,7 @@ from neuralizer_jax.errors import InputError
 from neuralizer_jax.files.atomic_file import written_whole
 from neuralizer_jax.volumes.aligned import AlignedScan
 from neuralizer_jax.volumes.contrast import tissue_signals
+from neuralizer_jax.volumes.deformation import Deformation, find_deformation
 from neuralizer_jax.volumes.field import Field
 
 # Changes with the anatomies, so that older ones are not used.
@@ -91,6 +94,18 @@ def example_head(
     if skull_stripped:
         image, labels = np.where(brain, image, 0), np.where(brain, labels, 0)
     return ExampleHead(example_name(number), image, labels, brain, AFFINE)
+
+
+def head_deformation(head: ExampleHead, *, cache: Path | None = None) -> Deformation:
+    """The deformation of a head, from its brain in the template's contrast: found once, whatever the target's is.
+
+    Args:
+        head: the head, skull-stripped or not.
+        cache: as for `deformation.find_deformation`.
+    """
+    brain = class_means("T1")[class_indices(np.where(head.brain, head.labels, 0))]
+    values = np.where(head.brain, brain / brain.max(), 0).astype(np.float16)
+    return find_deformation(values, head.to_mni, skull_stripped=True, cache=cache)
 
 
 def example_name(number: int) -> str:

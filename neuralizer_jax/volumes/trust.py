@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from input_pipeline.space.grid import WHOLE_HEAD_MM
 from neuralizer_jax.volumes.alignment import Alignment
 from neuralizer_jax.volumes.background import is_skull_stripped
 from neuralizer_jax.volumes.evidence import Evidence
@@ -18,9 +19,6 @@ _LIMITS = (0.02, 0.98)
 
 # The brain of the MNI152 template has so many litres, and brains at any age but a newborn's have these.
 _TEMPLATE_LITRES, _LITRES = 1.88, (0.7, 2.3)
-
-# A field of view that is shorter along an axis shows a part of a head, mm.
-_WHOLE_MM = 130
 
 # A target is unlike its examples below this likeness.
 LEAST_LIKENESS = 0.5
@@ -73,7 +71,7 @@ def coverage_warnings(scan: Scan) -> tuple[str, ...]:
         ('shows 60 mm of a head along one axis: look whether the result is aligned to it',)
     """
     lengths = np.array(scan.values.shape) * np.linalg.norm(scan.affine[:3, :3], axis=0)
-    if lengths.min() >= _WHOLE_MM or is_skull_stripped(scan.values, scan.affine):
+    if lengths.min() >= WHOLE_HEAD_MM or is_skull_stripped(scan.values, scan.affine):
         return ()
     return (f"shows {lengths.min():.0f} mm of a head along one axis: look whether the result is aligned to it",)
 
