@@ -88,7 +88,7 @@ def segment(
         head = example_head(number, signals, skull_stripped=stripped, cache=cache)
         anatomy = np.where(head.labels < _FIRST_OUTSIDE, fold_freesurfer(head.labels), 0).astype(np.uint16)
         image = np.clip(head.image, 0, 1).astype(np.float16)
-        deformation = head_deformation(head, cache=cache) if deformable else None
+        deformation = head_deformation(head, skull_stripped=stripped, cache=cache) if deformable else None
         scan = AlignedScan(head.name, image, head.to_mni, Alignment(np.eye(4)), deformation)
         examples.append(AlignedExample(scan, anatomy, labels))
     on_progress("making examples", examples_per_target, examples_per_target)

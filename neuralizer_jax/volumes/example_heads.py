@@ -96,16 +96,17 @@ def example_head(
     return ExampleHead(example_name(number), image, labels, brain, AFFINE)
 
 
-def head_deformation(head: ExampleHead, *, cache: Path | None = None) -> Deformation:
-    """The deformation of a head, from its brain in the template's contrast: found once, whatever the target's is.
+def head_deformation(head: ExampleHead, *, skull_stripped: bool, cache: Path | None = None) -> Deformation:
+    """The deformation of a head, from its anatomy in the template's contrast: found once, whatever the target's is.
 
     Args:
-        head: the head, skull-stripped or not.
+        head: the head.
+        skull_stripped: whether it was made so, as for `example_head`. It is treated as the target is.
         cache: as for `deformation.find_deformation`.
     """
-    brain = class_means("T1")[class_indices(np.where(head.brain, head.labels, 0))]
-    values = np.where(head.brain, brain / brain.max(), 0).astype(np.float16)
-    return find_deformation(values, head.to_mni, skull_stripped=True, cache=cache)
+    signal = np.where(head.labels > 0, class_means("T1")[class_indices(head.labels)], 0)
+    values = (signal / signal.max()).astype(np.float16)
+    return find_deformation(values, head.to_mni, skull_stripped=skull_stripped, cache=cache)
 
 
 def example_name(number: int) -> str:

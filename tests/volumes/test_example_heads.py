@@ -39,8 +39,8 @@ def test_a_head_is_deformed_once_whatever_the_contrast(monkeypatch, tmp_path):
     monkeypatch.setattr("input_pipeline.align.deform_to_template.deform_to_template", deform)
     for modality, stripped in (("T1", False), ("T2", False), ("T2", True)):
         head = example_head(0, (class_means(modality), class_spreads(modality)), skull_stripped=stripped)
-        head_deformation(head, cache=tmp_path)
-    assert calls == [True]
+        head_deformation(head, skull_stripped=stripped, cache=tmp_path)
+    assert calls == [False, True]
 
 
 def test_anatomies_are_kept_and_made_again_where_damaged(monkeypatch, tmp_path):
